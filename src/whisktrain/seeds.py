@@ -1,0 +1,45 @@
+"""The seed tree: every random draw comes from (seed, purpose, whole numbers), never from a clock or an id.
+
+Source: NumPy's `SeedSequence` (O'Neill's seed_seq design), whose `spawn_key` keeps streams of one seed independent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+__all__ = ["generator", "integer"]
+
+
+def _sequence(seed: int, purpose: str, where: tuple[int, ...]) -> np.random.SeedSequence:
+    word = int.from_bytes(hashlib.blake2s(purpose.encode(), digest_size=4).digest(), "big")
+    return np.random.SeedSequence(entropy=seed, spawn_key=(word, *where))
+
+
+def generator(seed: int, purpose: str, *where: int) -> np.random.Generator:
+    """A generator of its own for one purpose at one place.
+
+    Args:
+        seed: The request's seed, 0 or more.
+        purpose: What is drawn, in a word: "split", "permutation", "dropout", …
+        *where: Whole numbers that name the place: round, shard, step, …
+
+    Returns:
+        A PCG64 generator, the same for the same arguments on every machine.
+    """
+    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, where)))
+
+
+def integer(seed: int, purpose: str, *where: int) -> int:
+    """A 31-bit seed of its own, for libraries that take a whole number.
+
+    Args:
+        seed: The request's seed, 0 or more.
+        purpose: What is drawn, in a word.
+        *where: Whole numbers that name the place.
+
+    Returns:
+        A number in [0, 2**31).
+    """
+    return int(_sequence(seed, purpose, where).generate_state(1, np.uint32)[0] >> 1)

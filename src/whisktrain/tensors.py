@@ -1,0 +1,64 @@
+"""Tensors as bytes and back: the only form in which numbers travel in bulk.
+
+The format is safetensors (a JSON header and raw little-endian data): nothing in it can run code, and the same tensors give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisktrain.errors import Damaged
+
+__all__ = ["Tensor", "Tensors", "decode", "digest", "encode"]
+
+Tensor = NDArray[np.generic]
+Tensors = dict[str, Tensor]
+
+
+def encode(tensors: Mapping[str, Tensor]) -> bytes:
+    """Pack named tensors.
+
+    Args:
+        tensors: Arrays of any shape, of a numeric or boolean type, by name.
+
+    Returns:
+        Safetensors bytes; equal for equal input whatever the order of the names.
+    """
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.ascontiguousarray(tensors[name]).reshape(np.shape(tensors[name])) for name in sorted(tensors)}))
+
+
+def decode(data: bytes) -> Tensors:
+    """Unpack what `encode` packed.
+
+    Args:
+        data: Safetensors bytes.
+
+    Returns:
+        Arrays by name, in ascending order of the names.
+
+    Raises:
+        Damaged: The bytes are no safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        found = load(data)
+    except SafetensorError as error:
+        raise Damaged(
+            f"{len(data)} bytes were read that are no safetensors ({error}).", hint="The attachment was cut or altered."
+        ) from error
+    return {name: found[name] for name in sorted(found)}
+
+
+def digest(data: bytes) -> str:
+    """A short name for bytes: the first 32 hex digits of their BLAKE2b."""
+    import hashlib
+
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
