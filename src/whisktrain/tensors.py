@@ -1,7 +1,7 @@
 """Tensors as bytes and back: the only form in which numbers travel in bulk.
 
-The format is safetensors (a JSON header and raw little-endian data): nothing in it can run code, and the same tensors give
-the same bytes.
+The format is safetensors (a JSON header and raw little-endian data): nothing in it can run code, and the same tensors
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def encode(tensors: Mapping[str, Tensor]) -> bytes:
     """
     from safetensors.numpy import save
 
-    return bytes(save({name: np.ascontiguousarray(tensors[name]).reshape(np.shape(tensors[name])) for name in sorted(tensors)}))
+    # ascontiguousarray makes a 0-d array 1-d, hence the reshape
+    packed = {name: np.ascontiguousarray(t).reshape(np.shape(t)) for name, t in sorted(tensors.items())}
+    return bytes(save(packed))
 
 
 def decode(data: bytes) -> Tensors:

@@ -1,0 +1,151 @@
+"""The documents: their ids, and which database holds them.
+
+    library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
+              version:<name>:<v>  alias:<name>  summary:<R>  checkpoint:<R>
+    rounds    run:<R>  blueprint:<R>  params:<R>:<r>  moments:<R>:<r>  <R>:<r>:<k>  failure:<R>:<r>:<k>:<attempt>
+              stop:<R>  registration:<namespace>:<trigger>
+
+R is a run's id: the caller's key or the activation's id, at most 64 letters, digits, `.`, `_`, `-`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from whisktrain.errors import RequestError
+
+__all__ = [
+    "RUN_ID",
+    "SCHEMA",
+    "alias",
+    "blueprint",
+    "check_run_id",
+    "checkpoint",
+    "dataset",
+    "failure",
+    "model",
+    "moments",
+    "params",
+    "registration",
+    "run",
+    "shard",
+    "stop",
+    "summary",
+    "update",
+    "updates_of_round",
+    "upload",
+    "validation",
+    "version",
+]
+
+SCHEMA = 1
+"""The schema number that every document carries as `schema`."""
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RESERVED = frozenset({"run", "blueprint", "params", "moments", "failure", "stop", "registration"})
+
+
+def check_run_id(run_id: str) -> str:
+    """Return `run_id` if it may name a run.
+
+    Raises:
+        RequestError: It has characters that ids may not have, or is a word that other documents start with.
+    """
+    if RUN_ID.fullmatch(run_id) and run_id not in RESERVED:
+        return run_id
+    raise RequestError(
+        f"A run's key was {run_id[:80]!r}; expected 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or "
+        f"digit, and none of {', '.join(sorted(RESERVED))}.",
+        code="bad_run_key",
+        hint="Choose another key, or leave it out.",
+    )
+
+
+def run(run_id: str) -> str:
+    """The run's one mutable document."""
+    return f"run:{run_id}"
+
+
+def blueprint(run_id: str) -> str:
+    """The model's configuration and the layout of its tensors, put before params 1."""
+    return f"blueprint:{run_id}"
+
+
+def params(run_id: str, round_: int, digest: str = "") -> str:
+    """The tensors that a round starts from; a digest of the merged set where that was not everything."""
+    return f"params:{run_id}:{round_}" + (f":{digest}" if digest else "")
+
+
+def moments(run_id: str, round_: int, digest: str = "") -> str:
+    """The optimizer's state that belongs to `params` of the same round."""
+    return f"moments:{run_id}:{round_}" + (f":{digest}" if digest else "")
+
+
+def update(run_id: str, round_: int, shard_: int) -> str:
+    """What one shard contributes to one round."""
+    return f"{run_id}:{round_}:{shard_}"
+
+
+def updates_of_round(run_id: str, round_: int) -> str:
+    """The prefix of one round's updates."""
+    return f"{run_id}:{round_}:"
+
+
+def failure(run_id: str, round_: int, shard_: int, attempt: int) -> str:
+    """Why a worker could not compute a shard."""
+    return f"failure:{run_id}:{round_}:{shard_}:{attempt}"
+
+
+def stop(run_id: str) -> str:
+    """Somebody asked the run to stop."""
+    return f"stop:{run_id}"
+
+
+def registration(namespace: str, trigger: str) -> str:
+    """A trigger that the follower fires."""
+    return f"registration:{namespace}:{trigger}"
+
+
+def summary(run_id: str) -> str:
+    """What is left of a run that ended."""
+    return f"summary:{run_id}"
+
+
+def checkpoint(run_id: str) -> str:
+    """Everything that a stopped run needs to go on."""
+    return f"checkpoint:{run_id}"
+
+
+def dataset(dataset_id: str) -> str:
+    """A processed data set: its report and its fitted preprocessing."""
+    return f"dataset:{dataset_id}"
+
+
+def shard(dataset_id: str, k: int) -> str:
+    """One shard of the training rows."""
+    return f"shard:{dataset_id}:{k}"
+
+
+def validation(dataset_id: str, k: int) -> str:
+    """The validation rows that shard k's worker evaluates."""
+    return f"validation:{dataset_id}:{k}"
+
+
+def upload(upload_id: str) -> str:
+    """A file that a user put."""
+    return f"upload:{upload_id}"
+
+
+def model(name: str, version_: int) -> str:
+    """A trained model."""
+    return f"model:{name}:{version_}"
+
+
+def version(name: str, version_: int) -> str:
+    """Which run owns a version of a model."""
+    return f"version:{name}:{version_}"
+
+
+def alias(name: str) -> str:
+    """The newest published version of a model."""
+    return f"alias:{name}"

@@ -1,0 +1,172 @@
+"""What a document store can do: the one interface that SQLite and CouchDB implement.
+
+Documents are JSON objects with an id and a revision, each with at most one binary attachment. The semantics are CouchDB's:
+a put without a revision creates (and succeeds on a deleted document), a put with a revision replaces exactly that one, and
+whatever was written appears, in the order of writing, in the database's feed of changes, never without its attachment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Change", "Changes", "Database", "Document", "Store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as read.
+
+    Attributes:
+        id: Its id.
+        rev: Its revision, an opaque word.
+        body: Its JSON object, without `_id`, `_rev` and `_attachments`.
+        attachment: Its attachment's bytes where they were asked for and exist.
+        attachment_size: The attachment's length in bytes; None without one.
+    """
+
+    id: str
+    rev: str
+    body: dict[str, Any]
+    attachment: bytes | None = field(default=None, repr=False)
+    attachment_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the feed: the newest change of one document."""
+
+    id: str
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Rows of the feed, and the position after them (opaque; pass it as `since` to go on)."""
+
+    position: str
+    rows: list[Change]
+
+
+@runtime_checkable
+class Database(Protocol):
+    """One database. Every call is bounded in time and safe to use from several threads and processes.
+
+    All calls may raise `StoreUnreachable` (retryable) and `StoreError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+
+    def get(self, id: str, *, attachment: bool = False) -> Document | None:  # noqa: A002
+        """Read one document in one request; None where it is absent or deleted. `Damaged` where bytes are not whole."""
+
+    def put(
+        self,
+        id: str,  # noqa: A002
+        body: dict[str, Any],
+        *,
+        rev: str | None = None,
+        attachment: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        durable: bool = False,
+    ) -> str:
+        """Write one document, and its attachment, in one atomic step.
+
+        Args:
+            id: The document's id; must not start with an underscore.
+            body: A JSON object without keys that start with an underscore.
+            rev: None to create; the revision to replace otherwise (its attachment goes unless given again).
+            attachment: The one attachment's bytes.
+            content_type: The attachment's media type.
+            durable: Whether it must survive a power cut (models, checkpoints, data); the rest can be computed again.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            Conflict: The document exists (no `rev`), or its revision is another (or it is deleted).
+        """
+
+    def delete(self, id: str, *, rev: str | None = None) -> bool:  # noqa: A002
+        """Delete one document: exactly revision `rev`, or whatever is there when None.
+
+        Returns:
+            Whether this call deleted it; False where it was already absent.
+
+        Raises:
+            Conflict: `rev` was given and the document has another revision.
+        """
+
+    def delete_many(self, ids: Iterable[str]) -> int:
+        """Delete whatever is there of these ids, in as few requests as possible; returns how many were deleted."""
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        bodies: bool = True,
+        limit: int | None = None,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> list[Document]:
+        """Documents whose id starts with `prefix`, in order of id (code points), without their attachments' bytes.
+
+        Args:
+            prefix: The start of the ids; "" lists all.
+            bodies: Whether to read the bodies; empty otherwise.
+            limit: At most so many.
+            descending: Whether in descending order.
+            skip: Leave out so many first.
+        """
+
+    def changes(
+        self,
+        since: str | None,
+        *,
+        timeout: float = 0.0,
+        prefix: str | None = None,
+        ids: Collection[str] | None = None,
+        limit: int = 1000,
+    ) -> Changes:
+        """The feed after a position: waits until something that is asked for has changed, at most `timeout` seconds.
+
+        Args:
+            since: A position that an earlier call answered; "0" from the beginning; None: from now (answers at once with
+                the present position and no rows).
+            timeout: Seconds to wait while there is nothing; 0 answers at once. No transaction or lock is held meanwhile.
+            prefix: Only ids that start so.
+            ids: Only these ids.
+            limit: At most so many rows.
+
+        Returns:
+            The rows, each document once, by its newest change; and the position to go on from (also when rows are empty).
+        """
+
+    def compact(self) -> None:
+        """Drop what deleted documents and old revisions leave behind."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Two databases: `library` for what stays, `rounds` for live runs (the feed follows it)."""
+
+    @property
+    def url(self) -> str:
+        """Its address without any password."""
+
+    @property
+    def library(self) -> Database:
+        """Datasets, shards, models, summaries, versions, aliases."""
+
+    @property
+    def rounds(self) -> Database:
+        """Live runs: what the feed follows."""
+
+    def ensure(self) -> None:
+        """Create what is missing, with the design's settings; may need administrator rights."""
+
+    def close(self) -> None:
+        """Close connections and files; the object is not used afterwards."""
