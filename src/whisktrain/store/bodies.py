@@ -1,0 +1,69 @@
+"""What may be put: document ids and JSON bodies, checked the same way for every back-end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from whisktrain.errors import StoreError
+
+__all__ = ["after_prefix", "check_id", "decode", "encode"]
+
+MAX_ID_BYTES = 4096
+
+
+def check_id(id_: str) -> str:
+    """Return `id_` if it may name a document.
+
+    Raises:
+        StoreError: It is empty, too long, starts with an underscore, or is no valid Unicode text.
+    """
+    try:
+        size = len(id_.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if 0 < size <= MAX_ID_BYTES and not id_.startswith("_") and "\0" not in id_:
+        return id_
+    raise StoreError(
+        f"A document's id was {id_[:80]!a}; expected 1 to {MAX_ID_BYTES} bytes of Unicode text that does not start with "
+        "an underscore and has no NUL.",
+        code="bad_document",
+    )
+
+
+def encode(body: dict[str, Any]) -> str:
+    """A document's body as JSON text.
+
+    Raises:
+        StoreError: It is no JSON object (NaN and infinities are not JSON), or a key at its top starts with an underscore.
+    """
+    reserved = [key for key in body if not isinstance(key, str) or key.startswith("_")]
+    if reserved:
+        raise StoreError(
+            f"A document has the key {reserved[0]!a} at its top; expected words that do not start with an underscore.",
+            code="bad_document",
+        )
+    try:
+        return json.dumps(body, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"A document's body is not JSON: {error}.",
+            code="bad_document",
+            hint="Use strings, finite Python numbers, booleans, None, lists and dictionaries only.",
+        ) from None
+
+
+def decode(text: str | bytes) -> dict[str, Any]:
+    """The body that `encode` wrote."""
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def after_prefix(prefix: str) -> str | None:
+    """The least text above everything that starts with `prefix`, in order of code points; None where there is none."""
+    for end in range(len(prefix), 0, -1):
+        code = ord(prefix[end - 1])
+        if code < 0x10FFFF:
+            # UTF-8 has no surrogates: the code point after U+D7FF is U+E000.
+            return prefix[: end - 1] + chr(0xE000 if code == 0xD7FF else code + 1)
+    return None

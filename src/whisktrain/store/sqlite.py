@@ -1,0 +1,356 @@
+"""The embedded store: two SQLite files in one directory, larger attachments as files beside them.
+
+    DIRECTORY/library.sqlite   library.sqlite.files/   library.sqlite.wake/
+    DIRECTORY/rounds.sqlite    rounds.sqlite.files/    rounds.sqlite.wake/
+
+Any number of processes and threads of one machine use it at once.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from whisktrain.errors import Conflict, Damaged, StoreError
+from whisktrain.store.bodies import after_prefix, check_id, decode, encode
+from whisktrain.store.connections import Connections, in_our_words
+from whisktrain.store.files import AttachmentFiles, check_whole, checksum
+from whisktrain.store.protocol import Change, Changes, Document
+from whisktrain.store.wake import Waiter, socket_directory, wake
+
+__all__ = ["SqliteDatabase", "SqliteStore"]
+
+FILE_FROM = 64 * 1024
+"""Attachments of so many bytes and more are files."""
+
+DELETES_AT_ONCE = 500
+
+WRITE = """
+INSERT INTO documents (seq, id, rev, deleted, size, checksum, content_type, file, body, bytes)
+VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM documents), ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, size = excluded.size,
+  checksum = excluded.checksum, content_type = excluded.content_type, file = excluded.file, body = excluded.body,
+  bytes = excluded.bytes
+"""
+
+
+class SqliteDatabase:
+    """One database of the embedded store; see `whisktrain.store.protocol.Database`.
+
+    Args:
+        name: The database's name.
+        path: Its SQLite file.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+        self._files = AttachmentFiles(path.with_name(path.name + ".files"))
+        self._sockets = socket_directory(path)
+        self._connections = Connections(path, [self._files.directory])
+        self._epoch = ""
+
+    def __repr__(self) -> str:
+        return f"SqliteDatabase({self._name!r}, {str(self._path)!r})"
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self._name
+
+    def get(self, id: str, *, attachment: bool = False) -> Document | None:  # noqa: A002
+        """Read one document; see the protocol."""
+        check_id(id)
+        rev_without_file = None
+        while True:
+            with self._connections.reading() as connection:
+                row = connection.execute(
+                    "SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents"
+                    " WHERE id = ? AND deleted = 0",
+                    (attachment, id),
+                ).fetchone()
+            if row is None:
+                return None
+            rev, body, size, crc, file, data = row
+            if attachment and file is not None:
+                with in_our_words(self._path):
+                    data = self._files.read(file)
+                if data is None and rev != rev_without_file:
+                    rev_without_file = rev  # replaced or deleted since the row was read: read that again
+                    continue
+                if data is None:
+                    raise Damaged(f"The file of the attachment of {id!r} is missing in {self._files.directory}.")
+            if attachment and size is not None:
+                data = check_whole(id, data, size, crc)
+            return Document(id, rev, decode(body), data if attachment else None, size)
+
+    def put(
+        self,
+        id: str,  # noqa: A002
+        body: dict[str, Any],
+        *,
+        rev: str | None = None,
+        attachment: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        durable: bool = False,
+    ) -> str:
+        """Write one document, and its attachment, in one atomic step; see the protocol."""
+        check_id(id)
+        text = encode(body)
+        size = crc = name = inline = None
+        with in_our_words(self._path):
+            if attachment is not None:
+                size, crc = len(attachment), checksum(attachment)
+                if size < FILE_FROM:
+                    inline = attachment
+                else:
+                    self._refuse_known_conflict(id, rev)
+                    name = self._files.stage(attachment, durable=durable)
+            try:
+                with self._connections.writing(durable=durable) as connection:
+                    old = _newest(connection, id)
+                    new_rev = _next_rev(id, old, rev)
+                    if name is not None and attachment is not None:
+                        self._files.settle(name, attachment, durable=durable)
+                    kind = content_type if attachment is not None else None
+                    connection.execute(WRITE, (id, new_rev, 0, size, crc, kind, name, text, inline))
+            except BaseException:
+                if name is not None:
+                    self._files.unstage(name)
+                raise
+        self._wrote([old[2]] if old else [])
+        return new_rev
+
+    def delete(self, id: str, *, rev: str | None = None) -> bool:  # noqa: A002
+        """Delete one document; see the protocol."""
+        check_id(id)
+        with self._connections.writing() as connection:
+            old = _newest(connection, id)
+            if old is None or old[1]:
+                return False
+            if rev is not None and rev != old[0]:
+                raise _conflict(id, old, rev)
+            _bury(connection, id, old[0])
+        self._wrote([old[2]])
+        return True
+
+    def delete_many(self, ids: Iterable[str]) -> int:
+        """Delete whatever is there of these ids; see the protocol."""
+        wanted = sorted({check_id(id_) for id_ in ids})
+        deleted = 0
+        for start in range(0, len(wanted), DELETES_AT_ONCE):
+            files = []
+            with self._connections.writing() as connection:
+                for id_ in wanted[start : start + DELETES_AT_ONCE]:
+                    old = _newest(connection, id_)
+                    if old is not None and not old[1]:
+                        _bury(connection, id_, old[0])
+                        files.append(old[2])
+            if files:
+                self._wrote(files)
+            deleted += len(files)
+        return deleted
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        bodies: bool = True,
+        limit: int | None = None,
+        descending: bool = False,
+        skip: int = 0,
+    ) -> list[Document]:
+        """Documents whose id starts with `prefix`, in order of id; see the protocol."""
+        end = after_prefix(prefix)
+        with self._connections.reading() as connection:
+            rows = connection.execute(
+                f"SELECT id, rev, size, {'body' if bodies else 'NULL'} FROM documents"  # noqa: S608
+                f" WHERE deleted = 0 AND id >= ? {'AND id < ?' if end is not None else ''}"
+                f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
+                (prefix, *([end] if end is not None else []), -1 if limit is None else limit, skip),
+            ).fetchall()
+        return [
+            Document(id_, rev, decode(text) if text is not None else {}, attachment_size=size) for id_, rev, size, text in rows
+        ]
+
+    def changes(
+        self,
+        since: str | None,
+        *,
+        timeout: float = 0.0,
+        prefix: str | None = None,
+        ids: Collection[str] | None = None,
+        limit: int = 1000,
+    ) -> Changes:
+        """The feed after a position; see the protocol."""
+        until = time.monotonic() + timeout
+        position = self._sequence(since)
+        if position is None:
+            return Changes(self._position(self._last()), [])
+        found = self._rows(position, prefix, ids, limit)
+        if found.rows or timeout <= 0:
+            return found
+        with Waiter(self._sockets) as waiter:
+            while True:
+                # The socket is bound: what was written before is found now, what is written from now on wakes us.
+                found = self._rows(self._sequence(found.position) or 0, prefix, ids, limit)
+                rest = until - time.monotonic()
+                if found.rows or rest <= 0:
+                    return found
+                waiter.wait(rest)
+
+    def compact(self) -> None:
+        """Remove what crashed writers left, give free pages back, and empty the write-ahead log."""
+        self.sweep()
+        with self._connections.reading() as connection:
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def sweep(self) -> None:
+        """Remove files that no document names."""
+        with self._connections.reading() as connection, in_our_words(self._path):
+            named = {file for (file,) in connection.execute("SELECT file FROM documents WHERE file IS NOT NULL")}
+            suspects = [name for name in self._files.settled() if name not in named]
+            self._files.remove_old_parts()
+        if not suspects:
+            return
+        # Only under the write lock is a file without a row an orphan: a writer names its file and then writes its row.
+        with self._connections.writing() as connection, in_our_words(self._path):
+            for name in suspects:
+                if connection.execute("SELECT 1 FROM documents WHERE file = ?", (name,)).fetchone() is None:
+                    self._files.remove(name)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._connections.close()
+
+    def _refuse_known_conflict(self, id_: str, rev: str | None) -> None:
+        """Look before a large attachment is written for nothing; the decision itself falls under the write lock."""
+        with self._connections.reading() as connection:
+            _next_rev(id_, _newest(connection, id_), rev)
+
+    def _wrote(self, replaced_files: Iterable[str | None]) -> None:
+        """After a commit: wake who waits, then remove the files that were replaced."""
+        wake(self._sockets)
+        for name in replaced_files:
+            if name is not None:
+                with in_our_words(self._path):
+                    self._files.remove(name)
+
+    def _rows(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int) -> Changes:
+        where, values = "", []
+        if prefix:
+            end = after_prefix(prefix)
+            # The plus keeps SQLite from walking the index of ids: what is new is the shorter way.
+            where = " AND +id >= ?" + (" AND +id < ?" if end is not None else "")
+            values = [prefix] if end is None else [prefix, end]
+        if ids is not None:
+            where += " AND id IN (SELECT value FROM json_each(?))"
+            values = [*values, json.dumps(sorted(set(ids)))]
+        with self._connections.reading() as connection:
+            # Read the end first: what moves behind it meanwhile is found from there the next time.
+            last = int(connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0])
+            rows = connection.execute(
+                f"SELECT seq, id, deleted FROM documents WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",  # noqa: S608
+                (after, last, *values, limit),
+            ).fetchall()
+        if len(rows) == limit and rows:
+            last = rows[-1][0]
+        return Changes(self._position(max(last, after)), [Change(id_, bool(deleted)) for _, id_, deleted in rows])
+
+    def _last(self) -> int:
+        with self._connections.reading() as connection:
+            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0])
+
+    def _position(self, sequence: int) -> str:
+        if not self._epoch:
+            with self._connections.reading() as connection:
+                self._epoch = str(connection.execute("SELECT epoch FROM feed").fetchone()[0])
+        return f"{sequence}-{self._epoch}"
+
+    def _sequence(self, position: str | None) -> int | None:
+        """The sequence of a position; from the beginning where it belongs to another file (nothing may be missed)."""
+        if position is None or position == "0":
+            return None if position is None else 0
+        number, _, epoch = position.partition("-")
+        if not (number.isdecimal() and epoch):
+            raise StoreError(f"A position of the feed was {position[:80]!r}; expected one that the feed answered, or '0'.")
+        return int(number) if position == self._position(int(number)) else 0
+
+
+class SqliteStore:
+    """The embedded store.
+
+    Args:
+        directory: Where it lives; made at first use. Nothing is read or written before.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self._directory = Path(directory).expanduser().absolute()
+        self._library = SqliteDatabase("whisktrain", self._directory / "library.sqlite")
+        self._rounds = SqliteDatabase("whisktrain-rounds", self._directory / "rounds.sqlite")
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({str(self._directory)!r})"
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"sqlite:{self._directory}"
+
+    @property
+    def library(self) -> SqliteDatabase:
+        """Datasets, shards, models, summaries, versions, aliases."""
+        return self._library
+
+    @property
+    def rounds(self) -> SqliteDatabase:
+        """Live runs: what the feed follows."""
+        return self._rounds
+
+    def ensure(self) -> None:
+        """Make what is missing, and remove files that crashed writers left."""
+        for database in (self._library, self._rounds):
+            database.sweep()
+
+    def close(self) -> None:
+        """Close every connection; the object is not used afterwards."""
+        for database in (self._library, self._rounds):
+            database.close()
+
+
+_Row = tuple[str, int, str | None]
+
+
+def _newest(connection: sqlite3.Connection, id_: str) -> _Row | None:
+    """Revision, whether deleted, and the file of a document's newest row."""
+    row: _Row | None = connection.execute("SELECT rev, deleted, file FROM documents WHERE id = ?", (id_,)).fetchone()
+    return row
+
+
+def _next_rev(id_: str, old: _Row | None, rev: str | None) -> str:
+    """The revision that a put gets; Conflict where it must not be written."""
+    present = None if old is None or old[1] else old[0]
+    if present != rev:
+        raise _conflict(id_, old, rev)
+    return _rev_after(old[0] if old else "0-")
+
+
+def _rev_after(rev: str) -> str:
+    """One more than `rev`; the word behind the number is random, so that no two writers ever share a revision."""
+    return f"{int(rev.partition('-')[0]) + 1}-{secrets.token_hex(16)}"
+
+
+def _bury(connection: sqlite3.Connection, id_: str, rev: str) -> None:
+    """Replace a document by its tombstone: nothing but the revision, from which a later put goes on."""
+    connection.execute(WRITE, (id_, _rev_after(rev), 1, None, None, None, None, None, None))
+
+
+def _conflict(id_: str, old: _Row | None, rev: str | None) -> Conflict:
+    there = "absent" if old is None else f"deleted (revision {old[0]})" if old[1] else f"at revision {old[0]}"
+    return Conflict(f"The document {id_!r} is {there}; the write expected {'it absent' if rev is None else f'revision {rev}'}.")

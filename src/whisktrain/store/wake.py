@@ -1,0 +1,113 @@
+"""Waking readers of the feed: each waiting reader binds a Unix datagram socket, each writer sends it one byte.
+
+The directory of sockets is the list of who waits: a writer with nobody waiting pays for reading an empty directory. The
+socket is bound before the reader's first look, so a write is either seen by that look or wakes it. A writer that dies
+between its commit and the byte is covered by the reader's slow poll.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import stat
+import time
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["POLL", "Waiter", "socket_directory", "wake"]
+
+POLL = 0.5
+"""Seconds after which a waiting reader looks again by itself."""
+
+# The limit of a Unix socket's path is 104 bytes on macOS and 108 on Linux; our names in the directory take 17.
+_LONGEST_DIRECTORY = 103 - 17
+
+
+def socket_directory(database: Path) -> Path:
+    """The directory for the sockets of those who wait for `database`: beside it, or a short one where that is too long.
+
+    It must be the same in every process, so it depends on no environment variable.
+    """
+    real = os.path.realpath(database)
+    beside = real + ".wake"
+    if len(os.fsencode(beside)) <= _LONGEST_DIRECTORY:
+        return Path(beside)
+    digest = hashlib.blake2b(os.fsencode(real), digest_size=12).hexdigest()
+    return Path(f"/tmp/whisktrain-{os.getuid()}-{digest}")  # noqa: S108
+
+
+def wake(directory: Path) -> None:
+    """Wake everybody who waits; remove the sockets of readers that died."""
+    try:
+        names = os.listdir(directory)  # noqa: PTH208
+    except OSError:
+        return
+    if not names:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        for name in names:
+            path = directory / name
+            try:
+                sender.sendto(b"w", str(path))
+            except ConnectionRefusedError:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            except OSError:
+                # A full queue means that it has been woken already; a missing file, that it has gone.
+                continue
+
+
+class Waiter:
+    """A reader that may wait: bind it (enter the context) before the first look.
+
+    Args:
+        directory: The directory of sockets of the database.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path: Path | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Waiter:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = self._directory / secrets.token_hex(8)
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            # In a shared place somebody else may have made it first: then we only poll.
+            found = self._directory.lstat()
+            if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
+                sock.bind(str(path))
+                self._path, self._socket = path, sock
+        except OSError:
+            pass  # a file system without sockets: then we only poll
+        if self._socket is None:
+            sock.close()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def wait(self, timeout: float) -> None:
+        """Return when woken, after `timeout` seconds, or when it is time to look again."""
+        timeout = min(timeout, POLL)
+        if self._socket is None:
+            time.sleep(timeout)
+            return
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.recv(1)
+            self._socket.setblocking(False)
+            while True:  # one look serves all who wrote before it
+                self._socket.recv(1)
+        except (TimeoutError, BlockingIOError):
+            return
