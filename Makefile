@@ -1,0 +1,34 @@
+# Every developer verb. `make demo` and `make test` do all the set-up that they need.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help install demo test check bench lock clean
+
+help: ## list these verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install: .venv/.installed ## build .venv from the locked requirements
+
+.venv/.installed: requirements/dev.txt pyproject.toml scripts/install
+	@scripts/install
+
+demo: install ## train on scikit-learn's digits with four workers, then predict
+	@scripts/demo
+
+test: check ## everything that must pass before a change lands
+	@$(PYTEST) -n 2 --dist loadfile
+
+check: install ## lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: install ## measure, as ratios against the alternatives
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: install ## compile the locked requirements anew
+	@scripts/lock
+
+clean: ## remove .venv and caches
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist
