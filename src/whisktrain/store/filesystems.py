@@ -10,7 +10,7 @@ from whisktrain.errors import ConfigurationError
 __all__ = ["check_local", "filesystem_of"]
 
 NETWORK = frozenset(
-    [
+    {
         "9p",
         "afpfs",
         "afs",
@@ -51,7 +51,7 @@ NETWORK = frozenset(
         "smbfs",
         "sshfs",
         "webdav",
-    ]
+    }
 )
 
 
