@@ -1,0 +1,50 @@
+"""One exception tree: records go out and come back as the same kind of exception."""
+
+import pickle
+
+import pytest
+
+from whisktrain import errors
+
+
+def every_class() -> list[type[errors.WhisktrainError]]:
+    found, todo = [], [errors.WhisktrainError]
+    while todo:
+        cls = todo.pop()
+        found.append(cls)
+        todo += cls.__subclasses__()
+    return [cls for cls in found if cls.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("cls", every_class())
+def test_a_record_comes_back_as_what_it_was(cls: type[errors.WhisktrainError]) -> None:
+    error = cls("received 3, expected 4.", hint="Send 4.")
+    back = errors.from_record(error.to_record())
+    assert type(back) is cls
+    assert (back.message, back.hint, back.code, back.retryable) == (error.message, error.hint, error.code, error.retryable)
+
+
+def test_codes_are_unique() -> None:
+    codes = [cls.code for cls in every_class()]
+    assert len(codes) == len(set(codes))
+
+
+def test_the_tree_in_the_docstring_names_every_class() -> None:
+    assert errors.__doc__
+    assert all(cls.__name__ in errors.__doc__ for cls in every_class())
+    assert set(errors.__all__) == {cls.__name__ for cls in every_class()} | {"from_record"}
+
+
+def test_a_code_of_its_own_survives_records_and_pickling() -> None:
+    error = errors.DataError("column 'x' is empty.", code="empty_column", retryable=True)
+    for back in (errors.from_record(error.to_record(), "DataError"), pickle.loads(pickle.dumps(error))):
+        assert type(back) is errors.DataError
+        assert back.to_record() == error.to_record()
+
+
+def test_an_unknown_record_is_still_an_error() -> None:
+    assert str(errors.from_record({"message": "hm", "hint": "Look."})) == "hm Look."
+
+
+def test_exit_codes_stay_in_a_byte_and_off_zero() -> None:
+    assert all(0 < cls.exit_code < 256 for cls in every_class())

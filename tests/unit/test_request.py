@@ -1,0 +1,69 @@
+"""Requests: defaults, shorthand, and errors that say what to do."""
+
+import pytest
+
+from whisktrain.errors import RequestError
+from whisktrain.request import DataRequest, Request, parse
+
+
+def test_nothing_at_all_is_a_request() -> None:
+    request = parse(Request, {})
+    assert (request.train.batch, request.train.sync, request.train.seed, request.data.validation) == (64, "gradient", 0, 0.2)
+
+
+def test_strings_and_lists_are_shorthand() -> None:
+    request = parse(Request, {"data": "digits", "model": "cnn", "train": {"optimizer": "sgd"}, "predict": [[1, 2]]})
+    assert request.data.source == "digits"
+    assert request.model.preset == "cnn"
+    assert request.train.optimizer.name == "sgd"
+    assert request.predict.rows == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"trian": {}}, "'trian' is not known: did you mean 'train'"),
+        ({"data": {"tagret": "x"}}, "did you mean 'target'"),
+        ({"data": {"zzz": 1}}, "expected one of source"),
+        ({"train": {"optimizer": {"learning_rte": 1}}}, "did you mean 'learning_rate'"),
+        ({"train": {"epochs": 1, "rounds": 1}}, "either epochs or rounds"),
+        ({"train": {"workers": 0}}, "expected 1 to 256"),
+        ({"train": {"workers": 10_000}}, "expected 1 to 256"),
+        ({"train": {"batch": 0}}, "train.batch"),
+        ({"train": {"batch": "some"}}, "train.batch"),
+        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate"),
+        ({"train": {"learning_rate": -1}}, "greater than 0"),
+        ({"train": {"name": "../etc"}}, "train.name"),
+        ({"train": {"name": "a:b"}}, "train.name"),
+        ({"data": {"validation": 1.0}}, "data.validation"),
+        ({"data": {"source": "digits", "records": [{"a": 1}]}}, "either source or records"),
+        ({"data": {"shards": {"how": "by"}}}, "by"),
+        ({"model": {"preset": "mlp", "file": "upload:x"}}, "give one of preset"),
+        ({"predict": {"top_k": 0}}, "predict.top_k"),
+        ([], "the request"),
+        ({"train": 3}, "train"),
+    ],
+)
+def test_errors_say_what_was_wrong(request_: object, words: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(Request, request_)
+    assert words in caught.value.message
+    assert len(caught.value.message) < 800
+
+
+def test_every_problem_is_named_at_once() -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(Request, {"data": {"scale": "big"}, "train": {"seed": -1}})
+    assert "data.scale" in caught.value.message
+    assert "train.seed" in caught.value.message
+
+
+def test_shards_by_a_column() -> None:
+    assert parse(DataRequest, {"shards": {"by": "site"}}).shards.column == "site"
+    assert parse(DataRequest, {"shards": "contiguous"}).shards.how == "contiguous"
+
+
+def test_a_request_survives_json() -> None:
+    request = parse(Request, {"data": {"source": "iris", "shards": {"by": "c"}}, "train": {"batch": "full", "workers": 3}})
+    sent = request.model_dump(mode="json", exclude_unset=True)
+    assert parse(Request, sent) == request
