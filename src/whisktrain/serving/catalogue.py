@@ -1,0 +1,106 @@
+"""Which models there are: names, versions, and which one a reference means."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from whisktrain.errors import NotFound, RequestError
+from whisktrain.store import documents
+from whisktrain.store.protocol import Document, Store
+
+__all__ = ["Reference", "models", "newest", "parse_reference", "resolve", "versions"]
+
+_REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(?P<version>[1-9][0-9]{0,8}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A model as a caller names it; version None is the newest."""
+
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Read "NAME" or "NAME:VERSION".
+
+    Raises:
+        RequestError: It is neither.
+    """
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise RequestError(
+            f"The model was given as {text[:80]!r}; expected NAME or NAME:VERSION, the version a whole number from 1.",
+            code="bad_model_name",
+            hint="`whisktrain models list` shows what there is.",
+        )
+    version = found["version"]
+    return Reference(found["name"], None if version is None else int(version))
+
+
+def models(store: Store) -> list[Document]:
+    """All trained models, by name and then by version (no tensors are read)."""
+
+    def order(document: Document) -> tuple[str, int]:
+        name, _, version = document.id.removeprefix("model:").rpartition(":")
+        return name, int(version)
+
+    return sorted(store.library.list("model:"), key=order)
+
+
+def versions(store: Store, name: str) -> list[int]:
+    """The versions of one model that are there, ascending."""
+    prefix = f"model:{name}:"
+    return sorted(int(d.id.removeprefix(prefix)) for d in store.library.list(prefix, bodies=False))
+
+
+def newest(store: Store, name: str) -> int | None:
+    """The newest version of a model: one cheap read; None where there is no such model."""
+    alias = store.library.get(documents.alias(name))
+    return None if alias is None else int(alias.body["version"])
+
+
+def resolve(store: Store, text: str) -> tuple[str, int]:
+    """The name and version that a reference means at this moment.
+
+    Args:
+        store: The store.
+        text: "NAME" (the newest version) or "NAME:VERSION".
+
+    Raises:
+        NotFound: There is no model of that name; the nearest one is named.
+        RequestError: `text` is no reference.
+    """
+    reference = parse_reference(text)
+    if reference.version is not None:
+        return reference.name, reference.version
+    version = newest(store, reference.name)
+    if version is not None:
+        return reference.name, version
+    raise missing(store, reference)
+
+
+def missing(store: Store, reference: Reference) -> NotFound:
+    """The failure that names the nearest model, or the versions that exist."""
+    there = versions(store, reference.name)
+    if there:
+        listed = ", ".join(str(v) for v in there[-5:])
+        return NotFound(
+            f"There is no model {str(reference)!r}; {reference.name!r} has the versions {listed}.",
+            code="no_such_model",
+            hint=f"Ask for {reference.name}:{there[-1]}.",
+        )
+    names = sorted({d.id.split(":")[1] for d in store.library.list("alias:", bodies=False)})
+    near = difflib.get_close_matches(reference.name, names, n=1)
+    return NotFound(
+        f"There is no model {str(reference)!r} in the store.",
+        code="no_such_model",
+        hint=f"Did you mean {near[0]!r}?"
+        if near
+        else "`whisktrain models list` shows what there is; `whisktrain train` makes one.",
+    )
