@@ -1,0 +1,34 @@
+"""An OpenWhisk-compatible host for one machine.
+
+`Host` serves the OpenWhisk REST API on loopback and runs actions in warm sub-processes that speak the real Python action
+loop's line protocol, so that `wsk`, `wskdeploy` and the official JavaScript client work against it unmodified.
+
+    rest.py          the front door: requests in, answers out; one module per collection behind it
+    registry.py      actions, packages, triggers, rules: pure state
+    invoke.py        the life of an activation; sequences.py and conductor.py compose them; triggers.py fires rules
+    pool.py          warm processes within the machine's memory; processes.py one process; launcher.py the process itself
+    web.py           web actions
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whisktrain.embedded.limits import Limits as Limits
+    from whisktrain.embedded.server import Host as Host
+
+__all__ = ["Host", "Limits"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the host only when it is asked for: the launcher lives in this package and must stay light."""
+    if name == "Host":
+        from whisktrain.embedded.server import Host
+
+        return Host
+    if name == "Limits":
+        from whisktrain.embedded.limits import Limits
+
+        return Limits
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

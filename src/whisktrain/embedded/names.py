@@ -1,0 +1,85 @@
+"""Names of entities: `/namespace/package/name`, with `_` for the caller's own namespace."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from whisktrain.embedded import rejections
+from whisktrain.embedded.rejections import Rejection
+
+_LONGEST = 256
+_NAME = re.compile(rf"[\w]|[\w][\w@ .&-]{{0,{_LONGEST - 2}}}[\w@.&-]", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class Name:
+    """Where an entity lives: its namespace, its package if it is in one, and its own name."""
+
+    namespace: str
+    package: str | None
+    name: str
+
+    @property
+    def path(self) -> str:
+        """What the API calls an entity's namespace: `ns` or `ns/package`."""
+        return self.namespace if self.package is None else f"{self.namespace}/{self.package}"
+
+    @property
+    def qualified(self) -> str:
+        """`ns/package/name` or `ns/name`."""
+        return f"{self.path}/{self.name}"
+
+    @property
+    def in_namespace(self) -> str:
+        """`package/name` or `name`."""
+        return self.name if self.package is None else f"{self.package}/{self.name}"
+
+    @property
+    def of_package(self) -> Name | None:
+        """The name of the package that it is in."""
+        return None if self.package is None else Name(self.namespace, None, self.package)
+
+    def to_reference(self) -> dict[str, str]:
+        """How rules refer to it: `{"path", "name"}`."""
+        return {"path": self.path, "name": self.name}
+
+
+def check_segment(segment: str) -> str:
+    """Return a name from a URL if it is a legal one, else decline the request."""
+    if len(segment) > _LONGEST:
+        raise Rejection(413, f"Name longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
+    if not _NAME.fullmatch(segment):
+        raise Rejection(400, rejections.NAME_ILLEGAL, cors=False)
+    return segment
+
+
+def is_legal(segment: str) -> bool:
+    """Whether a text may be the name of an entity."""
+    return _NAME.fullmatch(segment) is not None
+
+
+def parse(text: object, namespace: str) -> Name:
+    """Read a reference to an entity inside a body.
+
+    Args:
+        text: `/ns/name`, `/ns/package/name`, `ns/name` or `ns/package/name`; `_` stands for the caller's namespace.
+        namespace: The caller's namespace.
+
+    Raises:
+        ValueError: It is not such a reference; the message is the platform's own.
+    """
+    parts = text.removeprefix("/").split("/") if isinstance(text, str) else []
+    if len(parts) < 2:
+        raise ValueError(rejections.NAME_MALFORMED)
+    if len(parts) > 3 or not all(is_legal(part) for part in parts):
+        raise ValueError(rejections.NAME_ILLEGAL)
+    owner = namespace if parts[0] == "_" else parts[0]
+    return Name(owner, parts[1] if len(parts) == 3 else None, parts[-1])
+
+
+def parse_relative(text: object, namespace: str) -> Name:
+    """Read a reference as conductors give it: like `parse`, but `name` and `package/name` are the caller's own."""
+    if isinstance(text, str) and text and not text.startswith("/") and text.count("/") < 2:
+        text = f"/_/{text}"
+    return parse(text, namespace)

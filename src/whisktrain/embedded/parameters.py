@@ -1,0 +1,88 @@
+"""Parameters and annotations: `[{"key", "value", "init"?}]` on the wire, merged by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Values by key, in the order in which they were given.
+
+    Args:
+        entries: The wire entries by key.
+    """
+
+    entries: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_wire(cls, content: object) -> Parameters:
+        """Read `[{"key", "value", "init"?}]`.
+
+        Raises:
+            ValueError: The content has another shape.
+        """
+        entries: dict[str, dict[str, Any]] = {}
+        for entry in content if isinstance(content, list) else [None]:
+            if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or not entry["key"].strip():
+                raise ValueError("parameters malformed!")
+            read = {"key": entry["key"], "value": entry.get("value")}
+            if entry.get("init") is True:
+                read["init"] = True
+            entries[entry["key"]] = read
+        return cls(entries)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Parameters:
+        """Make parameters from values."""
+        return cls({key: {"key": key, "value": value} for key, value in values.items()})
+
+    def to_wire(self) -> list[dict[str, Any]]:
+        """The entries as the API shows them."""
+        return list(self.entries.values())
+
+    def merged(self, other: Parameters) -> Parameters:
+        """These parameters and the other's, whose values win."""
+        return Parameters({**self.entries, **other.entries}) if other.entries else self
+
+    def without(self, *keys: str) -> Parameters:
+        """These parameters less some keys."""
+        return Parameters({key: entry for key, entry in self.entries.items() if key not in keys})
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.entries
+
+    def get(self, key: str) -> Any:
+        """The value of a key; None when it is absent."""
+        entry = self.entries.get(key)
+        return None if entry is None else entry["value"]
+
+    def is_truthy(self, key: str, *, absent: bool = False) -> bool:
+        """Whether a value counts as true: true, a number but 0, a text but the empty one, any object or array."""
+        if key not in self.entries:
+            return absent
+        value = self.get(key)
+        return True if isinstance(value, dict | list) else bool(value)
+
+    def defined(self) -> frozenset[str]:
+        """The keys whose values are not null."""
+        return frozenset(key for key, entry in self.entries.items() if entry["value"] is not None)
+
+    def arguments(self) -> dict[str, Any]:
+        """The values that an activation gets as arguments."""
+        return {key: entry["value"] for key, entry in self.entries.items() if "init" not in entry}
+
+    def environment(self) -> dict[str, str]:
+        """The values that a process gets as environment variables: those marked `init`, as texts."""
+        return {
+            key: entry["value"] if isinstance(entry["value"], str) else json.dumps(entry["value"])
+            for key, entry in self.entries.items()
+            if "init" in entry
+        }
+
+    def size(self) -> int:
+        """Bytes that keys and values take as JSON."""
+        return sum(len(key) + len(json.dumps(entry["value"])) for key, entry in self.entries.items())

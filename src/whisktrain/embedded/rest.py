@@ -1,0 +1,171 @@
+"""The front door: an ASGI application that sends every request to where it is answered."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import re
+from typing import Protocol
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from whisktrain import __version__
+from whisktrain.embedded import rejections
+from whisktrain.embedded.calls import new_id
+from whisktrain.embedded.definitions import DEFAULT_KIND
+from whisktrain.embedded.exchange import CORS, Exchange, answer, answer_text
+from whisktrain.embedded.invoke import Invoker
+from whisktrain.embedded.pool import Pool
+from whisktrain.embedded.rejections import Rejection
+from whisktrain.embedded.rest_actions import Actions
+from whisktrain.embedded.rest_activations import ActivationRecords
+from whisktrain.embedded.rest_packages import Packages
+from whisktrain.embedded.rest_triggers import Rules, Triggers
+from whisktrain.embedded.web import WebActions
+
+_LOG = logging.getLogger(__name__)
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm",charset=UTF-8'}
+_TRANSACTION = re.compile(r"[\w-]{1,64}", re.ASCII)
+
+
+class _Collection(Protocol):
+    """What answers requests for one collection of entities."""
+
+    async def answer(self, exchange: Exchange) -> Response:
+        """Answer one request."""
+
+
+class Api:
+    """The host's REST API.
+
+    Args:
+        invoker: Invokes actions.
+        pool: The action processes.
+        namespace: The only namespace.
+        auth: Its key: `uuid:key`.
+    """
+
+    def __init__(self, invoker: Invoker, pool: Pool, namespace: str, auth: str) -> None:
+        self._limits = invoker.limits
+        self._namespace = namespace
+        self._auth = auth.encode()
+        self._web = WebActions(invoker, namespace)
+        self._collections: dict[str, _Collection] = {
+            "actions": Actions(invoker.registry, invoker, pool),
+            "packages": Packages(invoker.registry, invoker.limits, pool),
+            "triggers": Triggers(invoker.registry, invoker),
+            "rules": Rules(invoker.registry),
+            "activations": ActivationRecords(invoker.activations),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        given = request.headers.get("x-request-id", "")
+        transaction = given if _TRANSACTION.fullmatch(given) else new_id()
+        try:
+            response = await self._answer(request, transaction)
+        except Rejection as declined:
+            response = _declined(declined, transaction)
+        except Exception:  # noqa: BLE001 - a fault of the host must not end the connection without an answer
+            _LOG.exception("%s %s failed", request.method, request.url.path)
+            response = _declined(Rejection(500, "There was an internal server error."), transaction)
+        response.headers["X-Request-ID"] = transaction
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, transaction: str) -> Response:
+        segments = tuple(unquote(part) for part in request.scope["raw_path"].decode("latin-1").split("/")[1:])
+        match segments:
+            case ("",) if request.method == "GET":
+                return answer(self._about(), headers={})
+            case ("ping",) if request.method == "GET":
+                return answer_text("pong", headers={})
+            case ("api", "v1", "web", *rest):
+                exchange = Exchange(request, self._namespace, tuple(rest), transaction)
+                return await self._web.answer(exchange, authenticated=self._is_authenticated(request))
+            case ("api", "v1", *rest):
+                return await self._answer_api(request, tuple(rest), transaction)
+        why = "HTTP method not allowed, supported methods: OPTIONS"
+        raise Rejection(405, why, cors=False, headers={"Allow": "OPTIONS"})
+
+    async def _answer_api(self, request: Request, segments: tuple[str, ...], transaction: str) -> Response:
+        if request.method == "OPTIONS":
+            return Response(headers=CORS)
+        if segments in ((), ("",)) and request.method == "GET":
+            return answer(_about_version())
+        self._authenticate(request)
+        if segments in (("namespaces",), ("namespaces", "")) and request.method == "GET":
+            return answer([self._namespace])
+        match segments:
+            case ("namespaces", owner, "limits", *rest) if request.method == "GET" and not any(rest):
+                self._authorize(owner)
+                return answer(self._limits.of_the_namespace())
+            case ("namespaces", owner, "packages") if request.method == "GET" and owner not in ("_", self._namespace):
+                return answer([])  # anyone may list another namespace's shared packages, of which there are none
+            case ("namespaces", owner, collection, *rest) if collection in self._collections:
+                self._authorize(owner)
+                exchange = Exchange(request, self._namespace, tuple(rest), transaction)
+                return await self._collections[collection].answer(exchange)
+        raise rejections.no_such_route()
+
+    def _is_authenticated(self, request: Request) -> bool:
+        """Whether a request came with the host's key."""
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(credentials, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(given, self._auth)
+
+    def _authenticate(self, request: Request) -> None:
+        if self._is_authenticated(request):
+            return
+        known = "authorization" in request.headers
+        why = rejections.BAD_CREDENTIALS if known else rejections.NO_CREDENTIALS
+        raise Rejection(401, why, cors=False, headers=_CHALLENGE)
+
+    def _authorize(self, owner: str) -> None:
+        if owner not in ("_", self._namespace):
+            raise Rejection(403, f"The supplied authentication is not authorized to access '{owner}'.")
+
+    def _about(self) -> dict[str, object]:
+        kind = {
+            "kind": DEFAULT_KIND,
+            "image": "whisktrain/embedded",
+            "deprecated": False,
+            "default": True,
+            "attached": True,
+            "requireMain": False,
+        }
+        return {
+            "description": "OpenWhisk",
+            "support": {"github": "https://github.com/apache/openwhisk/issues", "slack": "http://slack.openwhisk.org"},
+            "api_paths": ["/api/v1"],
+            "limits": self._limits.of_the_platform(),
+            "runtimes": {"python": [kind]},
+        }
+
+
+def _about_version() -> dict[str, object]:
+    return {
+        "description": "OpenWhisk API",
+        "api_version": "1.0.0",
+        "api_version_path": "v1",
+        "build": "whisktrain",
+        "buildno": __version__,
+        "swagger_paths": {"ui": "/docs", "api-docs": "/api-docs"},
+    }
+
+
+def _declined(declined: Rejection, transaction: str) -> Response:
+    headers = {**(CORS if declined.cors else {}), **declined.headers}
+    return answer({"error": declined.message, "code": transaction}, declined.status, headers=headers)

@@ -1,0 +1,216 @@
+"""The API's `triggers` and `rules`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import Response
+
+from whisktrain.embedded import names, rejections, triggers
+from whisktrain.embedded.definitions import read_optional_parameters, read_publish, read_version
+from whisktrain.embedded.entities import ACTIVE, INACTIVE, Rule, Trigger
+from whisktrain.embedded.exchange import Exchange, answer, answer_list, answer_text
+from whisktrain.embedded.invoke import Invoker
+from whisktrain.embedded.limits import MB
+from whisktrain.embedded.names import Name, check_segment
+from whisktrain.embedded.parameters import Parameters
+from whisktrain.embedded.registry import Registry, next_version
+from whisktrain.embedded.rejections import Rejection, malformed, no_such_route
+
+_FEED = re.compile(r"/?[\w][\w@ .&-]*(/[\w][\w@ .&-]*){0,2}", re.ASCII)
+
+
+class Triggers:
+    """Answers requests below `/namespaces/{ns}/triggers`.
+
+    Args:
+        registry: The entities.
+        invoker: Invokes the actions of a fired trigger.
+    """
+
+    def __init__(self, registry: Registry, invoker: Invoker) -> None:
+        self._registry = registry
+        self._invoker = invoker
+
+    async def answer(self, exchange: Exchange) -> Response:
+        """Answer one request."""
+        name = _named(exchange)
+        if name is None:
+            listed = exchange.listed("triggers", self._registry.newest_first(Trigger, exchange.namespace))
+            return answer_list("triggers", listed if isinstance(listed, int) else [t.to_summary() for t in listed])
+        match exchange.method:
+            case "GET":
+                return answer(self._registry.get(Trigger, name).to_record())
+            case "PUT":
+                return await self._put(exchange, name)
+            case "POST":
+                return await self._fire(exchange, name)
+            case "DELETE":
+                trigger = self._registry.get(Trigger, name)
+                self._registry.remove(trigger)
+                return answer(trigger.to_record())
+        raise no_such_route()
+
+    async def _put(self, exchange: Exchange, name: Name) -> Response:
+        overwrite = exchange.flag("overwrite")
+        content = await exchange.json(2 * self._invoker.limits.max_payload + MB, required=True)
+        parameters = read_optional_parameters(content, "parameters")
+        annotations = read_optional_parameters(content, "annotations")
+        publish = read_publish(content)
+        old = self._registry.find(Trigger, name)
+        if old is None:
+            feed = None if annotations is None else annotations.get("feed")
+            if feed is not None and not (isinstance(feed, str) and _FEED.fullmatch(feed)):
+                raise Rejection(400, "Feed name is not valid")
+            trigger = Trigger(
+                name,
+                read_version(content) or "0.0.1",
+                self._registry.now(),
+                publish=bool(publish),
+                annotations=annotations or Parameters(),
+                parameters=parameters or Parameters(),
+            )
+        elif not overwrite:
+            raise Rejection(409, rejections.EXISTS)
+        else:
+            trigger = replace(
+                old,
+                version=read_version(content) or next_version(old.version),
+                updated=self._registry.now(),
+                publish=old.publish if publish is None else publish,
+                annotations=old.annotations if annotations is None else annotations,
+                parameters=old.parameters if parameters is None else parameters,
+            )
+        self._registry.put(trigger)
+        return answer(trigger.to_record())
+
+    async def _fire(self, exchange: Exchange, name: Name) -> Response:
+        self._invoker.rates.check_fire()
+        payload = await exchange.json(self._invoker.limits.max_payload)
+        trigger = self._registry.get(Trigger, name)
+        headers = exchange.forwarded_headers()
+        activation_id = triggers.fire(trigger, payload, headers, self._invoker, exchange.transaction)
+        if activation_id is None:
+            return answer(None, 204)
+        return answer({"activationId": activation_id}, 202, activation=activation_id)
+
+
+class Rules:
+    """Answers requests below `/namespaces/{ns}/rules`.
+
+    Args:
+        registry: The entities.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def answer(self, exchange: Exchange) -> Response:
+        """Answer one request."""
+        name = _named(exchange)
+        if name is None:
+            listed = exchange.listed("rules", self._registry.newest_first(Rule, exchange.namespace))
+            return answer_list("rules", listed if isinstance(listed, int) else [r.to_summary() for r in listed])
+        match exchange.method:
+            case "GET":
+                rule = self._registry.get(Rule, name)
+                return answer(rule.to_record(self._registry.status_of(rule)))
+            case "PUT":
+                return await self._put(exchange, name)
+            case "POST":
+                return await self._set_status(exchange, name)
+            case "DELETE":
+                rule = self._registry.get(Rule, name)
+                self._registry.unlink(rule)
+                self._registry.remove(rule)
+                return answer(rule.to_record(INACTIVE))
+        raise no_such_route()
+
+    async def _put(self, exchange: Exchange, name: Name) -> Response:
+        overwrite = exchange.flag("overwrite")
+        content = await exchange.json(MB, required=True)
+        trigger = _read_reference(content, "trigger", exchange.namespace)
+        action = _read_reference(content, "action", exchange.namespace)
+        annotations = read_optional_parameters(content, "annotations")
+        publish = read_publish(content)
+        old = self._registry.find(Rule, name)
+        if old is None:
+            if trigger is None or action is None:
+                raise Rejection(400, "rule requires a valid trigger and a valid action")
+            status = ACTIVE
+            rule = Rule(
+                name,
+                read_version(content) or "0.0.1",
+                self._registry.now(),
+                publish=bool(publish),
+                annotations=annotations or Parameters(),
+                trigger=trigger,
+                action=action,
+            )
+        elif not overwrite:
+            raise Rejection(409, rejections.EXISTS)
+        else:
+            status = self._registry.status_of(old)
+            rule = replace(
+                old,
+                version=read_version(content) or next_version(old.version),
+                updated=self._registry.now(),
+                publish=old.publish if publish is None else publish,
+                annotations=old.annotations if annotations is None else annotations,
+                trigger=trigger or old.trigger,
+                action=action or old.action,
+            )
+        self._check_ends(rule)
+        if old is not None and old.trigger != rule.trigger:
+            self._registry.unlink(old)
+        self._registry.link(rule, status)
+        self._registry.put(rule)
+        return answer(rule.to_record(status))
+
+    def _check_ends(self, rule: Rule) -> None:
+        if self._registry.find(Trigger, rule.trigger) is None:
+            raise Rejection(400, f"trigger /{rule.trigger.qualified} does not exist")
+        try:
+            self._registry.resolve(rule.action)
+        except Rejection:
+            raise Rejection(400, f"action /{rule.action.qualified} does not exist") from None
+
+    async def _set_status(self, exchange: Exchange, name: Name) -> Response:
+        content = await exchange.json(MB)
+        status = content.get("status")
+        if status not in (ACTIVE, INACTIVE):
+            raise malformed(f"requirement failed: {status} is not a recognized rule state")
+        rule = self._registry.get(Rule, name)
+        if status != self._registry.status_of(rule):
+            if self._registry.find(Trigger, rule.trigger) is None:
+                raise Rejection(404, "Only rules with existing triggers can be activated")
+            self._registry.link(rule, status)
+        return answer_text("OK")
+
+
+def _named(exchange: Exchange) -> Name | None:
+    """The entity that a request concerns; None when it is for the list."""
+    segments = exchange.segments
+    if segments in ((), ("",)):
+        if exchange.method != "GET":
+            raise no_such_route()
+        return None
+    if any(segments[1:]):
+        raise no_such_route()
+    return Name(exchange.namespace, None, check_segment(segments[0]))
+
+
+def _read_reference(content: Mapping[str, Any], key: str, namespace: str) -> Name | None:
+    """The trigger or action that a rule's body names; None when it names none."""
+    reference = content.get(key)
+    if reference is None:
+        return None
+    if isinstance(reference, dict):
+        reference = f"{reference.get('path', '')}/{reference.get('name', '')}"
+    try:
+        return names.parse(reference, namespace)
+    except ValueError as error:
+        raise malformed(str(error)) from None

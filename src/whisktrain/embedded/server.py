@@ -1,0 +1,214 @@
+"""The host itself: started, reachable, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import uvicorn
+
+from whisktrain.embedded.activations import Activations
+from whisktrain.embedded.invoke import Invoker
+from whisktrain.embedded.limits import Limits
+from whisktrain.embedded.plain import PlainActions, Surroundings
+from whisktrain.embedded.pool import Pool
+from whisktrain.embedded.rates import Rates
+from whisktrain.embedded.registry import Registry
+from whisktrain.embedded.rest import Api
+from whisktrain.errors import ConfigurationError
+
+_BACKLOG = 512
+_START_S = 30.0
+
+
+class Host:
+    """An OpenWhisk-compatible host for one machine.
+
+    Entities and activation records are in memory: a host starts empty and its entities are deployed to it. Its key is
+    kept in its home.
+
+    Args:
+        home: Where the key, the `wskprops` file and the code of running actions are.
+        port: The port; 0 takes a free one.
+        bind: The address to listen on: this machine's own loopback unless told otherwise.
+        limits: What is allowed; generous by default.
+        environment: Variables that every action process gets, besides what OpenWhisk gives: their names begin with
+            `WHISKTRAIN_`.
+
+    Example:
+        >>> with Host(Path("/tmp/host")) as host:  # doctest: +SKIP
+        ...     print(host.apihost, host.auth)
+    """
+
+    namespace = "guest"
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        port: int = 0,
+        bind: str = "127.0.0.1",
+        limits: Limits | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        strange = sorted(name for name in environment or {} if not name.startswith("WHISKTRAIN_"))
+        if strange:
+            raise ConfigurationError(
+                f"action processes get only variables named WHISKTRAIN_…, not {', '.join(strange)}.",
+                hint="Rename them, or bind them to the action as parameters.",
+            )
+        self.limits = limits or Limits()
+        self.activations = Activations(self.limits.activations_kept, self.limits.activation_bytes_kept)
+        self._home = Path(home)
+        self._port = port
+        self._bind = bind
+        self._environment = dict(environment or {})
+        self._thread: threading.Thread | None = None
+        self._server: uvicorn.Server | None = None
+        self._up = threading.Event()
+        self._failure: BaseException | None = None
+        self._auth: str | None = None
+
+    @property
+    def apihost(self) -> str:
+        """The host's address, for example `http://127.0.0.1:3233`. With port 0, known once the host has started."""
+        shown = f"[{self._bind}]" if ":" in self._bind else self._bind
+        return f"http://{shown}:{self._port}"
+
+    @property
+    def auth(self) -> str:
+        """The namespace's key, `uuid:key`: made at random and kept in the home."""
+        if self._auth is None:
+            path = self._home / "auth"
+            if not path.exists():
+                self._home.mkdir(parents=True, exist_ok=True)
+                _write_private(path, f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}\n")
+            self._auth = path.read_text().strip()
+        return self._auth
+
+    @property
+    def wskprops_path(self) -> Path:
+        """The file that tells `wsk` and others where the host is; written at the start."""
+        return self._home / "wskprops"
+
+    def start(self) -> Host:
+        """Start the host in a thread of its own; it answers when this returns.
+
+        Raises:
+            ConfigurationError: The port is in use, or the home cannot be written.
+        """
+        if self._thread is not None:
+            return self
+        listener = self._listen()
+        try:
+            _write_private(self.wskprops_path, f"APIHOST={self.apihost}\nAUTH={self.auth}\n")
+        except OSError as error:
+            listener.close()
+            raise ConfigurationError(
+                f"the host's home {self._home} cannot be written: {error.strerror}.", hint="Name another one with --home."
+            ) from error
+        self._up.clear()
+        self._failure = None
+        self._thread = threading.Thread(target=self._serve, args=(listener,), name="whisktrain-host", daemon=True)
+        self._thread.start()
+        if not self._up.wait(_START_S) or self._failure is not None:
+            failure = self._failure
+            self.stop()
+            raise ConfigurationError(f"the embedded host did not start: {failure or 'no answer in time'}.") from failure
+        return self
+
+    def stop(self) -> None:
+        """Stop the host: it accepts nothing more, and its action processes end. Stopping twice does no harm."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._server is not None:
+            self._server.should_exit = True
+        thread.join()
+
+    def __enter__(self) -> Host:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _listen(self) -> socket.socket:
+        self._home.mkdir(parents=True, exist_ok=True)
+        listener = socket.socket(socket.AF_INET6 if ":" in self._bind else socket.AF_INET)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._bind, self._port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise ConfigurationError(
+                f"the host cannot listen on {self._bind}:{self._port}: {error.strerror}.",
+                code="port_in_use",
+                hint="Choose another port with --port, or stop what uses this one.",
+            ) from error
+        self._port = listener.getsockname()[1]
+        return listener
+
+    def _serve(self, listener: socket.socket) -> None:
+        try:
+            asyncio.run(self._run(listener))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the start
+            self._failure = error
+        finally:
+            listener.close()
+            self._up.set()
+
+    async def _run(self, listener: socket.socket) -> None:
+        pool = Pool(self.limits, self._home / "processes")
+        surroundings = Surroundings(self.apihost, self.auth, self._environment)
+        plain = PlainActions(Registry(), self.limits, pool, surroundings)
+        invoker = Invoker(plain, self.activations, Rates(self.limits))
+        config = uvicorn.Config(
+            Api(invoker, pool, self.namespace, self.auth),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            server_header=False,
+            date_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Server(config, self._up)
+        pool.open()
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            await invoker.close()
+            await pool.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, up: threading.Event) -> None:
+        super().__init__(config)
+        self._up = up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._up.set()
+
+
+def _write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner may read, all at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+    temporary.replace(path)

@@ -1,0 +1,166 @@
+"""Web actions: anyone may call them, and their result is the answer."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from whisktrain.embedded import rejections
+from whisktrain.embedded.activations import APPLICATION_ERROR, SUCCESS
+from whisktrain.embedded.calls import Call
+from whisktrain.embedded.entities import Action
+from whisktrain.embedded.exchange import ACTIVATION_HEADER, CORS, Exchange, parse_json
+from whisktrain.embedded.invoke import Invoker
+from whisktrain.embedded.names import Name, is_legal
+from whisktrain.embedded.registry import Resolved
+from whisktrain.embedded.rejections import Rejection
+from whisktrain.embedded.web_answers import Transcoder, is_json, is_text, split_extension
+
+METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
+_RESERVED = frozenset(f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body"))
+_NO_GATEWAY = (
+    "The API gateway (whisk.system/apimgmt) is not served by this host. Call web actions at "
+    "/api/v1/web/NAMESPACE/PACKAGE/ACTION instead."
+)
+
+
+class WebActions:
+    """Answers requests below `/api/v1/web`.
+
+    Args:
+        invoker: Invokes the actions.
+        namespace: The host's namespace.
+    """
+
+    def __init__(self, invoker: Invoker, namespace: str) -> None:
+        self._invoker = invoker
+        self._namespace = namespace
+
+    async def answer(self, exchange: Exchange, *, authenticated: bool) -> Response:
+        """Answer one request.
+
+        Args:
+            exchange: The request; its segments are namespace, package, action and the rest.
+            authenticated: Whether it came with the host's key.
+        """
+        if exchange.method not in METHODS:
+            raise rejections.no_such_route()
+        if exchange.segments[:2] == ("whisk.system", "apimgmt"):
+            raise Rejection(404, _NO_GATEWAY, cors=False)
+        if len(exchange.segments) < 3:
+            raise Rejection(404, rejections.NOT_FOUND, cors=False)
+        resolved, transcoder = self._find(exchange)
+        custom_options = resolved.action.annotations.get("web-custom-options") is True
+        cors = {} if custom_options else _cors(exchange)
+        if exchange.method == "OPTIONS" and not custom_options:
+            return Response(headers=cors)
+        try:
+            response = await self._run(exchange, resolved, transcoder, authenticated)
+        except Rejection as declined:
+            if declined.cors:
+                declined.cors = False
+                declined.headers = {**declined.headers, **cors}
+            raise
+        for name, value in cors.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _find(self, exchange: Exchange) -> tuple[Resolved, Transcoder]:
+        """The action that the address means, if it is a web action."""
+        namespace, package, segment = exchange.segments[:3]
+        name, transcoder = split_extension(segment)
+        missing = Rejection(404, rejections.NOT_FOUND, cors=False)
+        if namespace != self._namespace or not is_legal(name) or not is_legal(package):
+            raise missing
+        try:
+            where = Name(namespace, None if package == "default" else package, name)
+            resolved = self._invoker.registry.resolve(where)
+            if resolved.action.annotations.get("web-export") is not True:
+                raise missing
+            self._invoker.admit()
+        except Rejection as declined:
+            declined.cors = False
+            raise
+        return resolved, transcoder
+
+    async def _run(self, exchange: Exchange, resolved: Resolved, transcoder: Transcoder, authenticated: bool) -> Response:
+        allowed = _may_call(resolved.action, exchange, authenticated)
+        if not allowed and exchange.method != "OPTIONS":
+            raise Rejection(401, "Authentication is possible but has failed or not yet been provided.")
+        raw = resolved.action.annotations.get("raw-http") is True
+        body = await self._read_body(exchange, raw)
+        arguments = self._arguments(exchange, resolved, body, raw, authenticated)
+        call = Call(resolved, arguments, exchange.transaction)
+        activation = await self._invoker.wait_for(call, self._invoker.limits.max_blocking_s)
+        mark = {ACTIVATION_HEADER: call.id}
+        if activation is None:
+            raise Rejection(202, "Response not yet ready.", headers=mark)
+        response = activation.response
+        if response.code not in (SUCCESS, APPLICATION_ERROR):
+            raise Rejection(400, rejections.PROCESSING_FAILED, headers=mark)
+        result = response.result if response.code == SUCCESS else response.result["error"]
+        try:
+            made = transcoder(result)
+        except Rejection as declined:
+            declined.headers = {**declined.headers, **mark}
+            raise
+        made.headers.update(mark)
+        return made
+
+    async def _read_body(self, exchange: Exchange, raw: bool) -> Any:
+        """The body as an action gets it; None when there is none."""
+        content = await exchange.body(self._invoker.limits.max_payload)
+        if not content:
+            return None
+        media = exchange.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not raw and is_json(media):
+            return parse_json(content)
+        if not raw and media == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
+        return content.decode(errors="replace") if is_text(media) else base64.b64encode(content).decode()
+
+    def _arguments(self, exchange: Exchange, resolved: Resolved, body: Any, raw: bool, authenticated: bool) -> dict[str, Any]:
+        query = dict(exchange.request.query_params)
+        fields = body if isinstance(body, dict) and not raw else {}
+        if not raw and not (_RESERVED | resolved.final_parameters).isdisjoint(query | fields):
+            raise Rejection(400, rejections.PARAMETERS_NOT_ALLOWED)
+        rest = "/".join(exchange.segments[3:])
+        arguments: dict[str, Any] = {
+            "__ow_method": exchange.method.lower(),
+            "__ow_headers": exchange.forwarded_headers(),
+            "__ow_path": f"/{rest}" if len(exchange.segments) > 3 else "",
+        }
+        if authenticated:
+            arguments["__ow_user"] = self._namespace
+        if raw:
+            return arguments | {"__ow_query": exchange.request.url.query, "__ow_body": "" if body is None else body}
+        arguments |= query
+        if isinstance(body, dict):
+            return arguments | body
+        return arguments if body is None else arguments | {"__ow_body": body}
+
+
+def _cors(exchange: Exchange) -> dict[str, str]:
+    wanted = exchange.request.headers.get("access-control-request-headers")
+    return {
+        **CORS,
+        "Access-Control-Allow-Methods": ", ".join(METHODS),
+        "Access-Control-Allow-Headers": wanted or CORS["Access-Control-Allow-Headers"],
+    }
+
+
+def _may_call(action: Action, exchange: Exchange, authenticated: bool) -> bool:
+    """Whether the annotation `require-whisk-auth` lets the caller in."""
+    if "require-whisk-auth" not in action.annotations:
+        return True
+    required = action.annotations.get("require-whisk-auth")
+    if isinstance(required, bool):
+        return authenticated or not required
+    if isinstance(required, str | int | float):
+        given = exchange.request.headers.get("x-require-whisk-auth", "")
+        return hmac.compare_digest(given.encode(), str(required).encode())
+    return False
