@@ -141,7 +141,9 @@ class Host:
 
     def _listen(self) -> socket.socket:
         self._home.mkdir(parents=True, exist_ok=True)
-        listener = socket.socket(socket.AF_INET6 if ":" in self._bind else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        # The protocol is named because asyncio switches Nagle's delay (40 ms an answer) off only where it is.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._bind, self._port))
