@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from whisktrain.embedded import rejections
-from whisktrain.embedded.activations import Activation, Activations
-from whisktrain.embedded.calls import Call
+from whisktrain.embedded.activations import WHISK_ERROR, Activation, Activations, Response
+from whisktrain.embedded.calls import Call, now_ms
 from whisktrain.embedded.conductor import carry_out_composition
 from whisktrain.embedded.names import Name
 from whisktrain.embedded.plain import PlainActions
@@ -15,6 +16,8 @@ from whisktrain.embedded.rates import Rates
 from whisktrain.embedded.registry import Resolved
 from whisktrain.embedded.rejections import Rejection
 from whisktrain.embedded.sequences import carry_out_sequence
+
+_LOG = logging.getLogger(__name__)
 
 
 class Invoker:
@@ -34,6 +37,7 @@ class Invoker:
         self._plain = plain
         self._recorded = _Recorded(plain, activations)
         self._calls: set[asyncio.Task[Activation]] = set()
+        self._stopping = False
 
     async def carry_out(self, call: Call) -> Activation:
         """Carry a call out to its end and keep its record."""
@@ -44,6 +48,28 @@ class Invoker:
             activation = await carry_out_composition(call, self, self._recorded)
         else:
             return await self._recorded.carry_out(call)
+        self.activations.add(activation)
+        return activation
+
+    async def _carry_out_safely(self, call: Call) -> Activation:
+        """Carry a call out; a fault of the host is an activation that failed, so that who waits for it learns of it."""
+        try:
+            return await self.carry_out(call)
+        except Exception:  # noqa: BLE001 - logged, and reported as the platform reports its own faults
+            _LOG.exception("the activation %s of %s failed", call.id, call.resolved.action.name.qualified)
+        action, now = call.resolved.action, now_ms()
+        activation = Activation(
+            id=call.id,
+            namespace=action.name.namespace,
+            name=action.name.name,
+            path=call.filter_path,
+            version=action.version,
+            start=call.received,
+            end=now,
+            duration=now - call.received,
+            response=Response.error(WHISK_ERROR, "There was an internal server error."),
+            annotations=call.annotations(action.kind),
+        )
         self.activations.add(activation)
         return activation
 
@@ -67,7 +93,9 @@ class Invoker:
 
     def start(self, call: Call) -> asyncio.Task[Activation]:
         """Carry a call from outside out in the background; it is cancelled when the host stops."""
-        task = asyncio.get_running_loop().create_task(self.carry_out(call))
+        if self._stopping:
+            raise _stopping()
+        task = asyncio.get_running_loop().create_task(self._carry_out_safely(call))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         return task
@@ -80,6 +108,8 @@ class Invoker:
         """
         task = self.start(call)
         done, _ = await asyncio.wait([task], timeout=seconds)
+        if task.cancelled():
+            raise _stopping()
         return task.result() if done else None
 
     def post(self, name: Name, payload: dict[str, Any], transaction: str) -> str:
@@ -98,11 +128,15 @@ class Invoker:
         self.start(call)
         return call.id
 
-    async def close(self) -> None:
-        """Cancel what is still going on."""
-        for task in list(self._calls):
+    def stop(self) -> None:
+        """Cancel what is still going on, and begin nothing more."""
+        self._stopping = True
+        for task in self._calls:
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _stopping() -> Rejection:
+    return Rejection(503, "The host is stopping.")
 
 
 class _Recorded:

@@ -38,14 +38,15 @@ NOT_COMPILED = 64
 
 def tie_to_parent(parent: int) -> None:
     """End this process when the host ends, however it ends."""
-    with contextlib.suppress(OSError, AttributeError):
-        import ctypes
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            import ctypes
 
-        set_death_signal = 1  # PR_SET_PDEATHSIG, Linux only
-        if sys.platform == "linux" and ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL) == 0:
-            if os.getppid() != parent:
-                os._exit(1)
-            return
+            set_death_signal = 1  # PR_SET_PDEATHSIG
+            if ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL) == 0:
+                if os.getppid() != parent:
+                    os._exit(1)
+                return
 
     def watch() -> None:
         while os.getppid() == parent:

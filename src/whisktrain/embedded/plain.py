@@ -23,6 +23,7 @@ from whisktrain.embedded.processes import ActionProcess, Failure
 from whisktrain.embedded.registry import Registry
 
 _TRUNCATED = 1024
+_NOT_PROVISIONED = "Failed to provision resources to run the action."
 _NO_OBJECT = "The action did not return a dictionary or array."
 
 
@@ -76,7 +77,7 @@ class PlainActions:
             run = await self._run(call, process, warm)
         else:
             start = now_ms()
-            run = _Run(Response.error(WHISK_ERROR, "Failed to provision resources to run the action."), [])
+            run = _Run(Response.error(WHISK_ERROR, _NOT_PROVISIONED), [])
         end = now_ms()
         annotations = call.annotations(action.kind)
         annotations += [
@@ -170,6 +171,8 @@ def _failed_to_start(failure: Failure, timeout_ms: int) -> Response:
         return Response.error(DEVELOPER_ERROR, message)
     if failure is Failure.OUT_OF_MEMORY:
         return Response.error(DEVELOPER_ERROR, "The action exhausted its memory and was aborted.")
+    if failure is Failure.NOT_STARTED:
+        return Response.error(WHISK_ERROR, _NOT_PROVISIONED)
     if failure is Failure.NOT_COMPILED:
         return _proxied("The action failed to generate or locate a binary. See logs for details.")
     return _proxied("Cannot start action. Check logs for details.")

@@ -35,6 +35,7 @@ class Failure(Enum):
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
     NOT_COMPILED = "not compiled"
+    NOT_STARTED = "not started"
 
 
 class ActionProcess:
@@ -55,6 +56,7 @@ class ActionProcess:
         self._stopped = False
         self._lines = LogLines(action.limits["logs"])
         self._max_answer = max_answer + _ANSWER_MARGIN
+        self._logs: list[LogPipe] = []
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -79,33 +81,22 @@ class ActionProcess:
         Returns:
             What went wrong; None when it is ready.
         """
-        self._folder = await asyncio.to_thread(write_code, self.action.execution, parent_folder)
+        self._folder = Path(tempfile.mkdtemp(dir=parent_folder))
+        try:
+            await asyncio.to_thread(write_code, self.action.execution, self._folder)
+        except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+            self._lines.add("stderr", f"The code cannot be unpacked: {error}".encode())
+            return Failure.NOT_COMPILED
         if self._stopped:
             await self.stop()
             return Failure.EXITED
         answers_read, answers_write = os.pipe()
-        os.set_inheritable(answers_write, True)
-        main = self.action.execution.get("main") or "main"
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_LAUNCHER), main, str(os.getpid()), str(answers_write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self._folder,
-                env={
-                    **environment,
-                    "PWD": str(self._folder),
-                    "SHLVL": "0",
-                    "_": sys.executable,
-                    "PYTHONIOENCODING": "UTF-8",
-                },
-                pass_fds=(answers_write,),
-                start_new_session=True,
-            )
-        except BaseException:
+            self._process = self._spawn(environment, answers_write)
+        except OSError as error:
             os.close(answers_read)
-            raise
+            self._lines.add("stderr", f"The process cannot be started: {error.strerror}".encode())
+            return Failure.NOT_STARTED
         finally:
             os.close(answers_write)
         await self._connect(self._process, answers_read)
@@ -117,6 +108,20 @@ class ActionProcess:
                 if await asyncio.to_thread(self._process.wait, 1) == NOT_COMPILED:
                     return Failure.NOT_COMPILED
         return answer
+
+    def _spawn(self, environment: Mapping[str, str], answers: int) -> subprocess.Popen[bytes]:
+        main = self.action.execution.get("main") or "main"
+        shell = {"PWD": str(self._folder), "SHLVL": "0", "_": sys.executable, "PYTHONIOENCODING": "UTF-8"}
+        return subprocess.Popen(
+            [sys.executable, "-P", str(_LAUNCHER), main, str(os.getpid()), str(answers)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self._folder,
+            env={**environment, **shell},
+            pass_fds=(answers,),
+            start_new_session=True,
+        )
 
     async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> None:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
@@ -150,7 +155,7 @@ class ActionProcess:
 
     def take_logs(self) -> list[str]:
         """The log lines since the last time: what the process wrote before it answered or ended is among them."""
-        for pipe in self._logs if self._process is not None else []:
+        for pipe in self._logs:
             pipe.drain()
             pipe.finish_line()
         return self._lines.take()
@@ -201,26 +206,23 @@ def _kill(process: subprocess.Popen[bytes] | None) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def write_code(execution: Mapping[str, Any], parent_folder: Path) -> Path:
-    """Write an action's code into a new folder as `main__.py`, unpacked if it is a zip file.
+def write_code(execution: Mapping[str, Any], folder: Path) -> None:
+    """Write an action's code into a folder as `main__.py`, unpacked if it is a zip file.
+
+    Without code that Python can find in the folder, the process says so.
 
     Args:
         execution: The action's `exec` part.
-        parent_folder: Where the folder is made.
-
-    Returns:
-        The folder. Without code that Python can find in it, the process says so.
+        folder: Where it goes.
     """
-    folder = Path(tempfile.mkdtemp(dir=parent_folder))
     code = execution["code"].encode()
     if execution["binary"]:
         code = base64.b64decode(code)
     if not zipfile.is_zipfile(io.BytesIO(code)):
         (folder / "main__.py").write_bytes(code)
-        return folder
+        return
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
         archive.extractall(folder)
     for name in ("exec", "__main__.py"):
         if (folder / name).is_file():
             (folder / name).rename(folder / "main__.py")
-    return folder

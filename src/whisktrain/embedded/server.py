@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -71,7 +72,7 @@ class Host:
         self._bind = bind
         self._environment = dict(environment or {})
         self._thread: threading.Thread | None = None
-        self._server: uvicorn.Server | None = None
+        self._shut_down: Callable[[], object] | None = None
         self._up = threading.Event()
         self._failure: BaseException | None = None
         self._auth: str | None = None
@@ -79,7 +80,8 @@ class Host:
     @property
     def apihost(self) -> str:
         """The host's address, for example `http://127.0.0.1:3233`. With port 0, known once the host has started."""
-        shown = f"[{self._bind}]" if ":" in self._bind else self._bind
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._bind, self._bind)  # noqa: S104 - not bound here
+        shown = f"[{reachable}]" if ":" in reachable else reachable
         return f"http://{shown}:{self._port}"
 
     @property
@@ -129,8 +131,9 @@ class Host:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        if self._server is not None:
-            self._server.should_exit = True
+        if self._shut_down is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended on its own
+                self._shut_down()
         thread.join()
 
     def __enter__(self) -> Host:
@@ -186,12 +189,20 @@ class Host:
             timeout_keep_alive=120,
             timeout_graceful_shutdown=1,
         )
-        self._server = _Server(config, self._up)
+        server = _Server(config, self._up)
+        loop = asyncio.get_running_loop()
+
+        def shut_down() -> None:
+            # Who waits for an activation is answered at once; only then is there nothing left for the server to wait for.
+            invoker.stop()
+            server.should_exit = True
+
+        self._shut_down = lambda: loop.call_soon_threadsafe(shut_down)
         pool.open()
         try:
-            await self._server.serve(sockets=[listener])
+            await server.serve(sockets=[listener])
         finally:
-            await invoker.close()
+            invoker.stop()
             await pool.close()
 
 
