@@ -1,0 +1,34 @@
+"""The fan-out of stage 2: computes one slot's shards, round after round, until its lease ends."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from whisktrain.openwhisk.action import Context, action
+from whisktrain.openwhisk.arguments import required
+from whisktrain.spec import Learner
+
+
+@functools.cache
+def learner() -> Learner:
+    """One for the process: warm activations go on with the models that it has prepared."""
+    from whisktrain.learning import KerasLearner
+
+    return KerasLearner()
+
+
+@action
+def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    from whisktrain.rounds.worker import serve
+
+    return serve(
+        required(arguments, "run"),
+        int(required(arguments, "slot")),
+        store=context.store,
+        invoker=context.invoker,
+        learner=learner(),
+        execution=context.activation,
+        deadline=context.deadline,
+        successor=bool(arguments.get("successor", False)),
+    )

@@ -1,0 +1,21 @@
+"""The parameter server: merges a complete round, updates the parameters, opens the next round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whisktrain.openwhisk.action import Context, action
+from whisktrain.openwhisk.arguments import required
+
+
+@action
+def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    from whisktrain.rounds.aggregate import serve
+
+    return serve(
+        required(arguments, "run"),
+        store=context.store,
+        invoker=context.invoker,
+        execution=context.activation,
+        deadline=context.deadline,
+    )

@@ -1,0 +1,14 @@
+"""The feed action: registers the triggers that the follower fires, through their life cycle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whisktrain.openwhisk.action import Context, action
+
+
+@action
+def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    from whisktrain.rounds.feed import handle
+
+    return handle(arguments, context.store)

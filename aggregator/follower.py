@@ -1,0 +1,8 @@
+"""The one long-running process: follows the store's changes and fires the trigger; `python aggregator/follower.py`."""
+
+from __future__ import annotations
+
+from whisktrain.openwhisk.follower_service import serve
+
+if __name__ == "__main__":
+    serve()

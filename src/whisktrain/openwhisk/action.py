@@ -1,0 +1,113 @@
+"""The frame of every action: decode, one call of the library, encode.
+
+    from whisktrain.openwhisk.action import action
+
+    @action
+    def main(arguments, context):
+        return some_stage(arguments, store=context.store)
+
+What the frame takes care of: web calls and plain ones, keys of the platform and the deployment, versions of caller and
+image, failures as data, numbers that JSON can hold, the size of the answer. Arguments are never logged.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from whisktrain.openwhisk import environment
+
+environment.prepare()  # before the stages import anything heavy
+
+from whisktrain import __version__  # noqa: E402
+from whisktrain.errors import ConfigurationError, WhisktrainError  # noqa: E402
+from whisktrain.openwhisk import answers, arguments, context, settings  # noqa: E402
+from whisktrain.openwhisk.context import Context  # noqa: E402
+
+__all__ = ["Context", "action"]
+
+Stage = Callable[[dict[str, Any], Context], Any]
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
+
+
+class InternalError(WhisktrainError):
+    """Something that nobody expected; the log has the traceback."""
+
+    code = "internal"
+
+
+def action(stage: Stage) -> Callable[[Any], Any]:
+    """Make a launcher's `main(args)` of a function that takes (arguments, context).
+
+    Args:
+        stage: The work: takes what the caller asked for and the context, returns the result.
+
+    Returns:
+        A function that answers with JSON in any case and never raises.
+    """
+
+    @functools.wraps(stage)
+    def main(args: Any) -> Any:
+        try:
+            received = arguments.decode(args)
+            _apply(received.deployment)
+            where = context.current(str(received.deployment.get("store") or ""))
+            if received.probe:
+                return answers.encode(_describe(where))
+            _compare(received.lib_version)
+            return answers.encode(stage(received.given, where))
+        except WhisktrainError as error:
+            return answers.failure(error)
+        except Exception:  # noqa: BLE001 - the launcher would answer with the exception's text
+            print(_CREDENTIALS.sub("//***@", traceback.format_exc()), flush=True)  # noqa: T201 - the activation's log
+            activation = os.environ.get("__OW_ACTIVATION_ID", "")
+            return answers.failure(
+                InternalError(
+                    "The action failed in an unexpected way.",
+                    hint=f"Its log says more: wsk activation logs {activation}".strip(),
+                )
+            )
+
+    return main
+
+
+def _apply(deployment: dict[str, Any]) -> None:
+    """Hand the deployment's parameters on as the variables that the library reads; the store goes its own way.
+
+    wskdeploy binds an empty text where a variable was not set: it means the default.
+    """
+    for name, value in deployment.items():
+        if name != "store":
+            variable = f"WHISKTRAIN_{name.upper()}"
+            os.environ[variable] = str(value or "") or settings.default(variable)
+
+
+def _compare(lib_version: str | None) -> None:
+    """Refuse a caller of another version.
+
+    Raises:
+        ConfigurationError: The versions differ.
+    """
+    if lib_version is not None and lib_version != __version__:
+        raise ConfigurationError(
+            f"The caller has whisktrain {lib_version}, the actions' image has {__version__}.",
+            code="version_mismatch",
+            hint=f"Install whisktrain {__version__}, or deploy an image with {lib_version}: whisktrain deploy.",
+        )
+
+
+def _describe(where: Context) -> dict[str, Any]:
+    """What the action is and whether it reaches its store."""
+    import platform
+
+    store: dict[str, Any]
+    try:
+        where.store.library.list("alias:", bodies=False, limit=1)
+        store = {"url": where.store.url, "ok": True, "detail": "reachable"}
+    except WhisktrainError as error:
+        store = {"url": "", "ok": False, "detail": error.message, "hint": error.hint}
+    return {"lib_version": __version__, "python": platform.python_version(), "action": where.action, "store": store}

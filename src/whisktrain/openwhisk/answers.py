@@ -1,0 +1,65 @@
+"""From a result to what OpenWhisk accepts: plain JSON, without NumPy scalars and NaN, and within the size limit.
+
+The platform's launcher encodes results outside its try: what JSON cannot hold kills the process, and NaN is refused later.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from whisktrain.errors import RequestError, WhisktrainError
+
+__all__ = ["RESULT_LIMIT", "encode", "failure"]
+
+RESULT_LIMIT = 1_000_000
+"""Bytes that an answer may have: OpenWhisk's 1 MB (1,048,576) less what it wraps around it."""
+
+
+def plain(value: Any) -> Any:
+    """A value with only JSON's own types; NaN and infinities become None."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(v) for v in value), key=str)
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
+        return plain(value.tolist())
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError(f"a result holds a {type(value).__name__}, which JSON cannot")
+
+
+def failure(error: WhisktrainError) -> dict[str, Any]:
+    """The answer of a failed action: OpenWhisk takes the key `error` as an application error."""
+    return {"error": plain(error.to_record())}
+
+
+def encode(result: Any) -> Any:
+    """The answer that a result becomes.
+
+    Raises:
+        RequestError: It is larger than the platform lets through.
+        TypeError: JSON cannot hold it.
+    """
+    answer = plain(result)
+    if not isinstance(answer, (dict, list)):
+        raise TypeError(f"a result is a {type(answer).__name__}; expected an object")
+    size = len(json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if size > RESULT_LIMIT:
+        raise RequestError(
+            f"The answer has {size:,} bytes; OpenWhisk lets {RESULT_LIMIT:,} through.",
+            code="answer_too_large",
+            hint="Ask for fewer rows at a time, or for the answer as a file.",
+        )
+    return answer

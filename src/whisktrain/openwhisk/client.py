@@ -1,0 +1,294 @@
+"""The OpenWhisk client: entities, invocations, trigger fires, activations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from whisktrain.errors import DeadlineExceeded, PlatformError
+from whisktrain.openwhisk.activation import Activation, activation_of, failure_of
+from whisktrain.openwhisk.connection import ANSWER_TIMEOUT, ApiError, Connection, json_of
+
+__all__ = ["Client"]
+
+_PAGE = 200
+"""The most entities that one list answers."""
+
+
+class Client:
+    """Calls to OpenWhisk's REST API. Safe to use from several threads.
+
+    Args:
+        apihost: HOST[:PORT] or an http(s) address; https where no scheme is given.
+        auth: The key, `UUID:KEY`. Never part of an error or a repr.
+        namespace: "_" is the key's own.
+        insecure: Whether to accept a self-signed certificate.
+        timeout: Seconds to wait for an invocation's end where a call names none.
+        patience: Seconds for which a 429 is tried again, with full jitter, before `TooManyRequests` is raised.
+
+    Example:
+        >>> client = Client("http://localhost:3233", "UUID:KEY")  # doctest: +SKIP
+        >>> client.result("whisktrain/pipeline", {"data": "digits"})  # doctest: +SKIP
+
+    All calls may raise `PlatformUnreachable`, `TooManyRequests` and `ApiError` (a `PlatformError` with `status`).
+    """
+
+    def __init__(
+        self,
+        apihost: str,
+        auth: str,
+        *,
+        namespace: str = "_",
+        insecure: bool = False,
+        timeout: float = 660.0,
+        patience: float = 75.0,
+    ) -> None:
+        self.connection = Connection(apihost, auth, insecure=insecure, patience=patience)
+        self.namespace = namespace
+        self.timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"Client({self.connection.address!r}, namespace={self.namespace!r})"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.connection.close()
+
+    @property
+    def apihost(self) -> str:
+        """The API host's address."""
+        return self.connection.address
+
+    # What the platform says of itself
+
+    def info(self) -> dict[str, Any]:
+        """`GET /`: description, limits of the platform, runtimes. Needs no key."""
+        return _object(self.connection.json("GET", "/"))
+
+    def version(self) -> dict[str, Any]:
+        """`GET /api/v1`: the API's version and the platform's build. Needs no key."""
+        return _object(self.connection.json("GET", "/api/v1"))
+
+    def namespaces(self) -> list[str]:
+        """The namespaces that the key may use; the first one is its own."""
+        return [str(name) for name in self.connection.json("GET", "/api/v1/namespaces") or ()]
+
+    def limits(self) -> dict[str, Any]:
+        """The namespace's limits."""
+        return _object(self.connection.json("GET", self._path("limits")))
+
+    # Entities: kind is "actions", "packages", "triggers" or "rules"
+
+    def _path(self, kind: str, name: str = "") -> str:
+        namespace, rest = self.namespace, name
+        if name.startswith("/"):
+            namespace, _, rest = name[1:].partition("/")
+        base = f"/api/v1/namespaces/{quote(namespace, safe='')}/{kind}"
+        return f"{base}/{quote(rest, safe='/')}" if rest else base
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Read one entity (an action without its code); None where it does not exist.
+
+        Args:
+            kind: "actions", "packages", "triggers" or "rules".
+            name: `name`, `package/name`, or with a namespace `/namespace/…`.
+        """
+        query = {"code": "false"} if kind == "actions" else None
+        try:
+            return _object(self.connection.json("GET", self._path(kind, name), query=query))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def put(self, kind: str, name: str, body: Mapping[str, Any], *, overwrite: bool = True) -> dict[str, Any]:
+        """Create or replace one entity; returns it as stored."""
+        query = {"overwrite": "true" if overwrite else "false"}
+        return _object(self.connection.json("PUT", self._path(kind, name), query=query, body=dict(body)))
+
+    def delete(self, kind: str, name: str) -> bool:
+        """Delete one entity; returns whether it was there."""
+        try:
+            self.connection.json("DELETE", self._path(kind, name))
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def entities(self, kind: str, **query: str) -> list[dict[str, Any]]:
+        """All entities of a kind, without their contents."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.connection.json("GET", self._path(kind), query={**query, "limit": str(_PAGE), "skip": str(len(found))})
+            found += page or []
+            if not page or len(page) < _PAGE:
+                return found
+
+    def set_rule(self, name: str, *, active: bool) -> None:
+        """Switch a rule on or off."""
+        body = {"status": "active" if active else "inactive", "trigger": None, "action": None}
+        self.connection.json("POST", self._path("rules", name), body=body)
+
+    # Invocations
+
+    def start(self, action: str, arguments: Mapping[str, Any] | None = None, *, patience: float | None = None) -> str:
+        """Invoke an action without waiting; returns the activation's id.
+
+        Args:
+            action: `name`, `package/name`, or with a namespace `/namespace/…`.
+            arguments: JSON arguments.
+            patience: Seconds for which a 429 is tried again; the client's own by default.
+        """
+        answer = self.connection.json(
+            "POST",
+            self._path("actions", action),
+            query={"blocking": "false", "result": "false"},
+            body=dict(arguments or {}),
+            patience=patience,
+        )
+        return str(_object(answer).get("activationId", ""))
+
+    def invoke(self, action: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Activation:
+        """Invoke an action and wait for its end, also past the 60 s for which OpenWhisk waits.
+
+        Args:
+            action: As `start`.
+            arguments: JSON arguments.
+            timeout: Seconds to wait in all; the client's own by default.
+
+        Returns:
+            The record, also of a failed activation; its log lines are those that the platform has by now.
+
+        Raises:
+            DeadlineExceeded: It takes longer; the activation goes on.
+        """
+        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        path = self._path("actions", action)
+        response = self.connection.send(
+            "POST",
+            path,
+            query={"blocking": "true", "result": "false"},
+            body=dict(arguments or {}),
+            timeout=max(1.0, min(ANSWER_TIMEOUT, until - time.monotonic())),
+        )
+        body = json_of(response, self.apihost)
+        if isinstance(body, dict) and "activationId" in body and response.status_code in (200, 202, 500, 502):
+            if "response" in body:
+                return activation_of(body)
+            return self.wait(str(body["activationId"]), timeout=until - time.monotonic())
+        raise self.connection.refusal(response, "POST", path)
+
+    def result(self, action: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
+        """Invoke an action, wait for its end and return its result.
+
+        Raises:
+            WhisktrainError: The action failed: its own error where it sent one. The error's `activation` is the record of
+                the failed activation (of a sequence: of the component that failed), with its log lines.
+            DeadlineExceeded: As `invoke`.
+        """
+        activation = self.invoke(action, arguments, timeout=timeout)
+        if activation.succeeded:
+            return activation.result
+        raise failure_of(self.explain(activation))
+
+    # Activations
+
+    def activation(self, activation_id: str) -> Activation | None:
+        """Read a record; None while there is none: it exists only after the end."""
+        record = self.get("activations", activation_id)
+        return None if record is None else activation_of(record)
+
+    def activations(
+        self, *, name: str | None = None, since: int | None = None, upto: int | None = None, limit: int = 30, docs: bool = False
+    ) -> list[Activation]:
+        """Records, newest first.
+
+        Args:
+            name: Only of this action or trigger, `name` or `package/name`.
+            since: Only those started since, in epoch milliseconds.
+            upto: Only those started until, in epoch milliseconds.
+            limit: At most so many, up to 200.
+            docs: Whether with results and logs.
+        """
+        given = {"name": name, "since": since, "upto": upto}
+        query = {k: str(v) for k, v in given.items() if v is not None}
+        query |= {"limit": str(limit), "skip": "0", "docs": "true" if docs else "false"}
+        return [activation_of(r) for r in self.connection.json("GET", self._path("activations"), query=query) or ()]
+
+    def logs(self, activation_id: str) -> list[str]:
+        """An activation's log lines."""
+        answer = self.connection.json("GET", self._path("activations", f"{activation_id}/logs"))
+        return [str(line) for line in _object(answer).get("logs") or ()]
+
+    def wait(self, activation_id: str, *, timeout: float | None = None) -> Activation:
+        """Wait for an activation's end.
+
+        Raises:
+            DeadlineExceeded: No record within `timeout` seconds; the activation goes on.
+        """
+        budget = self.timeout if timeout is None else timeout
+        for _ in _moments(budget):
+            found = self.activation(activation_id)
+            if found is not None:
+                return found
+        raise DeadlineExceeded(
+            f"The activation {activation_id} has no record after waiting for it ({budget:.0f} s).",
+            hint=f"It may still be running; see `wsk activation get {activation_id}`.",
+        )
+
+    def explain(self, activation: Activation) -> Activation:
+        """The record that says why an activation failed, with its log lines: of a sequence, the component's that failed."""
+        try:
+            found = activation
+            while found.kind == "sequence" and found.logs:
+                component = self.activation(found.logs[-1])
+                if component is None:
+                    return found
+                found = component
+            return found if found.logs else found.with_logs(self.logs(found.id))
+        except PlatformError:
+            return activation  # the failure itself matters more than its explanation
+
+    # Triggers
+
+    def fire(self, trigger: str, payload: Mapping[str, Any] | None = None, *, patience: float | None = None) -> str | None:
+        """Fire a trigger; returns the activation's id, or None where no active rule listens.
+
+        Args:
+            trigger: Its name, or `/namespace/name`.
+            payload: JSON for the actions that it starts.
+            patience: As `start`.
+        """
+        answer = self.connection.json("POST", self._path("triggers", trigger), body=dict(payload or {}), patience=patience)
+        return None if answer is None else str(_object(answer).get("activationId", "")) or None
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    if isinstance(answer, dict):
+        return answer
+    raise PlatformError(
+        f"OpenWhisk answered {type(answer).__name__} where an object was expected.",
+        code="not_openwhisk",
+        hint="Check the API host.",
+    )
+
+
+def _moments(budget: float) -> Iterator[None]:
+    """Moments to look again: quickly at first, then every second, until the budget of seconds is spent."""
+    until, pause = time.monotonic() + max(budget, 0.0), 0.05
+    while True:
+        yield None
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 1.0)

@@ -1,0 +1,162 @@
+"""What an action knows of where it runs: store, invoker, limits, deadline, log."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from whisktrain.errors import ConfigurationError
+from whisktrain.openwhisk import limits as platform_limits
+from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.limits import Limits
+
+if TYPE_CHECKING:
+    from whisktrain.store.protocol import Store
+
+__all__ = ["ActionInvoker", "Context", "current"]
+
+_MARGIN = 2.0
+"""Seconds before the deadline at which nothing is tried again."""
+_stores: dict[str, Store] = {}
+_clients: dict[tuple[str, str], Client] = {}
+_lock = threading.Lock()
+
+
+def _client(environment: Mapping[str, str]) -> Client:
+    """The client for the platform that runs this action; kept for later activations of this process."""
+    apihost, key = environment.get("__OW_API_HOST", ""), environment.get("__OW_API_KEY", "")
+    if not apihost:
+        raise ConfigurationError("The platform has not told the action its API host (__OW_API_HOST).")
+    if not key:
+        raise ConfigurationError(
+            "The action has no key to invoke others with (__OW_API_KEY).",
+            hint="Deploy it with the annotation provide-api-key: true.",
+        )
+    with _lock:
+        client = _clients.get((apihost, key))
+        if client is None:
+            insecure = environment.get("WHISKTRAIN_INSECURE", "") == "yes"
+            client = _clients[apihost, key] = Client(apihost, key, insecure=insecure)
+        return client
+
+
+def _store(url: str) -> Store:
+    """The store at an address; kept for later activations of this process."""
+    from whisktrain.store.opening import open_store
+
+    with _lock:
+        store = _stores.get(url)
+        if store is None:
+            store = _stores[url] = open_store(url)
+        return store
+
+
+@dataclass(frozen=True)
+class ActionInvoker:
+    """Invokes the other actions of this action's package, without waiting.
+
+    Args:
+        environment: The action's environment: API host, key and its own name.
+        deadline: Epoch seconds after which nothing is tried again.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    deadline: float
+
+    def invoke(self, action: str, arguments: Mapping[str, Any]) -> str:
+        """Start an action of the same package; 429 is tried again with jitter for as long as the deadline allows.
+
+        Args:
+            action: Its name within the package: "worker", "aggregate", …
+            arguments: JSON arguments.
+
+        Returns:
+            The activation's id.
+
+        Raises:
+            PlatformError: It could not be started.
+        """
+        namespace, _, rest = self.environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
+        package = rest.rpartition("/")[0]
+        name = f"/{namespace or '_'}/{package}/{action}" if package else f"/{namespace or '_'}/{action}"
+        patience = max(0.0, min(75.0, self.deadline - time.time() - _MARGIN))
+        return _client(self.environment).start(name, arguments, patience=patience)
+
+
+@dataclass
+class Context:
+    """What an action knows of where it runs.
+
+    Attributes:
+        activation: This activation's id.
+        action: The action's full name.
+        deadline: Epoch seconds at which the platform ends the activation.
+        embedded: Whether the host is whisktrain's own.
+        invoker: Starts other actions of the package.
+        log: Structured log; lines go to the activation's log.
+    """
+
+    activation: str
+    action: str
+    deadline: float
+    embedded: bool
+    invoker: ActionInvoker
+    log: Any
+    _environment: Mapping[str, str] = field(repr=False)
+    _store_url: str = field(repr=False)
+
+    @cached_property
+    def store(self) -> Store:
+        """The deployment's store.
+
+        Raises:
+            ConfigurationError: The deployment binds none, or not an address of one.
+        """
+        if not self._store_url:
+            raise ConfigurationError(
+                "The deployment names no store: its package parameter 'store' is empty.",
+                code="no_store",
+                hint="Set WHISKTRAIN_STORE and deploy again.",
+            )
+        return _store(self._store_url)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What the platform allows; asked for once in an activation."""
+        client = _client(self._environment)
+        return platform_limits.read(client.info(), client.limits(), self._environment)
+
+
+def current(store_url: str, environment: Mapping[str, str] | None = None) -> Context:
+    """The context of the activation that runs now, from the launcher's variables.
+
+    Args:
+        store_url: The deployment's parameter `store`.
+        environment: Variables; this process' own by default.
+    """
+    variables = dict(os.environ if environment is None else environment)
+    raw = variables.get("__OW_DEADLINE", "")
+    deadline = int(raw) / 1000 if raw.isdecimal() else time.time() + 60.0
+    activation = variables.get("__OW_ACTIVATION_ID", "")
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stdout),
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
+    )
+    return Context(
+        activation=activation,
+        action=variables.get("__OW_ACTION_NAME", ""),
+        deadline=deadline,
+        embedded=bool(variables.get("WHISKTRAIN_EMBEDDED")),
+        invoker=ActionInvoker(variables, deadline),
+        log=log,
+        _environment=variables,
+        _store_url=store_url,
+    )

@@ -1,0 +1,191 @@
+"""Deploying a manifest: the same calls that wskdeploy makes, without losing what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from whisktrain.errors import PlatformError, WhisktrainError
+from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.manifest import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger
+
+__all__ = ["deploy", "undeploy"]
+
+Narrate = Callable[[str], None]
+_FEED_TIMEOUT = 120.0
+"""Seconds that a feed action may take, a cold start included."""
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": k, "value": v} for k, v in values.items()]
+
+
+def _within(package: Package, name: str) -> str:
+    """An action's name with its package, unless it has a path already or the package is `default`."""
+    return name if "/" in name or package.name == "default" else f"{package.name}/{name}"
+
+
+def _absolute(name: str) -> str:
+    return name if name.startswith("/") else f"/_/{name}"
+
+
+def deploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = _silent) -> list[str]:
+    """Create or update all that a manifest describes. Repeating it changes nothing but versions.
+
+    An existing feed trigger is updated in place and its feed told again, not deleted: its rule and the feed's position stay.
+
+    Args:
+        client: The platform.
+        manifest: As `manifest.read` gives it.
+        auth: The key that the feed protocol hands to feed actions.
+        narrate: Called with each entity, before it is made.
+
+    Returns:
+        The entities in order, such as "action whisktrain/train".
+
+    Raises:
+        PlatformError: The platform refused; what was made so far stays.
+        ConfigurationError: A feed action refused.
+    """
+    done: list[str] = []
+
+    def step(what: str) -> None:
+        narrate(what)
+        done.append(what)
+
+    for package in manifest.packages:
+        if package.name != "default":
+            step(f"package {package.name}")
+            client.put("packages", package.name, _package_body(package))
+        for action in package.actions:
+            step(f"action {_within(package, action.name)}")
+            client.put("actions", _within(package, action.name), _action_body(action))
+        for sequence in package.sequences:
+            step(f"sequence {_within(package, sequence.name)}")
+            client.put("actions", _within(package, sequence.name), _sequence_body(package, sequence))
+        for trigger in package.triggers:
+            step(f"trigger {trigger.name}")
+            _put_trigger(client, trigger, auth)
+        for rule in package.rules:
+            step(f"rule {rule.name}")
+            client.put("rules", rule.name, _rule_body(package, rule))
+            client.set_rule(rule.name, active=True)
+    return done
+
+
+def undeploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = _silent) -> list[str]:
+    """Delete all that a manifest describes, in reverse order; what is not there is passed over.
+
+    Args:
+        client: The platform.
+        manifest: As `manifest.read` gives it.
+        auth: As for `deploy`.
+        narrate: Called with each entity, before it is deleted, and with a feed's refusal.
+
+    Returns:
+        The entities that were there, in order.
+
+    Raises:
+        PlatformError: The platform refused.
+    """
+    done: list[str] = []
+
+    def remove(kind: str, word: str, name: str) -> None:
+        narrate(f"{word} {name}")
+        if client.delete(kind, name):
+            done.append(f"{word} {name}")
+
+    for package in reversed(manifest.packages):
+        for rule in reversed(package.rules):
+            remove("rules", "rule", rule.name)
+        for trigger in reversed(package.triggers):
+            if trigger.feed and client.get("triggers", trigger.name) is not None:
+                try:
+                    _tell_feed(client, trigger, auth, "DELETE")
+                except WhisktrainError as error:  # a store that is gone must not keep the rest from going
+                    narrate(f"the feed of trigger {trigger.name} did not answer: {error.message}")
+            remove("triggers", "trigger", trigger.name)
+        for sequence in reversed(package.sequences):
+            remove("actions", "sequence", _within(package, sequence.name))
+        for action in reversed(package.actions):
+            remove("actions", "action", _within(package, action.name))
+        if package.name != "default":
+            remove("packages", "package", package.name)
+    return done
+
+
+def _package_body(package: Package) -> dict[str, Any]:
+    return {
+        "name": package.name,
+        "publish": package.public,
+        "version": package.version,
+        "parameters": _pairs(package.inputs),
+        "annotations": _pairs(package.annotations),
+    }
+
+
+def _action_body(action: ActionEntry) -> dict[str, Any]:
+    execution: dict[str, Any] = {"kind": action.kind, "code": action.code}
+    if action.image:
+        execution["image"] = action.image
+    if action.main:
+        execution["main"] = action.main
+    return {
+        "exec": execution,
+        "parameters": _pairs(action.inputs),
+        "annotations": _pairs(action.annotations),
+        "limits": action.limits,
+        "publish": False,
+    }
+
+
+def _sequence_body(package: Package, sequence: SequenceEntry) -> dict[str, Any]:
+    return {
+        "exec": {"kind": "sequence", "components": [_absolute(_within(package, name)) for name in sequence.actions]},
+        "annotations": _pairs(sequence.annotations),
+        "publish": False,
+    }
+
+
+def _rule_body(package: Package, rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "status": "",
+        "trigger": _absolute(rule.trigger),
+        "action": _absolute(_within(package, rule.action)),
+        "annotations": _pairs(rule.annotations),
+        "publish": False,
+    }
+
+
+def _put_trigger(client: Client, trigger: Trigger, auth: str) -> None:
+    """Create or update a trigger and tell its feed; a new trigger goes again where its feed refuses."""
+    is_new = client.get("triggers", trigger.name) is None
+    body: dict[str, Any] = {"name": trigger.name, "annotations": _pairs(trigger.annotations), "publish": False}
+    if not trigger.feed:
+        body["parameters"] = _pairs(trigger.inputs)
+    client.put("triggers", trigger.name, body)
+    if not trigger.feed:
+        return
+    try:
+        _tell_feed(client, trigger, auth, "CREATE")
+    except WhisktrainError:
+        if is_new:
+            client.delete("triggers", trigger.name)
+        raise
+
+
+def _tell_feed(client: Client, trigger: Trigger, auth: str, event: str) -> None:
+    """Call a trigger's feed action as the feed protocol wants it: blocking, with event, name, key and the feed's inputs."""
+    arguments = {"lifecycleEvent": event, "triggerName": f"/_/{trigger.name}", "authKey": auth}
+    inputs = trigger.inputs if event == "CREATE" else {}
+    try:
+        client.result(_absolute(trigger.feed), {**inputs, **arguments}, timeout=_FEED_TIMEOUT)
+    except PlatformError as error:
+        raise PlatformError(
+            f"The feed action {trigger.feed} of trigger {trigger.name!r} failed: {error.message}", hint=error.hint
+        ) from None

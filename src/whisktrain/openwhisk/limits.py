@@ -1,0 +1,84 @@
+"""What a platform allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Limits", "cores", "read"]
+
+MB = 1024 * 1024
+_UNLIMITED = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a platform allows one namespace; OpenWhisk's own defaults where it does not say.
+
+    Attributes:
+        concurrent: Activations at once.
+        invocations_per_minute: Invocations a minute.
+        fires_per_minute: Trigger fires a minute.
+        memory_mb: Memory of all action containers together, in MB; None where nobody knows.
+        cores: Processors.
+        max_duration_s: Longest duration of an action, in seconds.
+        max_memory_mb: Largest memory of an action, in MB.
+    """
+
+    concurrent: int = 30
+    invocations_per_minute: int = 60
+    fires_per_minute: int = 60
+    memory_mb: int | None = None
+    cores: int = 1
+    max_duration_s: float = 300.0
+    max_memory_mb: int = 512
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def _number(*candidates: Any) -> int | None:
+    """The first candidate that is a positive whole number."""
+    for value in candidates:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+            return min(int(value), _UNLIMITED)
+        if isinstance(value, str) and value.strip().isdecimal() and int(value) > 0:
+            return int(value)
+    return None
+
+
+def read(
+    info: Mapping[str, Any], namespace: Mapping[str, Any], environment: Mapping[str, str], *, processors: int | None = None
+) -> Limits:
+    """Make out what is allowed.
+
+    Args:
+        info: The answer of `GET /`; its `limits` are the platform's (durations in ms, sizes in bytes).
+        namespace: The answer of `GET …/limits` (durations in ms, sizes in MB); it goes before the platform's.
+        environment: `WHISKTRAIN_CONTAINER_MEMORY` says what OpenWhisk does not publish.
+        processors: Processors; this process' own by default.
+    """
+    platform: Mapping[str, Any] = info.get("limits") or {}
+    default = Limits()
+    duration = _number(namespace.get("maxActionTimeout"), platform.get("max_action_duration"))
+    memory = _number(namespace.get("maxActionMemory"))
+    platform_memory = _number(platform.get("max_action_memory"))
+    if memory is None and platform_memory is not None:
+        memory = max(1, platform_memory // MB)
+    return Limits(
+        concurrent=_number(namespace.get("concurrentInvocations"), platform.get("concurrent_actions")) or default.concurrent,
+        invocations_per_minute=_number(namespace.get("invocationsPerMinute"), platform.get("actions_per_minute"))
+        or default.invocations_per_minute,
+        fires_per_minute=_number(namespace.get("firesPerMinute"), platform.get("triggers_per_minute"))
+        or default.fires_per_minute,
+        memory_mb=_number(environment.get("WHISKTRAIN_CONTAINER_MEMORY")),
+        cores=processors or cores(),
+        max_duration_s=duration / 1000 if duration else default.max_duration_s,
+        max_memory_mb=memory or default.max_memory_mb,
+    )

@@ -1,0 +1,168 @@
+"""What differs between sites: every variable of a deployment, with its default and its meaning.
+
+`deploy/defaults.env` is this table as a shell file, for wskdeploy, which knows no defaults. Where a variable replaces a value
+of the manifest that wskdeploy cannot read from the environment (a number), `path` says which one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whisktrain import __version__
+from whisktrain.errors import ConfigurationError
+
+__all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "overrides", "render_defaults"]
+
+PACKAGE = "whisktrain"
+"""The package that the manifest deploys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable.
+
+    Attributes:
+        name: The environment variable.
+        default: Its value where it is not set; None where there is none, and the manifest's own value stands.
+        about: What it means, in a sentence.
+        path: Where in the package its value goes, for values that the manifest cannot take from the environment.
+        secret: Whether its value is never printed.
+    """
+
+    name: str
+    default: str | None
+    about: str
+    path: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it replaces a number."""
+        return "limits" in self.path
+
+
+_STAGES: tuple[tuple[str, int, int], ...] = (
+    ("preprocess", 512, 300_000),
+    ("train", 256, 300_000),
+    ("predict", 512, 120_000),
+    ("worker", 512, 300_000),
+    ("aggregate", 256, 300_000),
+    ("changes", 128, 60_000),
+)
+
+
+def _limits() -> tuple[Setting, ...]:
+    found: list[Setting] = []
+    for action, memory, timeout in _STAGES:
+        path = ("actions", action, "limits")
+        word = action.upper()
+        found.append(
+            Setting(f"WHISKTRAIN_{word}_MEMORY", str(memory), f"memory of the action {action}, in MB", (*path, "memorySize"))
+        )
+        found.append(
+            Setting(f"WHISKTRAIN_{word}_TIMEOUT", str(timeout), f"longest duration of {action}, in ms", (*path, "timeout"))
+        )
+    return tuple(found)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "WHISKTRAIN_IMAGE",
+        f"whisktrain/runtime:{__version__}",
+        "image of the actions; any tag but latest is used without a registry where it is already there",
+    ),
+    Setting(
+        "WHISKTRAIN_LIGHT_SUFFIX",
+        "",
+        "what the tag of the image without TensorFlow ends with, for example -light; empty: one image for all actions",
+    ),
+    Setting(
+        "WHISKTRAIN_STORE",
+        "http://whisktrain:whisktrain@172.17.0.1:5984",
+        "the document store, as seen from inside a container",
+        secret=True,
+    ),
+    Setting(
+        "WHISKTRAIN_CONTAINER_MEMORY",
+        "1024",
+        "memory of all action containers together, in MB; a standalone OpenWhisk has 1024 unless raised",
+    ),
+    Setting(
+        "WHISKTRAIN_FACTORIES",
+        "none",
+        "model factories that requests may name, as package.module:function, separated by commas",
+    ),
+    Setting("WHISKTRAIN_PRIVATE_ADDRESSES", "no", "whether data may be read from private network addresses: yes or no"),
+    *_limits(),
+    Setting(
+        "WHISKTRAIN_WEB_SECRET",
+        None,
+        "secret that web calls of predict send as X-Require-Whisk-Auth; unset: they send the platform's key",
+        ("actions", "predict", "annotations", "require-whisk-auth"),
+        secret=True,
+    ),
+)
+"""All of them, in the order of `deploy/defaults.env`."""
+
+
+def default(name: str) -> str:
+    """A variable's default; empty where it has none."""
+    return next((s.default or "" for s in SETTINGS if s.name == name), "")
+
+
+def effective(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that a manifest is read with: ours, over it the site's.
+
+    Args:
+        environment: The site's variables; an empty one counts as not set where there is a default.
+    """
+    defaults = {s.name: s.default for s in SETTINGS if s.default is not None}
+    given = {k: v for k, v in environment.items() if v != "" or not defaults.get(k)}
+    return {**defaults, **given}
+
+
+def overrides(environment: Mapping[str, str]) -> list[tuple[tuple[str, ...], Any]]:
+    """Values that replace the manifest's own: (path in the package, value).
+
+    Raises:
+        ConfigurationError: A number is not one, or a secret is too short to be one.
+    """
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for setting in SETTINGS:
+        text = environment.get(setting.name, "").strip()
+        if not setting.path or not text:
+            continue
+        if setting.numeric:
+            if not text.isdecimal():
+                raise ConfigurationError(
+                    f"{setting.name} was {text!r}; expected a whole number ({setting.about}).",
+                    hint=f"Set it to a number such as {setting.default}, or leave it unset.",
+                )
+            found.append((setting.path, int(text)))
+            continue
+        if len(text) < 8:
+            raise ConfigurationError(
+                f"{setting.name} has {len(text)} characters; a secret needs at least 8.", hint="Choose a longer one."
+            )
+        found.append((setting.path, text))
+    return found
+
+
+def render_defaults() -> str:
+    """The text of `deploy/defaults.env`."""
+    lines = [
+        "# Every variable of a deployment, with its default. Values that are set already win:",
+        "#     set -a; . deploy/defaults.env; set +a; wskdeploy -m wskdeploy.yaml",
+        "# wskdeploy reads limits as numbers in wskdeploy.yaml only; `whisktrain deploy` reads them from here too.",
+        "",
+    ]
+    for setting in SETTINGS:
+        lines.append(f"# {setting.about}")
+        if setting.default is None:
+            lines.append(f"# {setting.name}=")
+        else:
+            lines.append(f': "${{{setting.name}:={setting.default}}}"')
+        lines.append("")
+    return "\n".join(lines)
