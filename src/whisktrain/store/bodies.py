@@ -7,9 +7,12 @@ from typing import Any
 
 from whisktrain.errors import StoreError
 
-__all__ = ["after_prefix", "check_id", "decode", "encode"]
+__all__ = ["NONCE", "after_prefix", "check_id", "decode", "encode"]
 
 MAX_ID_BYTES = 4096
+
+NONCE = "~write"
+"""The one key at a body's top that is not the caller's: CouchDB documents keep the word of their writer's call there."""
 
 
 def check_id(id_: str) -> str:
@@ -37,10 +40,11 @@ def encode(body: dict[str, Any]) -> str:
     Raises:
         StoreError: It is no JSON object (NaN and infinities are not JSON), or a key at its top starts with an underscore.
     """
-    reserved = [key for key in body if not isinstance(key, str) or key.startswith("_")]
+    reserved = [key for key in body if not isinstance(key, str) or key.startswith("_") or key == NONCE]
     if reserved:
         raise StoreError(
-            f"A document has the key {reserved[0]!a} at its top; expected words that do not start with an underscore.",
+            f"A document has the key {reserved[0]!a} at its top; expected words that do not start with an underscore, "
+            f"and not {NONCE!r}.",
             code="bad_document",
         )
     try:

@@ -1,0 +1,282 @@
+"""Requests to one CouchDB: pooled connections, time-outs, bounded retries, failures in our own words.
+
+`HttpSession` has the interface of `couchdb.http.Session`, so that the couchdb package's documents and databases go through
+the same connections as our own multipart requests.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import ipaddress
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import tenacity
+import urllib3
+from couchdb import http as couchdb_http
+
+from whisktrain.errors import Conflict, StoreError, StoreUnreachable
+
+__all__ = ["Answer", "HttpSession", "Uncertain", "in_our_words", "is_loopback"]
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+RETRY_SECONDS = 15.0
+"""How long a call is tried again where the server has answered before, so that a restart goes unnoticed."""
+
+FIRST_RETRY_SECONDS = 4.0
+"""How long where it has never answered: then the address is probably wrong."""
+
+CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered.
+
+    Attributes:
+        status: The HTTP status, below 400.
+        headers: Its headers.
+        content: Its body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            StoreError: It is something else.
+        """
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            raise StoreError(
+                f"The store answered {self.content[:60]!r}; expected JSON.",
+                code="store_protocol",
+                hint="Check that the address is that of a CouchDB.",
+            ) from None
+
+
+class Uncertain:
+    """Whether an earlier attempt of a write may have reached the server without its answer reaching us."""
+
+    def __init__(self) -> None:
+        self.yes = False
+
+
+class HttpSession:
+    """A session with one server; usable from several threads.
+
+    Args:
+        base: The server's address without user and password; used for messages, and to tell whether it is this machine.
+        credentials: User and password, sent with every request.
+    """
+
+    def __init__(self, base: str, host: str, credentials: tuple[str, str] | None) -> None:
+        self._base = base
+        self._answered = False
+        self._local = threading.local()
+        self._session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        # What the environment says is read once, and never leads requests to this machine through a proxy.
+        self._session.trust_env = False
+        if not is_loopback(host):
+            self._session.proxies.update(requests.utils.get_environ_proxies(base))
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        if bundle:
+            self._session.verify = bundle
+        self._session.headers["User-Agent"] = "whisktrain"
+        if credentials is not None:
+            token = base64.b64encode(":".join(credentials).encode()).decode()
+            self._session.headers["Authorization"] = f"Basic {token}"
+
+    def __repr__(self) -> str:
+        return f"HttpSession({self._base!r})"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Uncertain]:
+        """Tell, for the requests that this thread makes meanwhile, whether one was sent again."""
+        self._local.uncertain = uncertain = Uncertain()
+        try:
+            yield uncertain
+        finally:
+            self._local.uncertain = None
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float = READ_SECONDS,
+    ) -> Answer:
+        """Make one request, again and again for a bounded time where the server does not answer or answers 5xx.
+
+        Raises:
+            couchdb.http.HTTPError: It answered 4xx.
+            StoreUnreachable: It did not answer, or only with 5xx.
+        """
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(RETRY_SECONDS if self._answered else FIRST_RETRY_SECONDS),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
+            retry=tenacity.retry_if_exception_type(StoreUnreachable),
+            reraise=True,
+        )
+        for attempt in attempts:
+            with attempt:
+                return self._once(method, url, body=body, headers=headers or {}, read_timeout=read_timeout)
+        raise StoreUnreachable(f"The store {self._base} was not asked.")  # not reached: tenacity reraises
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        credentials: object = None,
+        num_redirects: int = 0,
+    ) -> tuple[int, Mapping[str, str], io.BytesIO]:
+        """`send` as the couchdb package calls it."""
+        del credentials, num_redirects
+        sent = {"Accept": "application/json", **(headers or {})}
+        if body is not None and not isinstance(body, str | bytes):
+            body = json.dumps(body, allow_nan=False, separators=(",", ":"))
+            sent["Content-Type"] = "application/json"
+        answer = self.send(method, url, body=body.encode() if isinstance(body, str) else body, headers=sent)
+        return answer.status, answer.headers, io.BytesIO(answer.content)
+
+    def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], read_timeout: float) -> Answer:
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=(CONNECT_SECONDS, read_timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                # One read of everything; `content` would take it in pieces of 10 KB.
+                content = response.raw.read(decode_content=True)
+        except requests.exceptions.SSLError as error:
+            raise StoreError(
+                f"The certificate of the store {self._base} is not trusted: {_root(error)}.",
+                code="store_certificate",
+                hint="Set REQUESTS_CA_BUNDLE to the file of its authority.",
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # urllib3 has thrown the broken connection away: the next attempt opens a new one.
+            self._note_uncertain(not isinstance(error, requests.exceptions.ConnectTimeout))
+            raise StoreUnreachable(
+                f"The store {self._base} does not answer ({type(error).__name__}: {_root(error)}).",
+                hint="Check that it runs and that the address is right.",
+            ) from None
+        self._answered = True
+        if response.status_code >= 500 or response.status_code == 429:
+            self._note_uncertain(response.status_code != 429)
+            raise StoreUnreachable(f"The store {self._base} answered {response.status_code}: {_reason(content)}.")
+        if response.status_code >= 400:
+            raise _http_error(response.status_code)(_error_and_reason(response.status_code, content))
+        if response.status_code >= 300:
+            raise StoreError(
+                f"The store {self._base} answered with a redirection ({response.status_code}).",
+                code="store_protocol",
+                hint="Give the address that it leads to.",
+            )
+        return Answer(response.status_code, response.headers, content)
+
+    def _note_uncertain(self, may_have_arrived: bool) -> None:
+        uncertain = getattr(self._local, "uncertain", None)
+        if uncertain is not None and may_have_arrived:
+            uncertain.yes = True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+@contextlib.contextmanager
+def in_our_words(database: str, url: str) -> Iterator[None]:
+    """Turn what the couchdb package raises into `StoreError`s that name the store and the database."""
+    try:
+        yield
+    except couchdb_http.ResourceConflict:
+        raise Conflict(f"A document of the database {database} has another revision than the write expected.") from None
+    except couchdb_http.Unauthorized as error:
+        raise StoreError(
+            f"The store {url} does not accept the user or the password ({_said(error)}).",
+            code="store_unauthorized",
+            hint="Give them in the store's address: http://USER:PASSWORD@HOST:PORT.",
+        ) from None
+    except couchdb_http.Forbidden as error:
+        raise StoreError(
+            f"The store {url} does not let this user do that in the database {database} ({_said(error)}).",
+            code="store_forbidden",
+            hint="Make the user a member of the database, or use an administrator for deploy and clean.",
+        ) from None
+    except couchdb_http.ResourceNotFound as error:
+        raise StoreError(
+            f"The store {url} has no database {database} ({_said(error)}).",
+            code="store_missing",
+            hint="Create it with `whisktrain deploy`, as an administrator.",
+        ) from None
+    except couchdb_http.HTTPError as error:
+        raise StoreError(f"The store {url} refused a request to the database {database}: {_said(error)}.") from None
+
+
+def _http_error(status: int) -> type[couchdb_http.HTTPError]:
+    classes: dict[int, type[couchdb_http.HTTPError]] = {
+        401: couchdb_http.Unauthorized,
+        403: couchdb_http.Forbidden,
+        404: couchdb_http.ResourceNotFound,
+        409: couchdb_http.ResourceConflict,
+        412: couchdb_http.PreconditionFailed,
+    }
+    found: type[couchdb_http.HTTPError] = classes.get(status, couchdb_http.ServerError)
+    return found
+
+
+def _error_and_reason(status: int, content: bytes) -> tuple[str, str]:
+    """What the couchdb package puts into its exceptions."""
+    try:
+        said = json.loads(content)
+        return str(said.get("error", status)), str(said.get("reason", ""))
+    except (ValueError, AttributeError):
+        return str(status), content[:200].decode(errors="replace")
+
+
+def _reason(content: bytes) -> str:
+    return ": ".join(word for word in _error_and_reason(0, content) if word)
+
+
+def _said(error: couchdb_http.HTTPError) -> str:
+    said = error.args[0] if error.args else ""
+    return ": ".join(said) if isinstance(said, tuple) else str(said)
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason, which says most in the fewest words and has no address in it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error)[:200]

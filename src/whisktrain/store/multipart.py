@@ -1,0 +1,64 @@
+"""multipart/related (RFC 2387) as CouchDB speaks it: one JSON document and its one attachment in one message."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import secrets
+from typing import Any
+
+from whisktrain.errors import Damaged
+
+__all__ = ["join", "split"]
+
+ATTACHMENT = "data"
+"""The name of the one attachment of a document."""
+
+
+def join(document: str, attachment: bytes) -> tuple[str, bytes]:
+    """Build the message.
+
+    Args:
+        document: The JSON text; its attachment's stub must say `follows` and the length.
+        attachment: The bytes that follow.
+
+    Returns:
+        The content type, and the message.
+    """
+    boundary = secrets.token_hex(16)
+    head = f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{document}\r\n--{boundary}\r\n\r\n"
+    return f'multipart/related; boundary="{boundary}"', b"".join((head.encode(), attachment, f"\r\n--{boundary}--".encode()))
+
+
+def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """Take the message apart.
+
+    Args:
+        content_type: As the server said it, with the boundary.
+        message: The whole body.
+
+    Returns:
+        The document, and its attachment's bytes; None where it has none.
+
+    Raises:
+        Damaged: The message is cut short or is something else.
+    """
+    boundary = b"--" + content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()
+    # JSON text has no line ends of its own here, so the first line end and boundary end it.
+    start = message.find(b"\r\n\r\n", message.find(boundary)) + 4
+    end = message.find(b"\r\n" + boundary, start)
+    if len(boundary) <= 2 or start < 4 or end < start:
+        raise Damaged("The store's answer is no whole multipart message.", retryable=True)
+    document: dict[str, Any] = json.loads(message[start:end])
+    stub = (document.get("_attachments") or {}).get(ATTACHMENT)
+    if stub is None:
+        return document, None
+    head_end = message.find(b"\r\n\r\n", end)
+    last = message.rfind(b"\r\n" + boundary + b"--")
+    if head_end < 0 or last < head_end + 4:
+        raise Damaged("The store's answer ends before the attachment does.", retryable=True)
+    data = message[head_end + 4 : last]
+    # CouchDB keeps attachments of compressible types compressed.
+    if stub.get("encoding") == "gzip" or b"gzip" in message[end:head_end].lower():
+        data = gzip.decompress(data)
+    return document, data

@@ -1,0 +1,39 @@
+"""CouchDB as a store does what every store must do: on PouchDB's server, and on a real one where the environment names it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.store.conftest import REAL_COUCHDB
+from whisktrain.store.conformance import StoreConformance
+from whisktrain.store.couch import CouchStore
+
+
+class OnCouch(StoreConformance):
+    @pytest.fixture
+    def store(self, address: str) -> Iterator[CouchStore]:
+        with contextlib.closing(CouchStore(address)) as store:
+            store.ensure()
+            yield store
+            store.drop()
+
+
+class TestPouch(OnCouch):
+    EXAMPLES = 8
+
+    @pytest.fixture
+    def address(self, pouchdb: str, prefix: str) -> str:
+        return f"{pouchdb}?prefix={prefix}"
+
+
+if REAL_COUCHDB:
+
+    class TestRealCouch(OnCouch):
+        EXAMPLES = 20
+
+        @pytest.fixture
+        def address(self, prefix: str) -> str:
+            return f"{REAL_COUCHDB}?prefix={prefix}"
