@@ -45,6 +45,7 @@ class Client:
         timeout: float = 660.0,
         patience: float = 75.0,
     ) -> None:
+        self._auth = auth
         self.connection = Connection(apihost, auth, insecure=insecure, patience=patience)
         self.namespace = namespace
         self.timeout = timeout
@@ -66,6 +67,11 @@ class Client:
     def apihost(self) -> str:
         """The API host's address."""
         return self.connection.address
+
+    @property
+    def auth(self) -> str:
+        """The key, which the feed protocol hands to feed actions."""
+        return self._auth
 
     # What the platform says of itself
 

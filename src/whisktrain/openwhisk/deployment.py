@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from whisktrain.errors import PlatformError, WhisktrainError
+from whisktrain.errors import WhisktrainError, from_record
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.manifest import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger
+from whisktrain.openwhisk.manifest import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger, read
+from whisktrain.openwhisk.system import manifest_path
 
 __all__ = ["deploy", "undeploy"]
 
@@ -33,15 +35,21 @@ def _absolute(name: str) -> str:
     return name if name.startswith("/") else f"/_/{name}"
 
 
-def deploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = _silent) -> list[str]:
+def deploy(
+    client: Client,
+    manifest: Manifest | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    narrate: Narrate = _silent,
+) -> list[str]:
     """Create or update all that a manifest describes. Repeating it changes nothing but versions.
 
     An existing feed trigger is updated in place and its feed told again, not deleted: its rule and the feed's position stay.
 
     Args:
         client: The platform.
-        manifest: As `manifest.read` gives it.
-        auth: The key that the feed protocol hands to feed actions.
+        manifest: As `manifest.read` gives it; the system's own by default.
+        environment: The site's variables that the system's own manifest is read with.
         narrate: Called with each entity, before it is made.
 
     Returns:
@@ -49,8 +57,9 @@ def deploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = 
 
     Raises:
         PlatformError: The platform refused; what was made so far stays.
-        ConfigurationError: A feed action refused.
+        ConfigurationError: A variable is wrong, or the feed action found something wrong.
     """
+    manifest = manifest or read(manifest_path(), environment)
     done: list[str] = []
 
     def step(what: str) -> None:
@@ -69,7 +78,7 @@ def deploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = 
             client.put("actions", _within(package, sequence.name), _sequence_body(package, sequence))
         for trigger in package.triggers:
             step(f"trigger {trigger.name}")
-            _put_trigger(client, trigger, auth)
+            _put_trigger(client, trigger)
         for rule in package.rules:
             step(f"rule {rule.name}")
             client.put("rules", rule.name, _rule_body(package, rule))
@@ -77,13 +86,19 @@ def deploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = 
     return done
 
 
-def undeploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate = _silent) -> list[str]:
+def undeploy(
+    client: Client,
+    manifest: Manifest | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    narrate: Narrate = _silent,
+) -> list[str]:
     """Delete all that a manifest describes, in reverse order; what is not there is passed over.
 
     Args:
         client: The platform.
-        manifest: As `manifest.read` gives it.
-        auth: As for `deploy`.
+        manifest: As for `deploy`.
+        environment: As for `deploy`.
         narrate: Called with each entity, before it is deleted, and with a feed's refusal.
 
     Returns:
@@ -92,6 +107,7 @@ def undeploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate 
     Raises:
         PlatformError: The platform refused.
     """
+    manifest = manifest or read(manifest_path(), environment)
     done: list[str] = []
 
     def remove(kind: str, word: str, name: str) -> None:
@@ -105,7 +121,7 @@ def undeploy(client: Client, manifest: Manifest, auth: str, *, narrate: Narrate 
         for trigger in reversed(package.triggers):
             if trigger.feed and client.get("triggers", trigger.name) is not None:
                 try:
-                    _tell_feed(client, trigger, auth, "DELETE")
+                    _tell_feed(client, trigger, "DELETE")
                 except WhisktrainError as error:  # a store that is gone must not keep the rest from going
                     narrate(f"the feed of trigger {trigger.name} did not answer: {error.message}")
             remove("triggers", "trigger", trigger.name)
@@ -162,7 +178,7 @@ def _rule_body(package: Package, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _put_trigger(client: Client, trigger: Trigger, auth: str) -> None:
+def _put_trigger(client: Client, trigger: Trigger) -> None:
     """Create or update a trigger and tell its feed; a new trigger goes again where its feed refuses."""
     is_new = client.get("triggers", trigger.name) is None
     body: dict[str, Any] = {"name": trigger.name, "annotations": _pairs(trigger.annotations), "publish": False}
@@ -172,20 +188,19 @@ def _put_trigger(client: Client, trigger: Trigger, auth: str) -> None:
     if not trigger.feed:
         return
     try:
-        _tell_feed(client, trigger, auth, "CREATE")
+        _tell_feed(client, trigger, "CREATE")
     except WhisktrainError:
         if is_new:
             client.delete("triggers", trigger.name)
         raise
 
 
-def _tell_feed(client: Client, trigger: Trigger, auth: str, event: str) -> None:
+def _tell_feed(client: Client, trigger: Trigger, event: str) -> None:
     """Call a trigger's feed action as the feed protocol wants it: blocking, with event, name, key and the feed's inputs."""
-    arguments = {"lifecycleEvent": event, "triggerName": f"/_/{trigger.name}", "authKey": auth}
+    arguments = {"lifecycleEvent": event, "triggerName": f"/_/{trigger.name}", "authKey": client.auth}
     inputs = trigger.inputs if event == "CREATE" else {}
     try:
         client.result(_absolute(trigger.feed), {**inputs, **arguments}, timeout=_FEED_TIMEOUT)
-    except PlatformError as error:
-        raise PlatformError(
-            f"The feed action {trigger.feed} of trigger {trigger.name!r} failed: {error.message}", hint=error.hint
-        ) from None
+    except WhisktrainError as error:
+        message = f"The feed action {trigger.feed} of the trigger {trigger.name} failed: {error.message}"
+        raise from_record({**error.to_record(), "message": message}, type(error).__name__) from error

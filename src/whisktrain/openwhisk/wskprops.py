@@ -1,7 +1,6 @@
 """The `.wskprops` file and the variables that wsk reads: which platform, with which key.
 
-A file in the home folder is never read: only a platform that the caller names, or `WSK_CONFIG_FILE`, is used. Otherwise data
-could be sent away unasked.
+A file in the home folder is never read: only what `WSK_CONFIG_FILE` or `WHISK_APIHOST` names is used.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from whisktrain.errors import ConfigurationError
 
-__all__ = ["Properties", "choose", "parse", "read", "write"]
+__all__ = ["Properties", "of_environment", "parse", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,10 @@ class Properties:
     Attributes:
         apihost: The API host.
         auth: The key; not part of the repr.
-        source: Where it was found, for people.
     """
 
     apihost: str
     auth: str = field(repr=False)
-    source: str = ""
 
 
 def parse(text: str) -> dict[str, str]:
@@ -36,7 +33,7 @@ def parse(text: str) -> dict[str, str]:
     for line in text.splitlines():
         parts = line.split("=")
         if len(parts) == 2 and not line.lstrip().startswith("#"):
-            found[parts[0].strip().upper()] = parts[1].strip()
+            found[parts[0].strip()] = parts[1].strip()
     return found
 
 
@@ -51,54 +48,30 @@ def read(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The wskprops file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}.",
-            hint="Correct WSK_CONFIG_FILE, or unset it to use this machine.",
+            hint="Correct WSK_CONFIG_FILE, or unset it.",
         ) from None
 
 
-def choose(
-    environment: Mapping[str, str], *, apihost: str | None = None, auth: str | None = None, service: bool = False
-) -> Properties | None:
-    """Which platform the caller named: by an option, or by the file of `WSK_CONFIG_FILE`.
+def of_environment(environment: Mapping[str, str]) -> Properties:
+    """The platform that a process' variables name: WHISK_APIHOST and WHISK_AUTH, else the file of WSK_CONFIG_FILE.
 
-    Args:
-        environment: Variables: WSK_CONFIG_FILE, WHISK_AUTH, and for a service WHISK_APIHOST.
-        apihost: `--apihost`.
-        auth: `--auth`.
-        service: Whether WHISK_APIHOST names a platform too: for a process that is set up by its environment.
-
-    Returns:
-        The platform; None where none was named (a key alone names none).
+    The file's key is used for the file's own host only, or where the file names none.
 
     Raises:
         ConfigurationError: The file cannot be read, or host or key is missing.
     """
     file = environment.get("WSK_CONFIG_FILE", "").strip()
     entries = read(Path(file).expanduser()) if file else {}
-    host, source = apihost or "", "--apihost"
-    if not host and service and environment.get("WHISK_APIHOST"):
-        host, source = environment["WHISK_APIHOST"], "WHISK_APIHOST"
-    if not host and file:
-        host, source = entries.get("APIHOST", ""), file
-        if not host:
-            raise ConfigurationError(
-                f"The wskprops file {file} has no APIHOST.", hint="Add a line APIHOST=http(s)://HOST:PORT."
-            )
+    host = environment.get("WHISK_APIHOST", "").strip() or entries.get("APIHOST", "")
     if not host:
-        return None
-    # A file's key belongs to the file's host: it is not sent to another one.
+        raise ConfigurationError(
+            "No platform is named.",
+            hint="Set WHISK_APIHOST and WHISK_AUTH, or WSK_CONFIG_FILE to a file with APIHOST and AUTH.",
+        )
     file_key = entries.get("AUTH", "") if entries.get("APIHOST", host) == host else ""
-    key = auth or environment.get("WHISK_AUTH", "") or file_key
+    key = environment.get("WHISK_AUTH", "").strip() or file_key
     if ":" not in key:
         raise ConfigurationError(
-            f"There is no key for {host}: expected UUID:KEY.",
-            hint="Pass --auth, set WHISK_AUTH, or add AUTH=UUID:KEY to the wskprops file.",
+            f"There is no key for {host}: expected UUID:KEY.", hint="Set WHISK_AUTH, or AUTH=UUID:KEY in the wskprops file."
         )
-    return Properties(host, key, source)
-
-
-def write(path: Path, apihost: str, auth: str) -> None:
-    """Write a file that only its owner may read, for `wsk`: WSK_CONFIG_FILE=path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=True)
-    path.chmod(0o600)
-    path.write_text(f"APIHOST={apihost}\nAUTH={auth}\nNAMESPACE=_\n", encoding="utf-8")
+    return Properties(host, key)
