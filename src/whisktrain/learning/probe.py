@@ -1,0 +1,82 @@
+"""A dry run of a new model on two made-up rows: what cannot be shared between workers shows before the fan-out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from whisktrain.errors import RequestError
+from whisktrain.learning import backend
+from whisktrain.learning.opened import Opened, open_model
+from whisktrain.spec import Blueprint, Spec
+from whisktrain.tensors import Tensors
+
+__all__ = ["probe"]
+
+
+def _run(opened: Opened, params: Tensors) -> tuple[list[Any], Any, bool, bool]:
+    """Gradients, the mask, and whether there is regularisation at all and of activities."""
+    shape = opened.spec.x_shape
+    x = np.zeros((2, *shape), opened.x_type)
+    y = np.zeros((2, *opened.layout["target"]), opened.y_type)
+    for name, variable in opened.weights.items():
+        variable.assign(params[name])
+
+    def forward() -> tuple[Any, Any]:
+        found = opened.forward(x, y, training=True, weighted=True)
+        return found.loss + found.penalty, (found.mask, len(opened.model.losses))
+
+    trained = [opened.weights[name] for name in opened.named("trainable")]
+    (mask, extra), gradients = backend.differentiate(forward, trained)
+    weights_only = sum(1 for v in opened.model.trainable_weights if v.regularizer is not None)
+    return gradients, mask, extra > 0, extra > weights_only
+
+
+def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
+    """Run a new model forward and backward once.
+
+    Args:
+        spec: The plan.
+        blueprint: The model.
+        params: Its first tensors.
+
+    Returns:
+        The layout, in which weights that the loss does not depend on are "frozen": Keras does not update them either.
+
+    Raises:
+        RequestError: The model cannot compute; a layer keeps state of its own; or its regularisation cannot be shared exactly.
+    """
+    opened = open_model(spec, blueprint)
+    try:
+        with backend.quiet():
+            gradients, mask, regularised, active = _run(opened, params)
+    except RequestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
+        reason = re.sub(r"\s+", " ", str(error)).strip()[:300]
+        raise RequestError(f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}") from None
+    for name in opened.named("frozen", "trainable"):
+        if not np.array_equal(np.asarray(opened.weights[name]), params[name], equal_nan=True):
+            raise RequestError(
+                f"the weight {name} changes by itself while training; expected that only gradients and batch normalisation do that.",
+                hint="Such a layer cannot be merged: leave it out, or freeze it.",
+            )
+    reduction = blueprint.layout["loss"].get("reduction", "sum_over_batch_size")
+    if reduction == "sum" and regularised:
+        raise RequestError(
+            "the model has regularisers and its loss's reduction is 'sum'; their weight would depend on the batch.",
+            hint="Use the reduction sum_over_batch_size.",
+        )
+    if active and (mask is not None or reduction == "mean_with_sample_weight"):
+        raise RequestError(
+            "the model has activity regularisation together with a mask (or a loss divided by weights); "
+            "the two have different divisors and cannot be merged exactly.",
+            hint="Leave out the mask or the activity regulariser.",
+        )
+    idle = {name for name, g in zip(opened.named("trainable"), gradients, strict=True) if g is None}
+    tensors = [{**entry, "role": "frozen"} if entry["name"] in idle else entry for entry in blueprint.layout["tensors"]]
+    if not any(entry["role"] == "trainable" for entry in tensors):
+        raise RequestError("the loss depends on no trainable weight of the model; there is nothing to train.")
+    return {**blueprint.layout, "tensors": tensors}

@@ -1,0 +1,51 @@
+"""Keras' built-in weight constraints in NumPy, applied to merged weights.
+
+Source: `keras.constraints` (Keras 3), whose epsilon is 1e-7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from whisktrain.errors import RequestError
+
+__all__ = ["CONSTRAINTS", "constrain"]
+
+CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
+"""The constraints that are known, by Keras' class names."""
+
+_EPSILON = 1e-7
+
+
+def constrain(constraint: Mapping[str, Any], weight: Any) -> Any:
+    """Bring a weight back to where its constraint allows it to be.
+
+    Args:
+        constraint: `{"name": "MaxNorm"|"NonNeg"|"UnitNorm"|"MinMaxNorm", ...}` with Keras' arguments.
+        weight: The weight, of any shape.
+
+    Returns:
+        The constrained weight, of the same shape and precision.
+
+    Raises:
+        RequestError: The constraint is not one of Keras' own.
+    """
+    name = constraint["name"]
+    if name == "NonNeg":
+        return np.maximum(weight, weight.dtype.type(0))
+    if name not in CONSTRAINTS:
+        raise RequestError(f"the constraint {name!r} is not supported; expected one of {', '.join(CONSTRAINTS)}.")
+    axis = constraint.get("axis", 0)
+    norms = np.sqrt(np.sum(np.square(weight), axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=True))
+    if name == "UnitNorm":
+        return weight / (_EPSILON + norms)
+    if name == "MaxNorm":
+        wanted = np.clip(norms, 0, constraint.get("max_value", 2))
+    else:
+        rate = constraint.get("rate", 1.0)
+        bounded = np.clip(norms, constraint.get("min_value", 0.0), constraint.get("max_value", 1.0))
+        wanted = rate * bounded + (1 - rate) * norms
+    return weight * (wanted / (_EPSILON + norms))

@@ -1,0 +1,144 @@
+"""Learning-rate schedules, equal to Keras' own, in float32.
+
+Source of every formula: `keras.optimizers.schedules` (Keras 3); the argument names are Keras' too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from whisktrain.errors import RequestError
+
+__all__ = ["SCHEDULES", "check", "learning_rate"]
+
+SCHEDULES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "ExponentialDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
+    "InverseTimeDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
+    "PolynomialDecay": (("decay_steps",), {"end_learning_rate": 0.0001, "power": 1.0, "cycle": False}),
+    "CosineDecay": (("decay_steps",), {"alpha": 0.0, "warmup_target": None, "warmup_steps": 0}),
+    "PiecewiseConstantDecay": (("boundaries", "values"), {}),
+}
+"""The schedules that are known: required arguments, and optional ones with their defaults."""
+
+
+def _class_name(name: object) -> str:
+    folded = str(name).replace("_", "").lower()
+    return next((known for known in SCHEDULES if known.lower() in (folded, folded + "decay")), "")
+
+
+def check(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring a schedule to its full form.
+
+    Args:
+        schedule: `{"name": ..., ...}`; the name as Keras' class ("CosineDecay") or in snake case ("cosine_decay").
+
+    Returns:
+        The schedule with Keras' class name and every optional argument filled in; `initial_learning_rate` only where given.
+
+    Raises:
+        RequestError: The name or an argument is unknown, missing or out of bounds.
+    """
+    name = _class_name(schedule.get("name"))
+    if not name:
+        raise RequestError(
+            f"the schedule {schedule.get('name')!r} is not known; expected one of {', '.join(SCHEDULES)}.",
+            hint='Give for example {"name": "CosineDecay", "decay_steps": 1000}.',
+        )
+    required, optional = SCHEDULES[name]
+    given = {k: v for k, v in schedule.items() if k != "name"}
+    known = {*required, *optional}
+    if name != "PiecewiseConstantDecay":
+        known.add("initial_learning_rate")
+    if unknown := sorted(set(given) - known):
+        raise RequestError(f"{name} has no argument {', '.join(unknown)}; expected {', '.join(sorted(known))}.")
+    if missing := [k for k in required if k not in given]:
+        raise RequestError(f"{name} needs {' and '.join(missing)}, which the schedule does not give.")
+    full = {"name": name, **optional, **given}
+    if "decay_steps" in full and not full["decay_steps"] > 0:
+        raise RequestError(f"{name} was given decay_steps {full['decay_steps']}; expected more than 0.")
+    if name == "PiecewiseConstantDecay":
+        bounds = list(full["boundaries"])
+        if (
+            not bounds
+            or len(full["values"]) != len(bounds) + 1
+            or any(b >= c for b, c in zip(bounds, bounds[1:], strict=False))
+        ):
+            raise RequestError(
+                f"{name} was given {len(bounds)} boundaries and {len(full['values'])} values; "
+                "expected ascending boundaries and one value more than boundaries."
+            )
+    return full
+
+
+def _decay(p: np.float32, s: Mapping[str, Any]) -> np.float32:
+    return np.float32(np.floor(p)) if s["staircase"] else p
+
+
+def _exponential(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+    p = _decay(step / np.float32(s["decay_steps"]), s)
+    return np.float32(initial * np.power(np.float32(s["decay_rate"]), p))
+
+
+def _inverse_time(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+    p = _decay(step / np.float32(s["decay_steps"]), s)
+    return np.float32(initial / (np.float32(1) + np.float32(s["decay_rate"]) * p))
+
+
+def _polynomial(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+    steps, end = np.float32(s["decay_steps"]), np.float32(s["end_learning_rate"])
+    if s["cycle"]:
+        steps = steps * (np.float32(1) if step == 0 else np.ceil(step / steps))
+    else:
+        step = min(step, steps)
+    left = np.float32(1) - step / steps
+    return np.float32((initial - end) * np.power(left, np.float32(s["power"])) + end)
+
+
+def _cosine(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+    steps, top = np.float32(s["decay_steps"]), initial
+    if s["warmup_target"] is not None:
+        top, warmup = np.float32(s["warmup_target"]), np.float32(s["warmup_steps"])
+        step = min(step, steps + warmup)
+        if step < warmup:
+            return np.float32((top - initial) * (step / warmup) + initial)
+        step = step - warmup
+    else:
+        step = min(step, steps)
+    cosine = np.float32(0.5) * (np.float32(1) + np.cos(np.float32(np.pi) * (step / steps)))
+    alpha = float(s["alpha"])
+    return np.float32(top * (np.float32(1 - alpha) * cosine + np.float32(alpha)))
+
+
+def _piecewise(_: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+    place = sum(1 for boundary in s["boundaries"] if step > boundary)
+    return np.float32(s["values"][place])
+
+
+_RULES: dict[str, Callable[[np.float32, np.float32, Mapping[str, Any]], np.float32]] = {
+    "ExponentialDecay": _exponential,
+    "InverseTimeDecay": _inverse_time,
+    "PolynomialDecay": _polynomial,
+    "CosineDecay": _cosine,
+    "PiecewiseConstantDecay": _piecewise,
+}
+
+
+def learning_rate(optimizer: Mapping[str, Any], step: int) -> np.float32:
+    """The learning rate of one step.
+
+    Args:
+        optimizer: A run's optimizer, `{"learning_rate", "schedule"?, ...}`.
+        step: The steps taken before, from 0 (Keras' `iterations`).
+
+    Returns:
+        The rate as Keras' float32 variable would hold it.
+    """
+    initial = np.float32(optimizer["learning_rate"])
+    schedule = optimizer.get("schedule")
+    if not schedule:
+        return initial
+    full = check(schedule)
+    return _RULES[full["name"]](np.float32(full.get("initial_learning_rate", initial)), np.float32(step), full)
