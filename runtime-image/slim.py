@@ -26,7 +26,7 @@ def main() -> None:
     won = sum(f.stat().st_size for path in doomed for f in path.rglob("*") if f.is_file())
     for path in doomed:
         shutil.rmtree(path, ignore_errors=True)
-    print(f"{len(doomed)} folders removed, {won / 1e6:.0f} MB")  # noqa: T201
+    print(f"{len(doomed)} folders removed, {won / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":
