@@ -1,6 +1,6 @@
 """Speak /init and /run to the action image, as an OpenWhisk invoker does, and say how long a cold start took.
 
-    smoke.py --image whisktrain/light:0.1.0 --target light      starts a container, removes it afterwards
+    smoke.py --image whisktrain/runtime:0.1.0-light --target light      starts a container, removes it afterwards
     smoke.py --url http://127.0.0.1:8080 --target train         a proxy that already runs
 
 Only the standard library is used. Exit status 0: every answer was as expected.
