@@ -1,0 +1,336 @@
+"""AGGREGATE: it closes rounds. It waits for every shard, merges, opens the next round and invokes who is needed for it.
+
+`serve` is the loop of one activation; `_round` is one pass over the steps A1 to A9 of the protocol.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from whisktrain.errors import PlatformError, StoreUnreachable
+from whisktrain.rounds import rules
+from whisktrain.rounds.finish import Final, end, finish
+from whisktrain.rounds.gathering import Gathered, gather, listen
+from whisktrain.rounds.invoker import Invoker, invoke_all
+from whisktrain.rounds.merging import Closed, close, counted, next_round, opened
+from whisktrain.rounds.moments import Kept, keep, put_moments
+from whisktrain.rounds.pace import PACE, Pace
+from whisktrain.rounds.progress import Next
+from whisktrain.rounds.rules import Verdict
+from whisktrain.rounds.shift import Shift
+from whisktrain.rounds.state import Ending, Outcome, Point, State, read_state
+from whisktrain.rounds.steps import at
+from whisktrain.rounds.story import Params, create, put_params, read_params
+from whisktrain.rounds.swap import swap
+from whisktrain.rounds.sweep import leftovers, sweep, sweep_recreated
+from whisktrain.rounds.updates import Failure, failures_of_round
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+__all__ = ["serve"]
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What one activation holds; nothing of it is needed to go on elsewhere."""
+
+    store: Store
+    invoker: Invoker
+    run: str
+    shift: Shift
+    nonce: str
+    position: str = ""
+    state: State | None = None
+    stop: bool = False
+    listing: bool = True
+    swept: bool = False
+    closed: int = 0
+    again: set[tuple[int, int, int]] = field(default_factory=set)
+    alive: set[str] = field(default_factory=set)
+    pool: ThreadPoolExecutor | None = None
+    cleaning: Future[None] | None = None
+
+
+def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, pace: Pace = PACE) -> dict[str, Any]:
+    """Close the rounds of a run for as long as the lease lasts; without one, at most one round.
+
+    Args:
+        run: The run's id.
+        store: The store.
+        invoker: Starts workers and the successor.
+        execution: This activation's id.
+        deadline: When the platform ends this activation, in seconds of the epoch.
+        pace: How long things may take.
+
+    Returns:
+        `{"run", "rounds", "left"}`: how many rounds were closed, and why it left.
+    """
+    shift = Shift(execution, time.time(), deadline, pace)
+    # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
+    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8))
+    left, pause = None, pace.retry
+    try:
+        while left is None:
+            try:
+                left = _round(desk)
+                pause = pace.retry
+            except StoreUnreachable:
+                # Everything starts from the store's state, so starting over is always right.
+                desk.state = None
+                if shift.out_of_time:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)
+        _settled(desk)
+    finally:
+        if desk.pool is not None:
+            desk.pool.shutdown()
+    return {"run": run, "rounds": desk.closed, "left": left}
+
+
+def _round(desk: _Desk) -> str | None:
+    """One pass over the steps; why to leave, or None to go on."""
+    store, run = desk.store, desk.run
+
+    at("A1")
+    left = _look(desk)
+    state = desk.state
+    if left is not None or state is None:
+        return left
+
+    at("A2")
+    gathered = gather(store, state) if desk.listing else Gathered(state.round)
+    desk.listing = False
+    verdict = _verdict(desk, state, gathered)
+    while verdict.kind != "complete":
+        if verdict.kind == "exhausted":
+            return _fail(desk, state, verdict)
+        _invoke_again(desk, state, gathered, verdict)
+        if desk.shift.over or not _holds(desk, state):
+            return _leave(desk, state)
+        heard = listen(store, state, gathered, desk.position, desk.shift.rest(verdict.until - time.time()))
+        desk.position, desk.stop = heard.position, desk.stop or heard.stop
+        if heard.moved:
+            return _afresh(desk)
+        verdict = _verdict(desk, state, gathered)
+
+    began = time.time()
+    try:
+        closed = close(store, state, gathered, desk.stop)  # A3 and A4
+    except StoreUnreachable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it has to be told
+        return _merge_failed(desk, state, error)
+    if closed is None:
+        return _afresh(desk)
+    if closed.step.kind == "finish":
+        return _complete(desk, state, gathered, closed.step)
+
+    at("A5")
+    params = _put_next(store, state, closed)
+    if params is None:
+        return _afresh(desk)
+
+    at("A6")
+    swapped = swap(store, opened(state, closed.step, params.id, gathered, shift=desk.shift, nonce=desk.nonce))
+    if swapped is None:
+        return _afresh(desk)
+    desk.state = swapped
+    desk.closed += 1
+    at("A6.swapped")
+
+    at("A7")
+    _invoke(desk, swapped, rules.dead_slots(state.spec, swapped.leases, time.time(), desk.shift.pace))
+
+    _settled(desk)
+    if closed.moments is not None:
+        keep(store, run, Kept(swapped.round, params, closed.moments))
+    _clean(desk, swapped, closed, gathered)
+    desk.shift.worked(time.time() - began)
+    if not desk.shift.leased:
+        return "the round is closed"
+    return _leave(desk, swapped) if desk.shift.over else None
+
+
+def _afresh(desk: _Desk) -> str | None:
+    """Back to A1: the run has moved on without this execution."""
+    desk.state = None
+    return "there is no time left" if desk.shift.out_of_time else None
+
+
+def _look(desk: _Desk) -> str | None:
+    """A1: where the run is; why to leave, or None. What this execution itself has just written need not be read."""
+    store, run = desk.store, desk.run
+    if desk.state is not None:
+        return None
+    desk.position = store.rounds.changes(None).position or desk.position
+    state = read_state(store, run)
+    if state is None:
+        sweep(store, run)
+        return "the run is absent"
+    if state.final:
+        finish(store, run)
+        return f"the run is {state.status}"
+    if state.round == 0 and store.library.get(documents.summary(run)) is not None:
+        sweep_recreated(store, run, state.rev)
+        return "the run has ended before"
+    if not desk.swept:
+        sweep(store, run)
+        desk.swept = True
+    desk.stop = store.rounds.get(documents.stop(run)) is not None
+    desk.alive = set(leftovers(store, run))
+    desk.shift.lease = state.spec.lease
+    desk.state, desk.listing = state, True
+    return None
+
+
+def _verdict(desk: _Desk, state: State, gathered: Gathered) -> Verdict:
+    failures = failures_of_round(desk.store, desk.run, state.round) if gathered.failures else []
+    return rules.judge(state, gathered.present, failures, time.time(), desk.shift.pace)
+
+
+def _invoke_again(desk: _Desk, state: State, gathered: Gathered, verdict: Verdict) -> None:
+    """A2: put the failure documents that killed workers could not, and invoke what is missing again, once per attempt."""
+    for shard in verdict.overdue:
+        at("A2.lost")
+        attempt = verdict.attempts.get(shard, 0) + 1
+        what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
+        lost = Failure(
+            shard=shard,
+            attempt=attempt,
+            error={
+                "code": "worker_lost",
+                "message": f"{what} in time; its activation was killed, or never started.",
+                "hint": "Give the worker action more memory or time, or use fewer workers.",
+                "retryable": True,
+            },
+            written=time.time(),
+        )
+        create(desk.store, documents.failure(desk.run, state.round, shard, attempt), lost.to_body())
+        gathered.failures = True
+    due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
+    fresh = {(state.round, shard, n) for shard, n in due.items() if 0 < n < state.spec.attempts} - desk.again
+    if fresh:
+        at("A2.again")
+        desk.again |= fresh
+        slots = {0} if state.round == 0 else {rules.slot_of(shard, state.spec.slots) for _, shard, _ in fresh}
+        _invoke(desk, state, tuple(sorted(slots)))
+
+
+def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
+    """Invoke workers; without leases, no faster than the platform's rate allows."""
+    per_minute = state.platform.get("invocations_per_minute")
+    if slots and not desk.shift.leased and per_minute:
+        least = (len(slots) + 1) * 60.0 / float(per_minute)
+        spent = time.time() - desk.shift.start
+        time.sleep(max(min(least - spent, desk.shift.deadline - desk.shift.pace.margin - time.time()), 0.0))
+    invoke_all(desk.invoker, "worker", [{"run": desk.run, "slot": slot} for slot in slots])
+
+
+def _holds(desk: _Desk, state: State) -> bool:
+    """Whether to wait for the round: only with a lease, and not beside another aggregate whose lease lives."""
+    if not desk.shift.leased:
+        return False
+    return state.nonce == desk.nonce or state.aggregate_lease <= time.time()
+
+
+def _leave(desk: _Desk, state: State) -> str:
+    """W6 for the aggregate: as its last act it invokes its successor, where it is the one that serves."""
+    if not (desk.shift.leased and desk.shift.over):
+        return "the round is not complete"
+    if state.nonce != desk.nonce and state.aggregate_lease > time.time():
+        return "another aggregate serves"
+    _settled(desk)
+    at("W6")
+    try:
+        desk.invoker.invoke("aggregate", {"run": desk.run})
+    except PlatformError as error:
+        return f"the lease is over; the successor could not be invoked: {error.message}"
+    return "the lease is over; the successor is invoked"
+
+
+def _put_next(store: Store, state: State, closed: Closed) -> Params | None:
+    """A5: the parameters of the next round; None where those to copy are gone."""
+    id_ = documents.params(state.run, next_round(state))
+    if state.round == 0:
+        return read_params(store, id_)
+    tensors, merged = closed.params, tuple(range(state.spec.shards))
+    if tensors is None:
+        best = closed.step.best if closed.step.tensors == "best" else None
+        source = read_params(store, best.params if best is not None else state.params)
+        if source is None:
+            return None
+        tensors, merged = source.tensors, ()
+    return put_params(store, id_, tensors, closed.step.story, parent=state.params, merged=merged)
+
+
+def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered) -> None:
+    """A8 and A9, off the critical path: store the moments, and only then delete what they were made from."""
+    desk.alive |= {documents.update(desk.run, gathered.round, k) for k in gathered.updates}
+    desk.alive |= {state.params, documents.moments(desk.run, state.round)}
+    going = rules.deletable(desk.alive, state)
+    desk.alive -= set(going)
+    moments = closed.moments if state.phase == "train" or state.point is not None else None
+
+    def clean() -> None:
+        if moments is not None:
+            at("A8")
+            put_moments(desk.store, documents.moments(desk.run, state.round), moments)
+        at("A9")
+        desk.store.rounds.delete_many(going)
+        at("A9.deleted")
+
+    if desk.pool is None:
+        desk.pool = ThreadPoolExecutor(1, thread_name_prefix="moments")
+    desk.cleaning = desk.pool.submit(clean)
+    if not desk.shift.leased:
+        _settled(desk)
+
+
+def _settled(desk: _Desk) -> None:
+    """Wait for A8 and A9 of the round before."""
+    if desk.cleaning is not None:
+        cleaning, desk.cleaning = desk.cleaning, None
+        cleaning.result()
+
+
+def _complete(desk: _Desk, state: State, gathered: Gathered, step: Next) -> str | None:
+    """The last evaluation is complete: FINISH as the run was to end."""
+    ending = step.ending or Ending("completed", "")
+    outcome = Outcome(time.time(), publish=state.params, metrics=step.metrics, history=step.story.history)
+    evaluated = replace(state, cost=counted(state, gathered, desk.shift), latest=step.latest)
+    return _end(desk, evaluated, Final(ending.status, ending.reason, outcome))
+
+
+def _fail(desk: _Desk, state: State, verdict: Verdict) -> str | None:
+    """FINISH as failed, or diverged: the first failing worker is named first, with its log."""
+    cause = verdict.cause or Failure(rules.MERGE, 0, {"code": "training_failed"})
+    sentence = rules.failure_sentence(cause, state)
+    error = {**cause.error, "message": sentence}
+    outcome = Outcome(time.time(), error=error, log=cause.log)
+    if not cause.fatal and state.phase == "train":
+        point = Point(state.round, state.params, documents.moments(desk.run, state.round), state.best)
+        state = replace(state, point=point)
+    return _end(desk, state, Final("diverged" if cause.diverged else "failed", sentence, outcome))
+
+
+def _end(desk: _Desk, state: State, final: Final) -> str | None:
+    _settled(desk)
+    desk.state = None
+    if not end(desk.store, state, final, desk.nonce):
+        return None  # further on: A1
+    finish(desk.store, desk.run)
+    return f"the run is {final.status}"
+
+
+def _merge_failed(desk: _Desk, state: State, error: Exception) -> str | None:
+    """The merge itself failed: told like a worker's failure, so that it ends the run instead of being tried for ever."""
+    known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == rules.MERGE]
+    failure = Failure.of(rules.MERGE, max(known, default=0) + 1, error, desk.shift.execution)
+    create(desk.store, documents.failure(desk.run, state.round, rules.MERGE, failure.attempt), failure.to_body())
+    desk.state = None
+    return None

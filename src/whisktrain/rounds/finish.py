@@ -1,0 +1,128 @@
+"""FINISH: from the last round to the summary and a clean database (F1 to F5). Whoever finds a run final goes on at F2."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from whisktrain import tensors
+from whisktrain.errors import Conflict
+from whisktrain.rounds.checkpoint import put_checkpoint
+from whisktrain.rounds.moments import read_blueprint
+from whisktrain.rounds.progress import Story
+from whisktrain.rounds.state import Outcome, State, Status, read_state
+from whisktrain.rounds.steps import at
+from whisktrain.rounds.story import read_params
+from whisktrain.rounds.summary import summary_body
+from whisktrain.rounds.swap import swap
+from whisktrain.rounds.sweep import leftovers
+from whisktrain.store import documents
+from whisktrain.store.protocol import Document, Store
+
+__all__ = ["Final", "end", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A final state to be.
+
+    Attributes:
+        status: The state.
+        reason: Why, for a person.
+        outcome: What it adds.
+    """
+
+    status: Status
+    reason: str
+    outcome: Outcome
+
+
+def end(store: Store, state: State, final: Final, nonce: str) -> bool:
+    """F1: bring a run into its final state.
+
+    Returns:
+        Whether the run is final now, by this execution; otherwise it has moved on.
+    """
+    at("F1")
+    ended = replace(state, status=final.status, reason=final.reason, outcome=final.outcome, nonce=nonce)
+    swapped = swap(store, ended)
+    at("F1.swapped")
+    return swapped is not None
+
+
+def finish(store: Store, run: str) -> None:
+    """F2 to F5 for a run that is final; safe to repeat, and to do side by side."""
+    state = read_state(store, run)
+    if state is None or not state.final or state.outcome is None:
+        return
+    if store.library.get(documents.summary(run)) is None:
+        dataset = store.library.get(documents.dataset(state.spec.dataset), attachment=True)
+        at("F2")
+        published = _publish(store, state, dataset)
+        if published is None:
+            return  # the parameters are gone: another execution has put the summary and is cleaning up
+        at("F2.checkpoint")
+        if not put_checkpoint(store, state):
+            state = replace(state, point=None)
+
+        at("F3")
+        params = read_params(store, state.params) if state.params else None
+        body = summary_body(state, params.story if params else Story(), dataset.body if dataset else None, published)
+        with contextlib.suppress(Conflict):  # another execution was faster
+            store.library.put(documents.summary(run), body, durable=True)
+
+    at("F4")
+    store.rounds.delete_many(leftovers(store, run))
+    at("F5")
+    store.rounds.delete(documents.run(run), rev=state.rev)
+
+
+def _publish(store: Store, state: State, dataset: Document | None) -> bool | None:
+    """F2: put the model and move its name to it. Whether there is a model; None where its parameters are gone."""
+    outcome = state.outcome
+    if outcome is None or outcome.publish is None:
+        return False
+    params, blueprint = read_params(store, outcome.publish), read_blueprint(store, state.run)
+    if params is None or blueprint is None:
+        return None
+    spec, held = state.spec, dataset.body if dataset else {}
+    body = {
+        "schema": documents.SCHEMA,
+        "run": state.run,
+        "dataset": spec.dataset,
+        "task": spec.task,
+        "classes": held.get("classes"),
+        "target": held.get("target"),
+        "features": held.get("features"),
+        "x_shape": list(spec.x_shape),
+        "layout": blueprint.layout,
+        "metrics": outcome.metrics,
+        "spec": spec.to_json(),
+    }
+    files = {"file/config": blueprint.config, "file/preprocessing": (dataset.attachment if dataset else None) or b""}
+    attached = {**params.tensors, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}}
+    with contextlib.suppress(Conflict):  # it is written once, and this run alone owns the version
+        store.library.put(documents.model(spec.name, state.version), body, attachment=tensors.encode(attached), durable=True)
+    at("F2.alias")
+    _raise_alias(store, spec.name, state.version)
+    return True
+
+
+def _raise_alias(store: Store, name: str, version: int) -> None:
+    """Move a model's name upward to a version, by compare-and-swap."""
+    while True:
+        found = store.library.get(documents.alias(name))
+        if found is not None and int(found.body["version"]) >= version:
+            return
+        try:
+            store.library.put(
+                documents.alias(name),
+                {"schema": documents.SCHEMA, "version": version},
+                rev=found.rev if found else None,
+                durable=True,
+            )
+        except Conflict:
+            continue
+        return

@@ -1,0 +1,116 @@
+"""A2: what the store holds of the open round, read as it arrives: each update once, with its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from whisktrain.rounds import rules
+from whisktrain.rounds.places import place
+from whisktrain.rounds.state import State
+from whisktrain.rounds.updates import Update, read_update
+from whisktrain.spec import Contribution
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+__all__ = ["Gathered", "Heard", "gather", "listen"]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What is known of one round.
+
+    Attributes:
+        round: The round.
+        updates: The updates read so far, by shard.
+        built: Round 0: who built the model (`execution`, `start`, `lease_end`), once it is there.
+        failures: Whether something failed in it.
+    """
+
+    round: int
+    updates: dict[int, Update] = field(default_factory=dict)
+    built: dict[str, Any] | None = None
+    failures: bool = False
+
+    @property
+    def present(self) -> frozenset[int]:
+        """What the round has of what it must have."""
+        if self.round == 0:
+            return frozenset({0} if self.built is not None else ())
+        return frozenset(self.updates)
+
+    @property
+    def ascending(self) -> list[Contribution]:
+        """The contributions in ascending shard order: the only order in which they are added up."""
+        return [self.updates[k].contribution for k in sorted(self.updates)]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a wait has brought.
+
+    Attributes:
+        position: The feed's position after it.
+        stop: Whether somebody asked the run to stop.
+        moved: Whether a document of the round is gone: the run has moved on.
+    """
+
+    position: str
+    stop: bool = False
+    moved: bool = False
+
+
+def gather(store: Store, state: State) -> Gathered:
+    """List and read what is there of the open round."""
+    gathered = Gathered(state.round)
+    gathered.failures = bool(store.rounds.list(f"failure:{state.run}:{state.round}:", bodies=False, limit=1))
+    if state.round == 0:
+        _read_built(store, state, gathered)
+        return gathered
+    for document in store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False):
+        at = place(document.id)
+        if at is not None and at.shard is not None and at.shard < state.spec.shards:
+            _read(store, state, gathered, at.shard)
+    return gathered
+
+
+def listen(store: Store, state: State, gathered: Gathered, position: str, seconds: float) -> Heard:
+    """Wait until something of the round has come, at most `seconds`, and read it."""
+    lacking = rules.missing(state.round, state.spec.shards, gathered.present)
+    attempts = range(1, state.spec.attempts + 1)
+    ids = {documents.failure(state.run, state.round, k, a) for k in lacking for a in attempts}
+    ids |= {documents.update(state.run, state.round, k) for k in lacking} if state.round else set()
+    ids |= {documents.stop(state.run), documents.params(state.run, state.spec.first_round)} if not state.round else set()
+    ids.add(documents.stop(state.run))
+    found = store.rounds.changes(position, timeout=max(seconds, 0.0), ids=ids)
+    stop = moved = False
+    for row in found.rows:
+        at = place(row.id)
+        if at is None:
+            continue
+        if at.kind == "stop":
+            stop = not row.deleted
+        elif row.deleted:
+            moved = True
+        elif at.kind == "failure":
+            gathered.failures = True
+        elif at.kind == "params":
+            _read_built(store, state, gathered)
+        elif at.shard is not None and not _read(store, state, gathered, at.shard):
+            moved = True
+    return Heard(found.position, stop, moved)
+
+
+def _read(store: Store, state: State, gathered: Gathered, shard: int) -> bool:
+    if shard not in gathered.updates:
+        update = read_update(store, state.run, state.round, shard)
+        if update is None:
+            return False
+        gathered.updates[shard] = update
+    return True
+
+
+def _read_built(store: Store, state: State, gathered: Gathered) -> None:
+    if store.rounds.get(documents.params(state.run, state.spec.first_round)) is not None:
+        blueprint = store.rounds.get(documents.blueprint(state.run))
+        gathered.built = blueprint.body["builder"] if blueprint is not None else None

@@ -1,0 +1,124 @@
+"""A3: the optimizer's state that belongs to a round's parameters: from memory, else stored, else replayed.
+
+It never lives in memory only for longer than it takes to store it (A8), and until that is answered everything that it could
+be replayed from is kept (A9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whisktrain import tensors
+from whisktrain.rounds.caches import Cache
+from whisktrain.rounds.merge import merge
+from whisktrain.rounds.places import place
+from whisktrain.rounds.state import State
+from whisktrain.rounds.story import Params, create, read_params
+from whisktrain.rounds.updates import read_update
+from whisktrain.spec import Blueprint, Contribution
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+from whisktrain.tensors import Tensors
+
+__all__ = ["Kept", "keep", "kept", "moments_of", "put_moments", "read_blueprint"]
+
+MOST_BYTES = 192 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a warm aggregate remembers of a run: the parameters of a round and the moments that belong to them."""
+
+    round: int
+    params: Params
+    moments: Tensors
+
+
+def _bytes(kept_: Kept) -> int:
+    return sum(t.nbytes for part in (kept_.params.tensors, kept_.moments) for t in part.values())
+
+
+_KEPT: Cache[Kept] = Cache(MOST_BYTES, _bytes)
+_BLUEPRINTS: Cache[Blueprint] = Cache(32 * 2**20, lambda b: len(b.config))
+
+
+def keep(store: Store, run: str, kept_: Kept) -> None:
+    """Remember a round's parameters and moments, tagged (R, r, digest)."""
+    _KEPT.put((store.url, run), kept_)
+
+
+def kept(store: Store, run: str, round_: int) -> Kept | None:
+    """What is remembered of exactly this round of a run."""
+    found = _KEPT.find((store.url, run))
+    return found if found is not None and found.round == round_ else None
+
+
+def read_blueprint(store: Store, run: str) -> Blueprint | None:
+    """The run's model; None where it is absent: the run has ended."""
+    key = (store.url, run)
+    known = _BLUEPRINTS.find(key)
+    if known is None:
+        found = store.rounds.get(documents.blueprint(run), attachment=True)
+        if found is None:
+            return None
+        known = Blueprint(found.body["layout"], found.attachment or b"")
+        _BLUEPRINTS.put(key, known)
+    return known
+
+
+def put_moments(store: Store, id_: str, values: Tensors) -> None:
+    """A8: store moments; where they exist already, that is as good."""
+    create(store, id_, {}, tensors.encode(values))
+
+
+def moments_of(store: Store, state: State, round_: int, digest: str) -> Tensors | None:
+    """The moments that belong to the parameters of a round.
+
+    Args:
+        store: The store.
+        state: The run.
+        round_: The round that starts from the parameters.
+        digest: The parameters' digest: what is remembered only counts with the same one.
+
+    Returns:
+        The moments; None where something that they would be replayed from is gone: the run has moved on.
+    """
+    remembered = kept(store, state.run, round_)
+    if remembered is not None and remembered.params.digest == digest:
+        return remembered.moments
+    stored = _stored(store, state, round_)
+    if stored is None:
+        return None
+    newest, values = stored
+    for earlier in range(newest, round_):
+        replayed = _replay(store, state, earlier, values)
+        if replayed is None:
+            return None
+        values = replayed
+    return values
+
+
+def _stored(store: Store, state: State, round_: int) -> tuple[int, Tensors] | None:
+    """The newest stored moments of a round that is not later, and its number; zeros (nothing) belong to round 1."""
+    ids = [d.id for d in store.rounds.list(f"moments:{state.run}:", bodies=False)]
+    found = {at.round: id_ for id_ in ids if (at := place(id_)) is not None and at.round is not None and at.round <= round_}
+    if not found:
+        return (1, {}) if state.spec.first_round == 1 else None
+    newest = max(found)
+    document = store.rounds.get(found[newest], attachment=True)
+    return (newest, tensors.decode(document.attachment)) if document is not None and document.attachment else None
+
+
+def _replay(store: Store, state: State, round_: int, values: Tensors) -> Tensors | None:
+    """The moments after a round, merged once more from what it was merged from."""
+    blueprint = read_blueprint(store, state.run)
+    params = read_params(store, documents.params(state.run, round_))
+    parts: list[Contribution] = []
+    for shard in range(state.spec.shards):
+        update = read_update(store, state.run, round_, shard)
+        if update is None:
+            return None
+        parts.append(update.contribution)
+    if blueprint is None or params is None:
+        return None
+    return merge(state.spec, blueprint.layout, round_, params.tensors, values, parts).moments

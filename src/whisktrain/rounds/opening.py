@@ -1,0 +1,95 @@
+"""CREATE: from a plan to a run whose first worker is on its way (C1 to C3)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from whisktrain.errors import Conflict, PlatformError
+from whisktrain.rounds.invoker import Invoker
+from whisktrain.rounds.state import Best, State, read_state
+from whisktrain.rounds.steps import at
+from whisktrain.spec import Spec
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+__all__ = ["Opened", "create"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What CREATE found or made.
+
+    Attributes:
+        state: The run; None where it has ended.
+        summary: What is left of it, where it has ended.
+    """
+
+    state: State | None
+    summary: dict[str, Any] | None
+
+
+def create(
+    store: Store, invoker: Invoker, run: str, spec: Spec, *, best: Best | None = None, platform: dict[str, Any] | None = None
+) -> Opened:
+    """Open a run, or find it: repeating a call finds what it made the first time.
+
+    Args:
+        store: The store.
+        invoker: Starts the first worker.
+        run: The run's id.
+        spec: Its plan; that of a run that exists already stays.
+        best: The best parameters of the run that this one goes on from.
+        platform: What is known of the platform, for the rounds' pace and the cost.
+    """
+    at("C1")
+    documents.check_run_id(run)
+    ended = store.library.get(documents.summary(run))
+    if ended is not None:
+        return Opened(None, ended.body)
+    state = read_state(store, run)
+    if state is None:
+        at("C2.version")
+        version = _own_version(store, spec.name, run)
+        now = time.time()
+        fresh = State(run, spec, version, best=best, created=now, opened=now, platform=platform or {})
+        at("C2.run")
+        try:
+            store.rounds.put(documents.run(run), fresh.to_body())
+        except Conflict:
+            state = read_state(store, run)
+        else:
+            state = replace(fresh, rev="")
+    at("C3")
+    if state is not None and state.round == 0 and not state.final:
+        _invoke_builder(invoker, run)
+    return Opened(state, None)
+
+
+def _own_version(store: Store, name: str, run: str) -> int:
+    """The version of the model that the run owns: the one it took before, else the next free one."""
+    prefix = f"version:{name}:"
+    taken = {int(d.id.removeprefix(prefix)): d.body["run"] for d in store.library.list(prefix)}
+    owned = [version for version, owner in taken.items() if owner == run]
+    if owned:
+        return min(owned)
+    version = max(taken, default=0) + 1
+    while True:
+        try:
+            store.library.put(documents.version(name, version), {"schema": documents.SCHEMA, "run": run}, durable=True)
+        except Conflict:
+            found = store.library.get(documents.version(name, version))
+            if found is not None and found.body["run"] == run:
+                return version
+            version += 1
+        else:
+            return version
+
+
+def _invoke_builder(invoker: Invoker, run: str) -> None:
+    try:
+        invoker.invoke("worker", {"run": run, "slot": 0})
+    except PlatformError:
+        # The run exists, so the follower finds it and the aggregate invokes the builder again.
+        return

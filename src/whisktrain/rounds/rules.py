@@ -1,0 +1,204 @@
+"""The rules of the protocol: who is expected, when a round may close, who is overdue, what may be deleted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from whisktrain.rounds import plan, timing
+from whisktrain.rounds.pace import Pace
+from whisktrain.rounds.places import place
+from whisktrain.rounds.state import State
+from whisktrain.rounds.updates import Failure
+from whisktrain.spec import Spec
+
+__all__ = [
+    "MERGE",
+    "Verdict",
+    "backup_delay",
+    "dead_slots",
+    "deletable",
+    "expected",
+    "failure_sentence",
+    "is_mine",
+    "judge",
+    "leases_after",
+    "missing",
+    "overdue_after",
+    "owned",
+    "slot_of",
+    "sweepable",
+]
+
+MERGE = -1
+"""Stands for the merge where failures name a shard."""
+
+
+def owned(slot: int, slots: int, shards: int) -> tuple[int, ...]:
+    """The shards that a slot serves: k with k mod W = slot."""
+    return tuple(range(slot, shards, slots)) if slot < slots else ()
+
+
+def slot_of(shard: int, slots: int) -> int:
+    """The slot that serves a shard."""
+    return shard % slots
+
+
+def expected(round_: int, shards: int) -> frozenset[int]:
+    """What a round must have before it may close; round 0: the one model."""
+    return frozenset(range(shards)) if round_ else frozenset({0})
+
+
+def missing(round_: int, shards: int, present: Collection[int]) -> tuple[int, ...]:
+    """What a round lacks, ascending: over the expected set, never a count."""
+    return tuple(sorted(expected(round_, shards) - set(present)))
+
+
+def is_mine(found: tuple[str, int] | None, nonce: str, round_: int) -> bool:
+    """A6: whether a swap whose answer is unknown was this execution's: nonce and round must both be its own."""
+    return found == (nonce, round_)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at the open round says.
+
+    Attributes:
+        kind: "complete"; "waiting"; "again": something has to be invoked again; "exhausted": the run has failed.
+        missing: What the round lacks.
+        attempts: How often each missing shard failed so far, where it did.
+        overdue: Missing shards whose worker left no word: their failure document is due.
+        until: When the next of the rest becomes overdue, in seconds of the epoch.
+        cause: The failure to name, where the run has failed.
+    """
+
+    kind: Literal["complete", "waiting", "again", "exhausted"]
+    missing: tuple[int, ...] = ()
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    overdue: tuple[int, ...] = ()
+    until: float = 0.0
+    cause: Failure | None = None
+
+
+def judge(state: State, present: Collection[int], failures: Sequence[Failure], now: float, pace: Pace) -> Verdict:
+    """A2: judge the open round by what the store holds of it.
+
+    Args:
+        state: The run.
+        present: Shards with an update (round 0: `{0}` once the first parameters are there).
+        failures: The round's failures, in the order in which they happened.
+        now: Seconds of the epoch.
+        pace: How long things may take.
+    """
+    lacking = missing(state.round, state.spec.shards, present)
+    merge_failed = [f for f in failures if f.shard == MERGE]
+    fatal = next((f for f in failures if f.fatal and (f.shard in lacking or f.shard == MERGE)), None)
+    if fatal is not None or len(merge_failed) >= state.spec.attempts:
+        return Verdict("exhausted", lacking, cause=fatal or merge_failed[0])
+    if not lacking:
+        return Verdict("complete")
+    attempts = {k: max(f.attempt for f in failures if f.shard == k) for k in lacking if any(f.shard == k for f in failures)}
+    if any(n >= state.spec.attempts for n in attempts.values()):
+        return Verdict("exhausted", lacking, attempts, cause=next(f for f in failures if f.shard in lacking))
+    limit = overdue_after(state, pace)
+    since = {k: max([state.opened, *(f.written for f in failures if f.shard == k)]) for k in lacking}
+    ends = {k: since[k] + limit * 2 ** attempts.get(k, 0) for k in lacking}
+    overdue = tuple(k for k in lacking if now >= ends[k])
+    until = min(ends.values()) if not overdue else now
+    return Verdict("again" if overdue else "waiting", lacking, attempts, overdue, until)
+
+
+def overdue_after(state: State, pace: Pace) -> float:
+    """Seconds after which a shard without an update is overdue at its first attempt; doubled at each further one."""
+    spec = state.spec
+    if state.phase == "build":
+        return pace.build
+    ordinary = state.phase == "train" and not plan.validates(spec, state.round, "train")
+    longest = timing.quantile(state.timing, 0.95)
+    if ordinary and longest is not None and timing.count(state.timing) >= pace.known:
+        return max(pace.least, pace.factor * longest / 1000)
+    return pace.first * -(-spec.shards // spec.slots)
+
+
+def backup_delay(state: State, pace: Pace) -> float:
+    """W5: seconds that an idle leased worker waits before it computes missing shards of others."""
+    median = timing.quantile(state.timing, 0.5)
+    if state.phase == "train" and median is not None and timing.count(state.timing) >= pace.known:
+        return max(pace.backup, pace.backup_factor * median / 1000)
+    return max(pace.backup, pace.backup_first)
+
+
+def leases_after(spec: Spec, leases: Mapping[int, float], wrote: Mapping[int, tuple[int, float]]) -> dict[int, float]:
+    """The slots' leases after a round.
+
+    A slot whose shards were all computed by others is taken for dead: its lease is dropped, so that it is invoked again.
+
+    Args:
+        spec: The plan.
+        leases: The leases known before.
+        wrote: For each merged shard, the slot that wrote its update and the end of that writer's lease.
+    """
+    known = dict(leases)
+    for slot in range(spec.slots):
+        own = [end for k, (writer, end) in wrote.items() if writer == slot and slot_of(k, spec.slots) == slot]
+        known[slot] = max(own, default=0.0)
+    return {slot: end for slot, end in known.items() if end > 0}
+
+
+def dead_slots(spec: Spec, leases: Mapping[int, float], now: float, pace: Pace) -> tuple[int, ...]:
+    """A7: the slots to invoke: those without a live lease. One that ended just now has handed over to its successor."""
+    return tuple(s for s in range(spec.slots) if leases.get(s, 0.0) + pace.hand_over <= now)
+
+
+def deletable(ids: Iterable[str], state: State) -> list[str]:
+    """A9: which of a run's documents may go once the moments of the open round are durable.
+
+    Updates, moments and params of rounds before the open one, except what is pinned; failures stay until the run ends.
+    """
+    found = ((id_, place(id_)) for id_ in ids)
+    return [
+        id_
+        for id_, at in found
+        if at is not None
+        and at.run == state.run
+        and at.kind in ("update", "params", "moments")
+        and at.round is not None
+        and at.round < state.round
+        and id_ not in state.pinned
+    ]
+
+
+def sweepable(ids: Iterable[str], run: str, state: State | None) -> list[str]:
+    """SWEEP: which of the documents found may go, whoever wrote them and however late.
+
+    Args:
+        ids: Documents of the run, all that a listing from before the state was read has shown.
+        run: The run's id.
+        state: The run; None where it is absent: then everything may go. While it is final, nothing.
+    """
+    mine = [(id_, at) for id_ in ids if (at := place(id_)) is not None and at.run == run and at.kind != "run"]
+    if state is None:
+        return [id_ for id_, _ in mine]
+    if state.final:
+        return []
+    newest = max((at.round for _, at in mine if at.kind == "moments" and at.round is not None), default=state.spec.first_round)
+    floor = min(newest, state.round)
+    return [
+        id_
+        for id_, at in mine
+        if at.kind in ("update", "params", "moments") and at.round is not None and at.round < floor and id_ not in state.pinned
+    ]
+
+
+def failure_sentence(cause: Failure, state: State) -> str:
+    """One sentence that names the first failing worker."""
+    what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[state.phase]
+    if cause.shard == MERGE:
+        who = "The aggregate failed"
+    elif state.phase == "build":
+        who = "Worker 0 failed"
+    else:
+        who = f"Worker {cause.shard} failed"
+    again = f" at attempt {cause.attempt}" if cause.attempt > 1 else ""
+    return f"{who} while {what} in round {state.round}{again}: {cause.error.get('message', 'unknown failure')}"

@@ -1,0 +1,71 @@
+"""How many activations a run may have at once: planned from what the platform says, the aggregate first. Pure.
+
+Of the concurrent activations of a namespace, one is the aggregate's, one the successor's that it hands over to, one the
+waiting train stage's and one the sequence's. Of the containers' memory, the aggregate's and the train stage's come off first;
+a worker's successor takes over its container, so it needs no memory of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["AGGREGATE_MB", "WORKER_MB", "Limits", "plan_lease", "plan_slots", "plan_workers"]
+
+WORKER_MB = 512
+AGGREGATE_MB = 256
+TRAIN_MB = 256
+RESERVED = 4
+"""Concurrent activations that are not workers: aggregate, its successor, train, the sequence."""
+
+SHARE = 0.75
+"""Share of a limit that a plan uses: of the longest duration for a lease, of the invocations a minute for starts."""
+
+
+class Limits(Protocol):
+    """What the platform says."""
+
+    @property
+    def concurrent(self) -> int:
+        """Activations of a namespace at once."""
+
+    @property
+    def invocations_per_minute(self) -> int:
+        """Invocations of a namespace a minute."""
+
+    @property
+    def memory_mb(self) -> int | None:
+        """Memory of all containers together, where it is known."""
+
+    @property
+    def cores(self) -> int:
+        """Processors, for work side by side."""
+
+    @property
+    def max_duration_s(self) -> float:
+        """The longest that an activation may take."""
+
+
+def _most(limits: Limits) -> int:
+    """Worker activations that fit at once."""
+    fitting = [limits.concurrent - RESERVED]
+    if limits.memory_mb is not None:
+        fitting.append((limits.memory_mb - AGGREGATE_MB - TRAIN_MB) // WORKER_MB)
+    # Starting all at once, and replacing all in the same minute, must stay within the rate.
+    fitting.append(int(limits.invocations_per_minute * SHARE) // 2 - 1)
+    return max(min(fitting), 1)
+
+
+def plan_workers(limits: Limits) -> int:
+    """N where the caller says "auto": the smaller of the cores and what fits at once."""
+    return max(min(limits.cores, _most(limits)), 1)
+
+
+def plan_slots(limits: Limits, shards: int) -> int:
+    """W: worker activations that serve `shards` shards at once."""
+    return min(shards, _most(limits))
+
+
+def plan_lease(limits: Limits, asked: float | None) -> float:
+    """Seconds that an activation serves rounds: as asked, within what the platform allows; 0 stays 0."""
+    most = limits.max_duration_s * SHARE
+    return round(min(240.0 if asked is None else asked, most), 3)

@@ -1,0 +1,65 @@
+"""The params documents: the tensors that a round starts from, with the story so far in the body."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from whisktrain import tensors
+from whisktrain.errors import Conflict
+from whisktrain.rounds.progress import Story
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+from whisktrain.tensors import Tensors
+
+__all__ = ["Params", "create", "put_params", "read_params"]
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What a round starts from.
+
+    Attributes:
+        id: The document.
+        digest: Of the tensors' bytes: two documents with the same one are the same tensors.
+        tensors: The tensors.
+        story: The story so far.
+    """
+
+    id: str
+    digest: str
+    tensors: Tensors
+    story: Story
+
+
+def create(store: Store, id_: str, body: dict[str, Any], attachment: bytes | None = None) -> bool:
+    """Put a document of the rounds that is written once; where it exists already, that is as good.
+
+    Returns:
+        Whether this call wrote it.
+    """
+    try:
+        store.rounds.put(id_, {"schema": documents.SCHEMA, **body}, attachment=attachment)
+    except Conflict:
+        return False
+    return True
+
+
+def put_params(store: Store, id_: str, values: Tensors, story: Story, *, parent: str, merged: tuple[int, ...]) -> Params:
+    """A5: put the parameters of a round; the document that exists already counts, should it differ."""
+    data = tensors.encode(values)
+    params = Params(id_, tensors.digest(data), values, story)
+    body = {"parent": parent, "merged": list(merged), "digest": params.digest, "story": asdict(story)}
+    if create(store, id_, body, data):
+        return params
+    found = store.rounds.get(id_)
+    same = found is None or found.body["digest"] == params.digest
+    return params if same else (read_params(store, id_) or params)
+
+
+def read_params(store: Store, id_: str) -> Params | None:
+    """Read the parameters of a round; None where they are absent: the run has moved on."""
+    found = store.rounds.get(id_, attachment=True)
+    if found is None or found.attachment is None:
+        return None
+    return Params(id_, found.body["digest"], tensors.decode(found.attachment), Story(**found.body["story"]))
