@@ -1,0 +1,134 @@
+"""How the host starts and stops, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from whisktrain.embedded import Host
+from whisktrain.errors import ConfigurationError
+
+PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'pid': os.getpid()}\n"
+A_HOST_AND_ITS_WORK = """
+import http.client, json, sys, time
+from base64 import b64encode
+from pathlib import Path
+from whisktrain.embedded import Host
+
+host = Host(Path(sys.argv[1])).start()
+port = int(host.apihost.rpartition(":")[2])
+headers = {"Authorization": "Basic " + b64encode(host.auth.encode()).decode(), "Content-Type": "application/json"}
+
+def call(method, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request(method, "/api/v1/namespaces/_/actions/" + path, json.dumps(body), headers)
+    return json.loads(connection.getresponse().read())
+
+call("PUT", "pid", {"exec": {"kind": "python:3.11", "code": sys.argv[2]}})
+idle = call("POST", "pid?blocking=true&result=true", {})["pid"]
+call("PUT", "busy", {"exec": {"kind": "python:3.11", "code": sys.argv[2]}})
+call("POST", "busy", {"seconds": 60})
+time.sleep(0.5)
+print(idle, flush=True)
+time.sleep(60)
+"""
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def until(condition: Any, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_no_process_outlives_a_host_that_is_killed(tmp_path: Path, killed_by: signal.Signals) -> None:
+    command = [sys.executable, "-c", A_HOST_AND_ITS_WORK, str(tmp_path), PID]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as host:
+        assert host.stdout is not None
+        idle = int(host.stdout.readline())
+        children = psutil.Process(host.pid).children()
+        assert idle in [child.pid for child in children]
+        assert len(children) == 2
+        host.send_signal(killed_by)
+        host.wait(10)
+    until(lambda: all(gone(child) for child in children))
+
+
+def test_stopping_ends_all_processes_and_answers_who_waits(tmp_path: Path, calling: Any) -> None:
+    host = Host(tmp_path).start()
+    caller = calling(host)
+    caller.put("pid", PID)
+    children = [psutil.Process(caller.result("pid")["pid"])]
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(caller.run("pid", {"seconds": 60})))
+    waiting.start()
+    caller.start("pid", {"seconds": 60})
+    until(lambda: len(psutil.Process().children()) >= 2)
+    time.sleep(0.2)
+    begun = time.monotonic()
+    host.stop()
+    assert time.monotonic() - begun < 5
+    waiting.join()
+    assert (answers[0].status, answers[0].error) == (503, "The host is stopping.")
+    assert all(gone(child) for child in children)
+    assert not (tmp_path / "processes").exists()
+    assert not [t for t in threading.enumerate() if t.name == "whisktrain-host"]
+    host.stop()
+
+
+def test_a_host_can_be_started_again_on_its_port_with_its_key(tmp_path: Path, calling: Any) -> None:
+    host = Host(tmp_path)
+    with host:
+        where, key = host.apihost, host.auth
+        calling(host).put("a", PID)
+    with host:
+        assert (host.apihost, host.auth) == (where, key)
+        assert calling(host).api("GET", "actions").body == []
+    with Host(tmp_path) as again:
+        assert again.auth == key
+
+
+def test_wskprops_say_where_the_host_is_and_only_the_owner_may_read_them(tmp_path: Path) -> None:
+    with Host(tmp_path / "new" / "home") as host:
+        assert host.wskprops_path == tmp_path / "new" / "home" / "wskprops"
+        assert host.wskprops_path.read_text() == f"APIHOST={host.apihost}\nAUTH={host.auth}\n"
+        for file in (host.wskprops_path, tmp_path / "new" / "home" / "auth"):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert len(host.auth) == 36 + 1 + 64
+        assert host.auth not in repr(host)
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with Host(tmp_path / "first") as host:
+        port = int(host.apihost.rpartition(":")[2])
+        with pytest.raises(ConfigurationError) as raised:
+            Host(tmp_path / "second", port=port).start()
+    assert raised.value.code == "port_in_use"
+    assert f"127.0.0.1:{port}" in raised.value.message
+    assert "\n" not in str(raised.value)
+
+
+def test_it_listens_on_loopback_only(host: Host) -> None:
+    port = int(host.apihost.rpartition(":")[2])
+    listening = [c.laddr.ip for c in psutil.Process().net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port]
+    assert listening == ["127.0.0.1"]
+
+
+def test_only_own_variables_may_be_passed_to_processes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"WHISKTRAIN_…, not PATH\."):
+        Host(tmp_path, environment={"PATH": os.environ["PATH"], "WHISKTRAIN_X": "1"})
