@@ -156,7 +156,7 @@ class Follower:
                 continue
             watch = self._watched.setdefault(at.run, _Watch(now, now))
             watch.moved = now
-            # Behind a live lease there is somebody who has seen it too: only when all has been quiet for a while is it looked at.
+            # Behind a live lease there is somebody who has seen it too: it is only looked at once it has been quiet.
             watch.look_at = now + (self._pace.grace if watch.leased_until > time.time() else 0.0)
 
     def _look(self, run: str, watch: _Watch) -> None:

@@ -1,0 +1,212 @@
+"""A platform in one process: activations are threads, the follower is one more; the store is a real one."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy_learner import NumpyLearner
+
+from whisktrain import tensors
+from whisktrain.errors import PlatformUnreachable
+from whisktrain.rounds import aggregate, feed, worker
+from whisktrain.rounds.follower import Follower
+from whisktrain.rounds.opening import create
+from whisktrain.rounds.pace import Pace
+from whisktrain.rounds.state import read_state
+from whisktrain.spec import Learner, Spec
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+QUICK = Pace(
+    margin=0.3,
+    build=2.0,
+    first=2.0,
+    least=0.6,
+    backup=0.1,
+    backup_first=0.3,
+    hand_over=0.2,
+    grace=0.15,
+    stale=0.8,
+    refire=0.15,
+    refire_most=1.0,
+    look=2.0,
+    retry=0.01,
+)
+"""The protocol's times, short enough for a test."""
+
+
+class Killed(BaseException):
+    """An activation's end at a named step."""
+
+
+def put_dataset(
+    store: Store, name: str = "d", *, rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None
+) -> None:
+    """Three blobs in four dimensions, in shards of these sizes."""
+    held = held if held is not None else tuple(9 for _ in rows)
+    draw = np.random.default_rng(7)
+    centres = draw.normal(0, 1.5, (3, 4))
+
+    def put(kind: str, k: int, n: int) -> None:
+        y = draw.integers(0, 3, n)
+        x = (centres[y] + draw.normal(0, 1, (n, 4))).astype(np.float32)
+        data = tensors.encode({"x": x, "y": y.astype(np.int64), "row": np.arange(n)})
+        store.library.put(f"{kind}:{name}:{k}", {"schema": 1, "rows": n}, attachment=data)
+
+    for k, n in enumerate(rows):
+        put("shard", k, n)
+    for k, n in enumerate(held):
+        put("validation", k, n)
+    body = {"schema": 1, "task": "classification", "classes": ["a", "b", "c"], "target": "t", "features": list("wxyz")}
+    store.library.put(f"dataset:{name}", body, attachment=b"fitted")
+
+
+def plan_of(rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None, **changes: Any) -> Spec:
+    """A plan for `put_dataset`'s data."""
+    known: dict[str, Any] = {
+        "dataset": "d",
+        "name": "m",
+        "task": "classification",
+        "classes": 3,
+        "x_shape": (4,),
+        "shard_rows": rows,
+        "validation_rows": held if held is not None else tuple(9 for _ in rows),
+        "model": {"preset": "linear"},
+        "loss": {"name": "sparse_categorical_crossentropy"},
+        "metrics": ("accuracy",),
+        "optimizer": {"name": "adam", "learning_rate": 0.05},
+        "batch": 16,
+        "rounds": 6,
+        "seed": 3,
+        "lease": 30.0,
+        "slots": len(rows),
+    }
+    return Spec(**{**known, **changes})
+
+
+class Platform:
+    """Invokes actions as threads.
+
+    Args:
+        store: The store that activations use.
+        learner: Who computes.
+        pace: The protocol's times.
+        seconds: How long an activation may take.
+    """
+
+    def __init__(self, store: Store, learner: Learner | None = None, *, pace: Pace = QUICK, seconds: float = 60.0) -> None:
+        self.store, self.learner, self.pace, self.seconds = store, learner or NumpyLearner(), pace, seconds
+        self.threads: list[threading.Thread] = []
+        self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
+        self.invoked: list[tuple[str, dict[str, Any]]] = []
+        self.closed = False
+
+    def invoke(self, action: str, arguments: dict[str, Any]) -> str:
+        if self.closed:
+            raise PlatformUnreachable("the platform is closed")
+        activation = uuid.uuid4().hex
+        self.invoked.append((action, arguments))
+        self.start(action, arguments, activation)
+        return activation
+
+    def start(self, action: str, arguments: dict[str, Any], activation: str) -> threading.Thread:
+        """One activation, with this id."""
+        thread = threading.Thread(target=self._run, args=(action, arguments, activation), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        return thread
+
+    def _run(self, action: str, arguments: dict[str, Any], activation: str) -> None:
+        common: dict[str, Any] = {
+            "store": self.store,
+            "invoker": self,
+            "execution": activation,
+            "deadline": time.time() + self.seconds,
+            "pace": self.pace,
+        }
+        try:
+            if action == "worker":
+                successor = bool(arguments.get("successor"))
+                result = worker.serve(arguments["run"], arguments["slot"], learner=self.learner, successor=successor, **common)
+            else:
+                result = aggregate.serve(arguments["run"], **common)
+            self.ended.append((action, result))
+        except BaseException as error:
+            self.ended.append((action, error))
+
+    def fire(self, trigger: str, payload: dict[str, Any]) -> None:
+        self.invoke("aggregate", payload)
+
+    @contextlib.contextmanager
+    def following(self, followers: int = 1) -> Iterator[list[Follower]]:
+        """With followers running; afterwards all activations are waited for."""
+        with contextlib.suppress(Exception):
+            feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, self.store, namespace="guest")
+        stop = threading.Event()
+        made = [Follower(self.store, self.fire, fires_per_minute=6000, pace=self.pace) for _ in range(followers)]
+        threads = [threading.Thread(target=f.run, args=(stop,), daemon=True) for f in made]
+        for thread in threads:
+            thread.start()
+        try:
+            yield made
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(20)
+            self.closed = True
+            self.join()
+
+    def join(self, seconds: float = 20.0) -> None:
+        until = time.monotonic() + seconds
+        for thread in list(self.threads):
+            thread.join(max(until - time.monotonic(), 0.0))
+        assert not any(thread.is_alive() for thread in self.threads), "an activation does not end"
+
+    def errors(self) -> list[BaseException]:
+        return [result for _, result in self.ended if isinstance(result, BaseException) and not isinstance(result, Killed)]
+
+
+def wait_summary(store: Store, run: str, seconds: float = 40.0) -> dict[str, Any]:
+    """The run's summary, once it is there."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = store.library.get(documents.summary(run))
+        if found is not None:
+            return found.body
+        time.sleep(0.01)
+    state = read_state(store, run)
+    raise AssertionError(f"no summary of {run}; {state}; {[d.id for d in store.rounds.list('')]}")
+
+
+def wait_clean(store: Store, seconds: float = 20.0) -> None:
+    """Wait until nothing but registrations is left in the rounds' database."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        left = [d.id for d in store.rounds.list("", bodies=False) if not d.id.startswith("registration:")]
+        if not left:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"left over: {left}")
+
+
+def train(store: Store, spec: Spec, run: str = "r", platform: Platform | None = None, followers: int = 1) -> dict[str, Any]:
+    """Train to the end; the summary. The database is clean then."""
+    platform = platform or Platform(store)
+    with platform.following(followers):
+        create(store, platform, run, spec)
+        summary = wait_summary(store, run)
+        wait_clean(store)
+    assert not platform.errors(), platform.errors()
+    return summary
+
+
+def model_bytes(store: Store, name: str = "m", version: int = 1) -> bytes:
+    found = store.library.get(documents.model(name, version), attachment=True)
+    assert found is not None and found.attachment is not None
+    return found.attachment
