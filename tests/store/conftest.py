@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import socket
@@ -14,8 +13,6 @@ from pathlib import Path
 import platformdirs
 import pytest
 import requests
-
-REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,11 @@ def check_id(id_: str) -> str:
         size = len(id_.encode())
     except UnicodeEncodeError:
         size = 0
-    if 0 < size <= MAX_ID_BYTES and not id_.startswith("_") and "\0" not in id_:
+    if 0 < size <= MAX_ID_BYTES and not id_.startswith("_") and "\0" not in id_ and id_ not in (".", ".."):
         return id_
     raise StoreError(
         f"A document's id was {id_[:80]!a}; expected 1 to {MAX_ID_BYTES} bytes of Unicode text that does not start with "
-        "an underscore and has no NUL.",
+        "an underscore, has no NUL, and is not '.' or '..' (which no address can carry).",
         code="bad_document",
     )
 

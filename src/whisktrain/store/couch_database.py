@@ -166,6 +166,7 @@ class CouchDatabase:
                 prefix=prefix,
                 ids=ids,
                 limit=limit,
+                deaf=self._is_pouch(),
             )
 
     def compact(self) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Collection
 from typing import Any
 
 from couchdb import http as couchdb_http
 
-from whisktrain.store.couch_http import HttpSession
+from whisktrain.store.couch_http import Answer, HttpSession
 from whisktrain.store.protocol import Change, Changes
 
 __all__ = ["follow"]
 
 LONGEST_POLL = 20.0
 """Seconds of one long poll; longer waits are several, so that a dead connection is noticed."""
+
+PAGE = 500
+"""Rows to look through at once for a prefix."""
 
 MARGIN = 10.0
 """Seconds that an answer may be late."""
@@ -30,42 +34,66 @@ def follow(
     prefix: str | None,
     ids: Collection[str] | None,
     limit: int,
+    deaf: bool,
 ) -> Changes:
     """The feed at `address` after a position; see `whisktrain.store.protocol.Database.changes`.
 
-    Ids are filtered by the server, a prefix is filtered here.
+    Ids are filtered by the server, a prefix is filtered here. A server is `deaf` if it ignores a long poll's time-out.
     """
     if since is None:
-        return Changes(_poll(session, address, {"since": "now", "limit": 1}, None, 0.0)["last_seq"], [])
+        return Changes(str(_ask(session, address, {"since": "now", "limit": 1}, None)["last_seq"]), [])
     wanted = None if ids is None else frozenset(ids)
     until = time.monotonic() + timeout
     position = since
+    page = limit if prefix is None else max(limit, PAGE)
     while True:
         wait = min(max(until - time.monotonic(), 0.0), LONGEST_POLL)
-        found = _poll(session, address, {"since": position, "limit": limit}, wanted, wait)
-        position, raw = found["last_seq"], found["results"]
-        rows = [
-            Change(row["id"], bool(row.get("deleted")))
-            for row in raw
-            if row["id"].startswith(prefix or "") and not row["id"].startswith("_") and (wanted is None or row["id"] in wanted)
-        ]
+        query: dict[str, Any] = {"since": position, "limit": page}
+        if wait > 0:
+            # A deaf server is left waiting: no byte of a heartbeat may come before we hang up.
+            query |= {"feed": "longpoll"} | ({"heartbeat": 3_600_000} if deaf else {"timeout": math.ceil(wait * 1000)})
+        silence = {"last_seq": position, "results": []} if deaf and wait > 0 else None
+        found = _ask(
+            session, address, query, wanted, read_timeout=max(wait, 0.05) if silence else wait + MARGIN, silence=silence
+        )
+        position, raw = str(found["last_seq"]), found["results"]
+        asked = [row for row in raw if _is_asked(row["id"], prefix, wanted)]
+        if len(asked) > limit:
+            asked = asked[:limit]
+            position = str(asked[-1]["seq"])
         # A full page may have more of what is asked for behind it, also when nothing is waited for.
-        if rows or (len(raw) < limit and time.monotonic() >= until):
-            return Changes(position, rows)
+        if asked or (len(raw) < page and time.monotonic() >= until):
+            return Changes(position, [Change(row["id"], bool(row.get("deleted"))) for row in asked])
 
 
-def _poll(session: HttpSession, address: str, query: dict[str, Any], ids: frozenset[str] | None, wait: float) -> dict[str, Any]:
-    """One request; the position as text, and the rows."""
-    query = dict(query)
-    if wait > 0:
-        query |= {"feed": "longpoll", "timeout": max(1, round(wait * 1000))}
+def _is_asked(id_: str, prefix: str | None, wanted: frozenset[str] | None) -> bool:
+    return id_.startswith(prefix or "") and not id_.startswith("_") and (wanted is None or id_ in wanted)
+
+
+def _ask(
+    session: HttpSession,
+    address: str,
+    query: dict[str, Any],
+    ids: frozenset[str] | None,
+    *,
+    read_timeout: float = MARGIN,
+    silence: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One request. `silence` is what no answer within the time-out means."""
     headers = {"Accept": "application/json"}
     body = None
     if ids is not None:
-        query["filter"] = "_doc_ids"
+        query = query | {"filter": "_doc_ids"}
         headers["Content-Type"] = "application/json"
         body = json.dumps({"doc_ids": sorted(ids)}).encode()
     url = str(couchdb_http.urljoin(address, **query))
-    answer = session.send("GET" if body is None else "POST", url, body=body, headers=headers, read_timeout=wait + MARGIN)
+    answer = session.send(
+        "GET" if body is None else "POST",
+        url,
+        body=body,
+        headers=headers,
+        read_timeout=read_timeout,
+        silence=None if silence is None else Answer(200, {}, json.dumps(silence).encode()),
+    )
     found: dict[str, Any] = answer.json()
-    return {"last_seq": str(found["last_seq"]), "results": found["results"]}
+    return found

@@ -126,8 +126,20 @@ class HttpSession:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         read_timeout: float = READ_SECONDS,
+        silence: Answer | None = None,
     ) -> Answer:
         """Make one request, again and again for a bounded time where the server does not answer or answers 5xx.
+
+        Args:
+            method: The HTTP method.
+            url: The whole address, without user and password.
+            body: What to send.
+            headers: More headers.
+            read_timeout: Seconds of silence that count as no answer.
+            silence: What that silence means, where it is an answer.
+
+        Returns:
+            The answer, read whole.
 
         Raises:
             couchdb.http.HTTPError: It answered 4xx.
@@ -139,10 +151,7 @@ class HttpSession:
             retry=tenacity.retry_if_exception_type(StoreUnreachable),
             reraise=True,
         )
-        for attempt in attempts:
-            with attempt:
-                return self._once(method, url, body=body, headers=headers or {}, read_timeout=read_timeout)
-        raise StoreUnreachable(f"The store {self._base} was not asked.")  # not reached: tenacity reraises
+        return attempts(self._once, method, url, body=body, headers=headers or {}, read_timeout=read_timeout, silence=silence)
 
     def request(
         self,
@@ -151,10 +160,9 @@ class HttpSession:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         credentials: object = None,
-        num_redirects: int = 0,
     ) -> tuple[int, Mapping[str, str], io.BytesIO]:
-        """`send` as the couchdb package calls it."""
-        del credentials, num_redirects
+        """`send` as the couchdb package calls it; the credentials are the session's own."""
+        del credentials
         sent = {"Accept": "application/json", **(headers or {})}
         if body is not None and not isinstance(body, str | bytes):
             body = json.dumps(body, allow_nan=False, separators=(",", ":"))
@@ -162,7 +170,16 @@ class HttpSession:
         answer = self.send(method, url, body=body.encode() if isinstance(body, str) else body, headers=sent)
         return answer.status, answer.headers, io.BytesIO(answer.content)
 
-    def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], read_timeout: float) -> Answer:
+    def _once(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        read_timeout: float,
+        silence: Answer | None,
+    ) -> Answer:
         try:
             with self._session.request(
                 method,
@@ -182,6 +199,8 @@ class HttpSession:
                 hint="Set REQUESTS_CA_BUNDLE to the file of its authority.",
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if silence is not None and isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+                return silence
             # urllib3 has thrown the broken connection away: the next attempt opens a new one.
             self._note_uncertain(not isinstance(error, requests.exceptions.ConnectTimeout))
             raise StoreUnreachable(

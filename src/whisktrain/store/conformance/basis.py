@@ -30,11 +30,12 @@ ODD_IDS = [
     "a\\b",
     "a:1:10",
     "a\nb\tc",
-    "..",
+    "...",
     "a/../b",
     "über",
     "数据",
     "\U0001f600",
+    "\uffff",
     "\U0010ffff",
     "[1,2]",
     "{}",
@@ -49,6 +50,13 @@ class Basis:
 
     EXACT_NUMBERS = True
     """Whether integers beyond 2^53 come back exactly; False for servers whose numbers are JavaScript's."""
+
+    HIGHEST = "\U0010ffff"
+    """The highest character up to which lists are complete and in order."""
+
+    def listable(self, ids: list[str]) -> list[str]:
+        """Those of `ids` that this store's lists can be asked about."""
+        return [id_ for id_ in ids if max(id_) <= self.HIGHEST]
 
     @pytest.fixture
     def address(self) -> str:

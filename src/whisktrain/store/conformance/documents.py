@@ -27,7 +27,8 @@ AWKWARD_BODY: dict[str, Any] = {
     "emoji \U0001f600": "\U0001f600 \u2028 \x7f \\ \" ' / \b\f\n\r\t",
     "$ref": "#/a",
     "a.b": {"c/d": {}},
-    "floats": [0.1, 1e-300, 1.7976931348623157e308, 5e-324, -2.5, 3.141592653589793],
+    # CouchDB takes subnormal numbers for zero, so the smallest here is the smallest normal one.
+    "floats": [0.1, 1e-300, 1.7976931348623157e308, 2.2250738585072014e-308, -2.5, 3.141592653589793],
     "long": "x" * 20000,
     "list": [],
     "zero": 0,
@@ -88,7 +89,7 @@ class DocumentTests(Basis):
         assert not caught.value.retryable
         assert database.get("bad") is None
 
-    @pytest.mark.parametrize("bad", ["", "_local", "_design/x", "\ud800"])
+    @pytest.mark.parametrize("bad", ["", "_local", "_design/x", ".", "..", "a\0", "\ud800"])
     def test_bad_ids_are_refused(self, database: Database, bad: str) -> None:
         with pytest.raises(StoreError):
             database.put(bad, {})
@@ -100,7 +101,8 @@ class DocumentTests(Basis):
         rev = database.put(odd, {"n": 2}, rev=rev, attachment=b"second")
         found = database.get(odd, attachment=True)
         assert found == Document(odd, rev, {"n": 2}, b"second", 6)
-        assert [document.id for document in database.list(odd)] == [odd]
+        if self.listable([odd]):
+            assert [document.id for document in database.list(odd)] == [odd]
         assert [(row.id, row.deleted) for row in database.changes(position).rows] == [(odd, False)]
         assert [row.id for row in database.changes(position, ids=[odd]).rows] == [odd]
         assert [row.id for row in database.changes(position, prefix=odd).rows] == [odd]

@@ -20,25 +20,30 @@ class ListTests(Basis):
         assert database.list("run:", descending=True, limit=3, skip=1, bodies=False) == []
 
     def test_order_is_that_of_code_points(self, database: Database) -> None:
-        ids = [
-            "a:1:10",
-            "a:1:2",
-            "a:1:1",
-            "a:10:1",
-            "a:2:1",
-            "A:1",
-            "a",
-            "b",
-            "a:1:",
-            "Z",
-            "é",
-            "~",
-            " ",
-            "é:1",
-            "z",
-            "中",
-            "ﬀ",
-        ]
+        ids = self.listable(
+            [
+                "a:1:10",
+                "a:1:2",
+                "a:1:1",
+                "a:10:1",
+                "a:2:1",
+                "A:1",
+                "a",
+                "b",
+                "a:1:",
+                "Z",
+                "é",
+                "~",
+                " ",
+                "é:1",
+                "z",
+                "中",
+                "ﬀ",
+                "\ue000",
+                "\uffff",
+                "\U0001f600",
+            ]
+        )
         for id_ in ids:
             database.put(id_, {"id": id_})
         assert [document.id for document in database.list("")] == sorted(ids)
@@ -47,6 +52,7 @@ class ListTests(Basis):
 
     def test_a_prefix_means_the_start_of_the_id_literally(self, database: Database) -> None:
         ids = ["a:1", "a:1:1", "a:12", "a%3A1", "A:1", "a:", "a", "b:a:1", "a_1", "aX1", "a;", "a:\uffff", "a:\U0001f600"]
+        ids = self.listable(ids)
         for id_ in ids:
             database.put(id_, {})
         for prefix in ["a:1", "a:1:", "a:", "a", "a_", "a%", "", "b", "c", "a:\uffff", "a:\U0001f600"]:
@@ -55,11 +61,12 @@ class ListTests(Basis):
             assert [document.id for document in database.list(prefix, descending=True)] == expected[::-1]
 
     def test_odd_ids_are_listed_by_their_own_prefix(self, database: Database) -> None:
-        for id_ in ODD_IDS:
+        ids = self.listable(ODD_IDS)
+        for id_ in ids:
             database.put(id_, {"id": id_})
-        assert {document.id: document.body["id"] for document in database.list("")} == {id_: id_ for id_ in ODD_IDS}
-        for id_ in ODD_IDS:
-            expected = {other for other in ODD_IDS if other.startswith(id_)}
+        assert {document.id: document.body["id"] for document in database.list("")} == {id_: id_ for id_ in ids}
+        for id_ in ids:
+            expected = {other for other in ids if other.startswith(id_)}
             assert {document.id for document in database.list(id_)} == expected
 
     def test_pages_in_both_directions(self, database: Database) -> None:
