@@ -119,7 +119,8 @@ class ModelRequest(_Section):
         preset: "auto" chooses from the data.
         config: A Keras model as its JSON configuration (`model.to_json()`).
         file: A .keras file, as "upload:ID".
-        factory: "package.module:function" of the deployment's allow-list, or "model.py:build" on the embedded host.
+        factory: "package.module:function" of the deployment's allow-list, or on the embedded host "model.py:build", with the
+            model.py itself as `file`.
         init: Start from this model's weights, "NAME" or "NAME:VERSION".
         loss: A Keras loss by name or configuration; chosen from the task by default.
         metrics: Chosen from the task by default.
@@ -136,7 +137,8 @@ class ModelRequest(_Section):
     @model_validator(mode="after")
     def _one_model(self) -> ModelRequest:
         given = [k for k in ("preset", "config", "file", "factory", "init") if getattr(self, k) is not None]
-        if len(given) > 1:
+        own_code = self.factory is not None and self.factory.startswith("model.py:")
+        if len(given) > 1 and not (own_code and given == ["file", "factory"]):
             raise ValueError(f"give one of preset, config, file, factory and init; received {' and '.join(given)}")
         return self
 

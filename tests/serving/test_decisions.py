@@ -13,9 +13,9 @@ from whisktrain.errors import DataError
 from whisktrain.serving import decisions, messages
 
 
-def test_softmax_outputs_become_labels_and_shares() -> None:
+def test_probabilities_become_labels_and_shares() -> None:
     outputs = np.array([[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]], dtype=np.float32)
-    found = decisions.classify(decisions.probabilities(outputs, 3, from_logits=False), ["a", "b", "c"], 2)
+    found = decisions.classify(decisions.shares(outputs, 3), ["a", "b", "c"], 2)
     assert found[0] == {
         "class": "b",
         "confidence": 0.7,
@@ -24,28 +24,21 @@ def test_softmax_outputs_become_labels_and_shares() -> None:
     assert [t["class"] for t in found[1]["top"]] == ["a", "b"], "equally likely classes come in the model's order"
 
 
-def test_logits_of_several_units_are_softmaxed() -> None:
-    logits = np.array([[1000.0, 999.0, -1000.0]])
-    shares = decisions.probabilities(logits, 3, from_logits=True)
-    assert shares[0] == pytest.approx([1 / (1 + np.exp(-1)), np.exp(-1) / (1 + np.exp(-1)), 0.0])
-
-
-@pytest.mark.parametrize(("output", "from_logits", "second"), [(0.25, False, 0.25), (0.0, True, 0.5), (-2000.0, True, 0.0)])
-def test_one_unit_is_the_second_class(output: float, from_logits: bool, second: float) -> None:
-    shares = decisions.probabilities(np.array([[output]]), 2, from_logits=from_logits)
-    assert shares[0] == pytest.approx([1 - second, second])
+def test_outputs_are_normalised_over_the_known_classes() -> None:
+    assert decisions.shares(np.array([[0.2, 0.2, 0.6], [0.0, 0.0, 1.0]]), 2) == pytest.approx(np.full((2, 2), 0.5))
+    assert decisions.shares(np.array([[0.9, 0.9, 0.0]]), 3) == pytest.approx(np.array([[0.5, 0.5, 0.0]]))
 
 
 def test_units_that_do_not_fit_and_outputs_that_are_not_finite_are_named() -> None:
     with pytest.raises(DataError, match="2 outputs for 3 classes"):
-        decisions.probabilities(np.ones((1, 2)), 3, from_logits=False)
-    with pytest.raises(DataError, match="row 1 is not finite"):
-        decisions.probabilities(np.array([[0.5, 0.5], [np.nan, 0.5]]), 2, from_logits=False)
+        decisions.shares(np.ones((1, 2)), 3)
+    with pytest.raises(DataError, match="row 2 is not finite"):
+        decisions.shares(np.array([[0.5, 0.5], [np.nan, 0.5]]), 2)
 
 
-@given(st.lists(st.lists(st.floats(-50, 50), min_size=3, max_size=3), min_size=1, max_size=8), st.integers(1, 5))
+@given(st.lists(st.lists(st.floats(0, 50), min_size=3, max_size=3), min_size=1, max_size=8), st.integers(1, 5))
 def test_shares_add_up_and_decisions_are_json(rows: list[list[float]], top_k: int) -> None:
-    shares = decisions.probabilities(np.array(rows), 3, from_logits=True)
+    shares = decisions.shares(np.array(rows), 3)
     assert shares.sum(axis=1) == pytest.approx(np.ones(len(rows)))
     found = decisions.classify(shares, list(np.array([10, 20, 30])), top_k)
     assert json.loads(json.dumps(found, allow_nan=False)) == found

@@ -11,60 +11,50 @@ from numpy.typing import NDArray
 
 from whisktrain.errors import DataError
 
-__all__ = ["classify", "estimate", "probabilities"]
+__all__ = ["classify", "estimate", "shares"]
 
 _DIGITS = 7
 """Significant digits of an answer: what float32 holds."""
 
 
-def probabilities(outputs: NDArray[Any], classes: int, *, from_logits: bool) -> NDArray[np.float64]:
-    """The outputs of a classifier as probabilities.
-
-    One unit for two classes is the probability (or logit) of the second class. Several units are normalised to a sum of 1,
-    as Keras' own cross-entropy does; units beyond the known classes are never trained and left out.
+def shares(outputs: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """What a classifier says of each class, as shares with a sum of 1.
 
     Args:
-        outputs: Shape (rows, units).
+        outputs: Probabilities, shape (rows, units). Normalised to a sum of 1, as Keras' own cross-entropy does; units beyond
+            the known classes were never trained and are left out.
         classes: Number of classes C.
-        from_logits: Whether the loss took the outputs as logits.
 
     Returns:
-        Shape (rows, C), each row's sum 1.
+        Shape (rows, C).
 
     Raises:
         DataError: The units do not fit the classes, or an output is not finite.
     """
     values = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
-    units = values.shape[1]
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+    if values.shape[1] < classes:
         raise DataError(
-            f"The model's output for row {row} is not finite.",
-            code="output_not_finite",
-            hint="Look for extreme values in the row.",
-        )
-    if units == 1 and classes <= 2:
-        second = 1.0 / (1.0 + np.exp(-np.clip(values, -700, 700))) if from_logits else np.clip(values, 0.0, 1.0)
-        return np.concatenate([1.0 - second, second], axis=1)[:, : max(classes, 1)]
-    if units < classes:
-        raise DataError(
-            f"The model has {units} outputs for {classes} classes.",
+            f"The model has {values.shape[1]} outputs for {classes} classes.",
             code="outputs_do_not_fit",
             hint="Train it again on this data.",
         )
-    values = values[:, :classes]
-    if from_logits:
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-    values = np.clip(values, 0.0, None)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise DataError(
+            f"The model's output for row {row + 1} is not finite.",
+            code="output_not_finite",
+            hint="Look for extreme values in the row.",
+        )
+    values = np.clip(values[:, :classes], 0.0, None)
     total = values.sum(axis=1, keepdims=True)
     return np.where(total > 0, values / np.where(total > 0, total, 1.0), 1.0 / classes)
 
 
-def classify(shares: NDArray[np.float64], classes: Sequence[Any], top_k: int) -> list[dict[str, Any]]:
+def classify(certainty: NDArray[np.float64], classes: Sequence[Any], top_k: int) -> list[dict[str, Any]]:
     """Decide on a class for each row.
 
     Args:
-        shares: Probabilities, shape (rows, C).
+        certainty: Shares, shape (rows, C).
         classes: The C original labels, in the model's order.
         top_k: How many classes to name for each row.
 
@@ -73,9 +63,9 @@ def classify(shares: NDArray[np.float64], classes: Sequence[Any], top_k: int) ->
         likely ones in the model's order.
     """
     labels = [plain(label) for label in classes]
-    order = np.argsort(-shares, axis=1, kind="stable")[:, : max(1, top_k)]
+    order = np.argsort(-certainty, axis=1, kind="stable")[:, : max(1, top_k)]
     found = []
-    for row, ranks in zip(shares, order, strict=True):
+    for row, ranks in zip(certainty, order, strict=True):
         top = [{"class": labels[k], "probability": number(row[k])} for k in ranks]
         found.append({"class": top[0]["class"], "confidence": top[0]["probability"], "top": top})
     return found

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from whisktrain import tensors
 from whisktrain.serving import catalogue, decisions
 from whisktrain.serving.cache import ByteCache
+from whisktrain.spec import Spec
 from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
@@ -35,7 +36,7 @@ class LoadedModel:
         reference: "NAME:VERSION".
         body: The model document's body.
         fitted: The stored preprocessing.
-        forward: Features (BLOCK, *x_shape) to outputs (BLOCK, units).
+        forward: Features (BLOCK, *x_shape) to probabilities (BLOCK, classes), or to standardised values (BLOCK,).
     """
 
     reference: str
@@ -71,9 +72,8 @@ class LoadedModel:
         outputs = self._outputs(transformed.x)
         if self.task == "classification":
             labels = self.classes or []
-            shares = decisions.probabilities(outputs, len(labels), from_logits=self._from_logits())
-            return decisions.classify(shares, labels, top_k), notices
-        found = decisions.estimate(self.fitted.to_original(outputs.reshape(len(outputs), -1)[:, 0]))
+            return decisions.classify(decisions.shares(outputs, len(labels)), labels, top_k), notices
+        found = decisions.estimate(self.fitted.to_original(outputs))
         bad = [i for i, decision in enumerate(found) if decision["value"] is None]
         if bad:
             notices.append(f"The model has no finite value for {len(bad)} rows, the first of them row {bad[0] + 1}.")
@@ -86,10 +86,6 @@ class LoadedModel:
             padding = np.zeros((BLOCK - len(part), *x.shape[1:]), dtype=x.dtype)
             parts.append(np.asarray(self.forward(np.concatenate([part, padding])))[: len(part)])
         return np.concatenate(parts)
-
-    def _from_logits(self) -> bool:
-        loss = self.body.get("spec", {}).get("loss", {})
-        return bool(loss.get("from_logits") or loss.get("config", {}).get("from_logits"))
 
 
 def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
@@ -104,7 +100,7 @@ def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
         reference=f"{name}:{version}",
         body=document.body,
         fitted=preprocessing.load(files[_PREPROCESSING]),
-        forward=inference.predictor(document.body["layout"], files[_CONFIG], params),
+        forward=inference.predictor(Spec.from_json(document.body["spec"]), document.body["layout"], files[_CONFIG], params),
     )
     return loaded, len(document.attachment) * BYTES_PER_TENSOR_BYTE
 

@@ -1,0 +1,149 @@
+"""What every command has: where it works (platform and store), how it answers, and how it fails."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+
+from whisktrain.cli.failures import report
+from whisktrain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from whisktrain.sdk import Connection
+
+__all__ = ["SHARED", "Desk", "command"]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a command works and how it answers.
+
+    Attributes:
+        apihost: `--apihost`.
+        auth: `--auth`; never shown.
+        platform: `--platform`.
+        store: `--store`.
+        home: `--home`.
+        insecure: `--insecure`.
+        as_json: `--json`: exactly one JSON object on stdout.
+    """
+
+    apihost: str | None = None
+    auth: str | None = None
+    platform: str | None = None
+    store: str | None = None
+    home: Path | None = None
+    insecure: bool = False
+    as_json: bool = False
+
+    def __repr__(self) -> str:
+        return f"Desk(platform={self.platform!r}, apihost={self.apihost!r}, home={self.home!r})"
+
+    def connect(self) -> Connection:
+        """Connect to where the options say; the embedded host starts when something is invoked."""
+        from whisktrain.sdk import connect
+
+        return connect(
+            apihost=self.apihost,
+            auth=self.auth,
+            platform=self.platform,
+            store=self.store,
+            home=self.home,
+            insecure=self.insecure,
+            narrate=self.say,
+        )
+
+    def say(self, text: str) -> None:
+        """Narrate, on stderr."""
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def answer(self, record: dict[str, Any], text: str | None = None) -> None:
+        """Answer, on stdout: the record where `--json` was given, else the text for a person (where there is one)."""
+        if self.as_json:
+            print(json.dumps(record, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201
+        elif text:
+            print(text, flush=True)  # noqa: T201
+
+
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "apihost": (
+        str | None,
+        typer.Option(None, "--apihost", metavar="URL", help="An OpenWhisk's address, instead of this machine's own host."),
+    ),
+    "auth": (
+        str | None,
+        typer.Option(None, "--auth", metavar="KEY", envvar="WHISK_AUTH", show_envvar=True, help="The key for --apihost."),
+    ),
+    "platform": (
+        Literal["embedded", "openwhisk"] | None,
+        typer.Option(None, "--platform", help="embedded: this machine's own host; openwhisk: the one that .wskprops names."),
+    ),
+    "store": (
+        str | None,
+        typer.Option(
+            None, "--store", metavar="URL", envvar="WHISKTRAIN_STORE", help="sqlite:PATH, or http(s)://… of a CouchDB."
+        ),
+    ),
+    "home": (
+        Path | None,
+        typer.Option(
+            None,
+            "--home",
+            metavar="DIR",
+            envvar="WHISKTRAIN_HOME",
+            help="Where the embedded host and store keep their state; the user's data directory by default.",
+        ),
+    ),
+    "insecure": (bool, typer.Option(False, "--insecure", help="Accept a self-signed certificate.")),
+    "as_json": (bool, typer.Option(False, "--json", help="Print exactly one JSON object on stdout.")),
+}
+
+
+SHARED = tuple(_OPTIONS)
+"""The names of the parameters that every command has."""
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a command of a function whose first parameter is its desk.
+
+    The options that say where to work and how to answer are added to the function's own, and whatever it raises is shown as a
+    failure, with the exit code that belongs to it. An int that it returns is the exit code.
+    """
+
+    @functools.wraps(function)
+    def wrapper(**given: Any) -> int:
+        desk = Desk(**{name: given.pop(name) for name in _OPTIONS})
+        try:
+            return function(desk, **given) or 0
+        except (KeyboardInterrupt, typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError:
+            sys.stdout = None  # whoever read stdout is gone: nothing is left to be said
+            return 0
+        except OSError as error:
+            if error.filename is None:
+                return report(error, as_json=desk.as_json)
+            problem = ConfigurationError(
+                f"{error.filename}: {error.strerror}.", code="file_error", hint="Check the path and its permissions."
+            )
+            return report(problem, as_json=desk.as_json)
+        except Exception as error:  # noqa: BLE001 - the outermost frame of every command
+            return report(error, as_json=desk.as_json)
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+        for name, (kind, option) in _OPTIONS.items()
+    ]
+    wrapper.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *shared]}
+    del wrapper.__wrapped__  # or its own signature would be read
+    return wrapper

@@ -1,0 +1,46 @@
+"""How a failure looks: two lines on stderr, or the one JSON object on stdout. Never a traceback, unless asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+from whisktrain.errors import WhisktrainError
+
+__all__ = ["as_expected", "record", "report"]
+
+DEBUG = "WHISKTRAIN_DEBUG"
+
+
+def record(error: WhisktrainError) -> dict[str, Any]:
+    """A failure as the result of a command: `{"status": "failed", "error": {"code", "message", "hint", "retryable"}}`."""
+    return {"status": "failed", "error": error.to_record()}
+
+
+def as_expected(error: Exception) -> WhisktrainError:
+    """Any exception as one of ours; what we did not expect is said to be our mistake."""
+    if isinstance(error, WhisktrainError):
+        return error
+    text = f"{type(error).__name__}: {error}".splitlines()[0]
+    return WhisktrainError(
+        f"Something that should not happen: {text}",
+        code="unexpected",
+        hint=f"Run it again with {DEBUG}=1 to see where, and report it with that text.",
+    )
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Show a failure and return its exit code."""
+    expected = as_expected(error)
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        print(json.dumps(record(expected), ensure_ascii=False))  # noqa: T201
+    else:
+        print(f"error: {expected.message}", file=sys.stderr)  # noqa: T201
+        if expected.hint:
+            print(f"hint: {expected.hint}", file=sys.stderr)  # noqa: T201
+    return expected.exit_code

@@ -1,0 +1,62 @@
+"""`whisktrain models …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.runs import main_figure
+from whisktrain.cli.tables import columns, facts
+
+__all__ = ["add_to"]
+
+_MODEL = typer.Argument(..., metavar="NAME", help="NAME (the newest version) or NAME:VERSION.")
+
+
+@command
+def list_models(desk: Desk) -> None:
+    """List all trained models."""
+    with desk.connect() as connection:
+        found = connection.models.list()
+    rows = [(m["model"], m["task"], main_figure(m["metrics"]), m["bytes"], m["run"]) for m in found]
+    if not rows:
+        desk.say("There are no models yet; `whisktrain train digits` makes one.")
+    desk.answer({"models": found}, columns(("model", "task", "result", "bytes", "run"), rows) if rows else None)
+
+
+@command
+def show_model(desk: Desk, name: str = _MODEL) -> None:
+    """Show what is known of a model."""
+    with desk.connect() as connection:
+        record = connection.models.show(name)
+    desk.answer(record, facts(record))
+
+
+@command
+def export_model(
+    desk: Desk, name: str = _MODEL, to: Path = typer.Option(..., "--to", metavar="FILE.keras", help="The file to write.")
+) -> None:
+    """Write a model as a .keras file."""
+    with desk.connect() as connection:
+        path = connection.models.export(name, to)
+    desk.answer({"model": name, "file": str(path)}, str(path))
+
+
+@command
+def delete_model(
+    desk: Desk, name: str = typer.Argument(..., metavar="NAME", help="NAME (all versions) or NAME:VERSION.")
+) -> None:
+    """Delete a version of a model, or all of them."""
+    with desk.connect() as connection:
+        gone = connection.models.delete(name)
+    desk.answer({"deleted": gone}, "deleted " + ", ".join(gone))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Trained models: list, show, export, delete.", no_args_is_help=True, rich_markup_mode=None)
+    for name, function in (("list", list_models), ("show", show_model), ("export", export_model), ("delete", delete_model)):
+        group.command(name)(function)
+    app.add_typer(group, name="models")

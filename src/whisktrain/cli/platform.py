@@ -1,0 +1,150 @@
+"""`whisktrain local`, `deploy`, `undeploy`, `follow` and `doctor`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import typer
+
+from whisktrain.cli.desk import Desk, command
+from whisktrain.errors import ConfigurationError, StoreError
+
+__all__ = ["add_to"]
+
+
+@command
+def local(
+    desk: Desk,
+    port: int = typer.Option(3233, "--port", help="The port; 0 takes a free one.", show_default=True),
+    bare: bool = typer.Option(False, "--bare", help="Deploy nothing: an empty namespace."),
+) -> None:
+    """Run the embedded host alone, until it is stopped (Ctrl-C or SIGTERM)."""
+    from whisktrain.sdk.hosting import Hosting
+    from whisktrain.sdk.where import find_platform
+
+    if desk.apihost or desk.platform == "openwhisk":
+        raise ConfigurationError("`local` starts a host of its own.", hint="Leave out --apihost and --platform.")
+    where = find_platform(platform="embedded", store=desk.store, home=desk.home)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ending.set())
+    hosting = Hosting(where.home, str(where.store), port=port, folder=where.home, bare=bare)
+    with hosting:
+        file = str(hosting.host.wskprops_path)
+        record = {"apihost": hosting.apihost, "auth": hosting.auth, "wskprops": file, "pid": os.getpid()}
+        desk.answer(record, f"APIHOST={hosting.apihost}\nAUTH={hosting.auth}\nWSK_CONFIG_FILE={file}")
+        if not desk.as_json:
+            desk.say(f"use it with: WSK_CONFIG_FILE={file} wsk list    (Ctrl-C stops it)")
+        while not ending.wait(0.5):
+            pass
+    desk.say("stopped, with every process that it started")
+
+
+def _remote(desk: Desk) -> Any:
+    connection = desk.connect()
+    if connection.where.platform != "openwhisk":
+        raise ConfigurationError(
+            "This machine's own host deploys the system by itself; there is nothing to do.",
+            hint="Name an OpenWhisk with --apihost and --auth, with WSK_CONFIG_FILE, or with --platform openwhisk.",
+        )
+    return connection
+
+
+@command
+def deploy(desk: Desk) -> None:
+    """Deploy the system to an OpenWhisk, as `wskdeploy -m wskdeploy.yaml` does. Its variables are in deploy/defaults.env."""
+    from whisktrain.openwhisk import deployment
+
+    with _remote(desk) as connection:
+        if connection.where.store is not None:
+            try:
+                connection.store.ensure()
+                desk.say(f"store {connection.store.url} is ready")
+            except StoreError as error:  # it may be reachable from the containers only
+                desk.say(f"note: the store was not prepared from here: {error.message}")
+        done = deployment.deploy(connection.client, environment=_site(connection), narrate=desk.say)
+    desk.answer({"status": "deployed", "entities": done}, f"deployed {len(done)} entities to {connection.where.apihost}")
+    if not desk.as_json:
+        desk.say("next: whisktrain doctor --platform openwhisk")
+
+
+@command
+def undeploy(desk: Desk) -> None:
+    """Delete from an OpenWhisk all that `deploy` made; the store keeps its documents."""
+    from whisktrain.openwhisk import deployment
+
+    with _remote(desk) as connection:
+        done = deployment.undeploy(connection.client, environment=_site(connection), narrate=desk.say)
+    desk.answer({"status": "undeployed", "entities": done}, f"deleted {len(done)} entities from {connection.where.apihost}")
+
+
+def _site(connection: Any) -> dict[str, str]:
+    """The variables that the manifest is read with: the process' own, and the store that was named."""
+    named = {"WHISKTRAIN_STORE": connection.where.store} if connection.where.store else {}
+    return {**os.environ, **named}
+
+
+@command
+def follow(
+    desk: Desk,
+    until_stdin_ends: bool = typer.Option(False, "--until-stdin-ends", hidden=True, help="End when standard input ends."),
+) -> None:
+    """Follow the store and fire the trigger when a round is complete; one of these runs beside every OpenWhisk deployment."""
+    from whisktrain.openwhisk.follower_service import serve
+
+    given = {"WHISK_APIHOST": desk.apihost, "WHISK_AUTH": desk.auth, "WHISKTRAIN_STORE": desk.store}
+    environment = {**os.environ, **{k: v for k, v in given.items() if v}}
+    if desk.insecure:
+        environment["WHISKTRAIN_INSECURE"] = "yes"
+    ending = threading.Event()
+    if until_stdin_ends:
+        threading.Thread(target=_await_end_of_stdin, args=(ending,), name="stdin", daemon=True).start()
+    serve(environment, stop=ending)
+
+
+def _await_end_of_stdin(ending: threading.Event) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    ending.set()
+
+
+@command
+def doctor(
+    desk: Desk,
+    quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
+) -> int:
+    """Check platform, deployment, store and follower; each failure comes with its fix."""
+    from whisktrain.openwhisk.doctor import examine
+
+    with desk.connect() as connection:
+
+        def narrate(finding: Any) -> None:
+            if not desk.as_json:
+                print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
+                if finding.fix:
+                    print(f"      fix: {finding.fix}", flush=True)  # noqa: T201
+
+        client, environment = connection.client, _site(connection)
+        if connection.where.platform == "embedded":
+            environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(connection.hosting.host.limits.user_memory_mb)
+        findings = examine(client, connection.where.store, environment, end_to_end=not quick, narrate=narrate)
+    failed = [f for f in findings if not f.ok]
+    record = {"success": not failed, "findings": [f.to_record() for f in findings]}
+    desk.answer(record, f"{len(findings) - len(failed)} of {len(findings)} checks passed")
+    return ConfigurationError.exit_code if failed else 0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, function in (
+        ("local", local),
+        ("deploy", deploy),
+        ("undeploy", undeploy),
+        ("follow", follow),
+        ("doctor", doctor),
+    ):
+        app.command(name)(function)

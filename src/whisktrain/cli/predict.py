@@ -1,0 +1,63 @@
+"""`whisktrain predict`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.ending import decision_lines
+from whisktrain.errors import RequestError
+
+__all__ = ["add_to"]
+
+
+@command
+def predict(
+    desk: Desk,
+    *,
+    model: str = typer.Argument(..., metavar="MODEL", help="NAME (the newest version) or NAME:VERSION."),
+    rows_file: Path | None = typer.Option(
+        None, "--input", metavar="FILE", help="Rows: CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY; - reads JSON from stdin."
+    ),
+    rows: str | None = typer.Option(None, "--rows", metavar="JSON", help="Rows as JSON: objects by column, or arrays."),
+    top_k: int | None = typer.Option(None, "--top-k", help="How many classes to name for each row.", show_default="3"),
+    missing: Literal["error", "fill"] | None = typer.Option(
+        None, "--missing", help="What to do about absent columns: an error, or the training fill.", show_default="error"
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", metavar="FILE", help="Write the decisions as JSON lines to this file."
+    ),
+) -> None:
+    """Decide on rows with a trained model."""
+    if (rows_file is None) == (rows is None):
+        raise RequestError("Rows are given either with --input FILE or with --rows JSON.", code="usage")
+    given: Any = rows_file
+    if rows is not None or str(rows_file) == "-":
+        given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
+    with desk.connect() as connection:
+        answer = connection.predict(model, given, top_k=top_k, missing=missing)
+    for notice in answer.get("notices", []):
+        desk.say(f"note: {notice}")
+    if output is not None:
+        lines = [json.dumps(d, ensure_ascii=False) + "\n" for d in answer["decisions"]]
+        output.write_text("".join(lines), encoding="utf-8")
+        desk.say(f"wrote {len(lines)} decisions to {output}")
+    desk.answer(answer, "\n".join([*(decision_lines(answer) if output is None else []), "", answer["message"]]).strip())
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise RequestError(
+            f"The rows are no JSON: {error}.", code="bad_rows", hint='Such as [{"age": 31}] or [[0.1, 2]].'
+        ) from None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict)

@@ -1,0 +1,116 @@
+"""`whisktrain runs …`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import typer
+
+from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.ending import show_result
+from whisktrain.cli.screen import Screen
+from whisktrain.cli.tables import columns, facts, value
+
+__all__ = ["add_to"]
+
+_RUN = typer.Argument(..., metavar="RUN", help="The run's id.")
+_PROGRESS = typer.Option("auto", "--progress", help="Whether to show progress on stderr.")
+
+
+@command
+def list_runs(desk: Desk) -> None:
+    """List all runs, the newest first."""
+    with desk.connect() as connection:
+        found = connection.runs.list()
+    rows = [
+        (r["run"], r["status"], r["model"], f"{r['round']}/{r['rounds']}", main_figure(r["metrics"]), r["when"]) for r in found
+    ]
+    text = columns(("run", "status", "model", "round", "result", "when"), rows) if rows else None
+    if not rows:
+        desk.say("There are no runs yet; `whisktrain train digits` makes one.")
+    desk.answer({"runs": found}, text)
+
+
+def main_figure(metrics: dict[str, Any]) -> str:
+    """The one figure of a run or model that says most."""
+    for key in ("val_accuracy", "accuracy", "val_r2", "r2", "val_mae", "mae", "val_loss", "loss"):
+        if isinstance(metrics.get(key), (int, float)):
+            return f"{key} {value(float(metrics[key]))}"
+    return "-"
+
+
+@command
+def show_run(desk: Desk, run: str = _RUN) -> None:
+    """Show everything that is known of a run."""
+    with desk.connect() as connection:
+        record = connection.runs.show(run)
+    brief = {k: v for k, v in record.items() if k not in ("history", "failures", "workers_log", "error")}
+    text = facts(brief)
+    for entry in record.get("history") or []:
+        text += "\n" + "  ".join(f"{k} {value(v)}" for k, v in entry.items() if not isinstance(v, dict))
+    for failure in record.get("failures") or []:
+        text += f"\nworker {failure['shard']} failed in round {failure['round']}: {failure.get('message', '')}"
+    if record.get("error"):
+        text += f"\nerror: {record['error'].get('message')}"
+    desk.answer(record, text)
+
+
+@command
+def watch_run(desk: Desk, run: str = _RUN, progress: Literal["auto", "off"] = _PROGRESS) -> int:
+    """Follow a run until it has ended."""
+    with desk.connect() as connection, Screen(desk, progress == "auto") as screen:
+        summary = connection.runs.watch(run, screen.show)
+        screen.close()
+        return show_result(desk, connection, summary)
+
+
+@command
+def stop_run(
+    desk: Desk,
+    run: str = _RUN,
+    no_wait: bool = typer.Option(False, "--no-wait", help="Only leave word, do not wait until it has."),
+) -> None:
+    """Stop a run after its present round."""
+    with desk.connect() as connection:
+        record = connection.runs.stop(run, wait=not no_wait)
+    text = f"run {run} is {record['status']}" if record["status"] != "running" else f"run {run} stops after its present round"
+    desk.answer(record, text)
+    if record["status"] == "stopped":
+        desk.say(f"resume: whisktrain runs resume {run}")
+
+
+@command
+def resume_run(
+    desk: Desk,
+    run: str = _RUN,
+    no_wait: bool = typer.Option(False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."),
+    progress: Literal["auto", "off"] = _PROGRESS,
+) -> int:
+    """Go on with a stopped run, as a new run that starts where it stopped."""
+    with desk.connect() as connection, Screen(desk, progress == "auto") as screen:
+        result = connection.runs.resume(run, screen.show, wait=not no_wait)
+        screen.close()
+        return show_result(desk, connection, result)
+
+
+@command
+def delete_run(desk: Desk, run: str = _RUN) -> None:
+    """Delete what is left of a run that ended; its model stays."""
+    with desk.connect() as connection:
+        connection.runs.delete(run)
+    desk.answer({"deleted": [run]}, f"deleted run {run}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Runs: list, show, watch, stop, resume, delete.", no_args_is_help=True, rich_markup_mode=None)
+    for name, function in (
+        ("list", list_runs),
+        ("show", show_run),
+        ("watch", watch_run),
+        ("stop", stop_run),
+        ("resume", resume_run),
+        ("delete", delete_run),
+    ):
+        group.command(name)(function)
+    app.add_typer(group, name="runs")

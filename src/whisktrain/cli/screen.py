@@ -1,0 +1,140 @@
+"""The live view of a run on stderr: one line that changes on a terminal, one line for each epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from whisktrain.cli.desk import Desk
+    from whisktrain.sdk import Progress
+
+__all__ = ["Screen", "line"]
+
+
+def line(shown: Progress) -> str:
+    """A run in one line: round, figures, workers, time."""
+    if shown.status != "running":
+        return f"{shown.status}: {shown.reason}"
+    if shown.phase == "build":
+        return f"building the model, {shown.workers} workers, {shown.seconds:.1f} s"
+    if shown.phase == "evaluate":
+        head = "evaluating"
+    else:
+        head = f"round {shown.round}/{shown.rounds}"
+        if shown.rounds != shown.epochs:
+            head += f"  epoch {shown.epoch}/{shown.epochs}"
+    parts = [head, *_figures({**shown.latest, **({} if shown.latest else _last(shown))})]
+    parts.append(f"workers {shown.done}/{shown.workers} done" + (f", {shown.failed} failed" if shown.failed else ""))
+    parts.append(f"{shown.seconds:.1f} s")
+    if shown.round_ms is not None:
+        parts.append(f"{shown.round_ms:.0f} ms/round")
+    return "  ".join(parts)
+
+
+def _last(shown: Progress) -> dict[str, Any]:
+    return shown.history[-1] if shown.history else {}
+
+
+def _figures(figures: dict[str, Any]) -> list[str]:
+    found = []
+    for key, word in (
+        ("loss", "loss"),
+        ("accuracy", "accuracy"),
+        ("mae", "mae"),
+        ("val_loss", "val loss"),
+        ("val_accuracy", "val accuracy"),
+        ("val_mae", "val mae"),
+        ("val_r2", "val R²"),
+    ):
+        value = figures.get(key)
+        if isinstance(value, (int, float)):
+            found.append(f"{word} {value:.4f}" if abs(value) < 1000 else f"{word} {value:.4g}")
+    return found
+
+
+def epoch_line(entry: dict[str, Any], shown: Progress) -> str:
+    """A closed epoch in one line."""
+    parts = [f"epoch {entry['epoch']}/{shown.epochs}", f"round {entry['round']}/{shown.rounds}", *_figures(entry)]
+    parts.append(f"{shown.seconds:.1f} s")
+    if shown.round_ms is not None:
+        parts.append(f"{shown.round_ms:.0f} ms/round")
+    return "  ".join(parts)
+
+
+class Screen:
+    """Shows snapshots of a run. A context manager: leaving it puts the terminal in order.
+
+    Args:
+        desk: Where narration goes.
+        on: Whether to show anything.
+    """
+
+    def __init__(self, desk: Desk, on: bool = True) -> None:
+        self._desk = desk
+        self._on = on
+        self._live: Live | None = None
+        self._epochs = 0
+        self._failures: set[tuple[int, int, int]] = set()
+        self._begun = False
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the live line away."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def show(self, shown: Progress) -> None:
+        """Show a snapshot."""
+        if not self._on:
+            return
+        self._say_failures(shown)
+        if sys.stderr.isatty():
+            self._refresh(shown)
+        else:
+            self._say_epochs(shown)
+
+    def _refresh(self, shown: Progress) -> None:
+        from rich.text import Text
+
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=8, transient=True)
+            self._live.start()
+        text = Text(line(shown), overflow="ellipsis", no_wrap=True)
+        self._live.update(text)
+
+    def _say_epochs(self, shown: Progress) -> None:
+        if not self._begun and shown.round > 0:
+            self._begun = True
+            self._desk.say(f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs")
+        for entry in shown.history:
+            if entry["epoch"] > self._epochs:
+                self._epochs = entry["epoch"]
+                self._desk.say(epoch_line(entry, shown))
+
+    def _say_failures(self, shown: Progress) -> None:
+        for failed in shown.failures:
+            at = (failed.round, failed.shard, failed.attempt)
+            if at in self._failures:
+                continue
+            self._failures.add(at)
+            who = "the model's builder" if shown.phase == "build" else f"worker {failed.shard}"
+            where = f"activation {failed.activation}" if failed.activation else "activation unknown"
+            text = (
+                f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {failed.error.get('message', '')}"
+            )
+            if self._live is not None:
+                self._live.console.print(text, markup=False, highlight=False)
+            else:
+                self._desk.say(text)

@@ -1,0 +1,40 @@
+"""Rows and facts as aligned text, the same on a terminal and in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["columns", "facts", "value"]
+
+
+def value(thing: Any) -> str:
+    """One cell: numbers to four digits, nothing for None."""
+    if thing is None:
+        return "-"
+    if isinstance(thing, bool):
+        return "yes" if thing else "no"
+    if isinstance(thing, float):
+        return f"{thing:.4g}" if abs(thing) < 10_000 else f"{thing:.0f}"
+    return str(thing)
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table: a line of names in capitals, then one line for each row."""
+    cells = [[name.upper() for name in head], *([value(c) for c in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def facts(record: Mapping[str, Any], indent: str = "") -> str:
+    """Names and values, one a line, nested ones indented; what is None is left out."""
+    known = {k: v for k, v in record.items() if v not in (None, {}, [])}
+    width = max((len(k) for k, v in known.items() if not isinstance(v, Mapping)), default=0)
+    lines = []
+    for key, thing in known.items():
+        if isinstance(thing, Mapping):
+            lines += [f"{indent}{key}", facts(thing, indent + "  ")]
+        else:
+            text = ", ".join(value(v) for v in thing) if isinstance(thing, (list, tuple)) else value(thing)
+            lines.append(f"{indent}{key.ljust(width)}  {text}")
+    return "\n".join(lines)

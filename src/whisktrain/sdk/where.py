@@ -1,0 +1,110 @@
+"""Where a connection works: which platform, which key, which store, which home. Data never goes where nobody said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from whisktrain.errors import ConfigurationError
+from whisktrain.openwhisk import wskprops
+
+__all__ = ["Where", "default_home", "find_platform"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a connection was told, resolved.
+
+    Attributes:
+        platform: "embedded" (a host of this machine's own) or "openwhisk".
+        home: Where embedded state is.
+        store: The store's address, with its password; None on OpenWhisk where nobody named one.
+        apihost: OpenWhisk's address; None on the embedded platform, whose host has none before it starts.
+        auth: The key for it; never shown.
+        insecure: Whether a self-signed certificate is accepted.
+    """
+
+    platform: Literal["embedded", "openwhisk"]
+    home: Path
+    store: str | None = field(default=None, repr=False)
+    apihost: str | None = None
+    auth: str | None = field(default=None, repr=False)
+    insecure: bool = False
+
+
+def default_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """`WHISKTRAIN_HOME`, else the user's data directory for whisktrain."""
+    given = environment.get("WHISKTRAIN_HOME")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("whisktrain", appauthor=False))
+
+
+def find_platform(
+    *,
+    apihost: str | None = None,
+    auth: str | None = None,
+    platform: str | None = None,
+    store: str | None = None,
+    home: str | Path | None = None,
+    insecure: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Where:
+    """Decide where to work.
+
+    OpenWhisk only where somebody says so: an `apihost`, `platform="openwhisk"`, or `WSK_CONFIG_FILE`. A `.wskprops` in the home
+    directory alone changes nothing.
+
+    Args:
+        apihost: OpenWhisk's address.
+        auth: The key for it. Without one: `WHISK_AUTH`, or the one that the file of `WSK_CONFIG_FILE` (or `~/.wskprops`) holds
+            for exactly this address.
+        platform: "embedded" or "openwhisk".
+        store: The store's address; `WHISKTRAIN_STORE`, or on the embedded platform `sqlite:HOME/store`, by default.
+        home: Where embedded state is.
+        insecure: Whether to accept a self-signed certificate.
+        environment: The process' variables.
+
+    Raises:
+        ConfigurationError: The answers contradict each other, or something is missing.
+    """
+    if platform not in (None, "embedded", "openwhisk"):
+        raise ConfigurationError(f"The platform was {platform!r}; expected 'embedded' or 'openwhisk'.")
+    if platform == "embedded" and apihost is not None:
+        raise ConfigurationError(
+            "The platform 'embedded' starts a host of its own, but an API host was given.",
+            hint="Leave out --apihost, or say --platform openwhisk.",
+        )
+    place = Path(home).expanduser() if home is not None else default_home(environment)
+    place = place.absolute()
+    address = store or environment.get("WHISKTRAIN_STORE") or None
+    configured = environment.get("WSK_CONFIG_FILE")
+    if platform == "embedded" or (platform is None and apihost is None and not configured):
+        return Where("embedded", place, address or f"sqlite:{place / 'store'}")
+    file = Path(configured or Path(environment.get("HOME", "~")) / ".wskprops").expanduser()
+    entries = wskprops.read(file) if configured or (apihost is None and file.is_file()) else {}
+    host = apihost or environment.get("WHISK_APIHOST") or entries.get("APIHOST")
+    if not host:
+        raise ConfigurationError(
+            "OpenWhisk was asked for, but no API host is known.", hint="Give --apihost URL, or a .wskprops file with APIHOST=."
+        )
+    key = auth or environment.get("WHISK_AUTH")
+    if not key and _bare(entries.get("APIHOST", host)) == _bare(host):  # a file's key is not sent to another host
+        key = entries.get("AUTH")
+    if not key or ":" not in key:
+        raise ConfigurationError(
+            f"There is no key for {host}: expected UUID:KEY.",
+            hint="Give --auth, set WHISK_AUTH, or add AUTH=UUID:KEY to the file that WSK_CONFIG_FILE names.",
+        )
+    return Where("openwhisk", place, address, host, key, insecure)
+
+
+def _bare(host: str) -> str:
+    """A host for comparison: with a scheme (https where there is none), without a final slash."""
+    text = host.strip().rstrip("/").lower()
+    return text if "://" in text else f"https://{text}"
