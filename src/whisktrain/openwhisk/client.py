@@ -142,7 +142,10 @@ class Client:
     def set_rule(self, name: str, *, active: bool) -> None:
         """Switch a rule on or off."""
         body = {"status": "active" if active else "inactive", "trigger": None, "action": None}
-        self.connection.json("POST", self._path("rules", name), body=body)
+        path = self._path("rules", name)
+        response = self.connection.send("POST", path, body=body)  # answered with a plain "OK"
+        if response.status_code != 200:
+            raise self.connection.refusal(response, "POST", path)
 
     # Invocations
 

@@ -53,9 +53,8 @@ def host_address(apihost: str) -> str:
     Raises:
         ConfigurationError: It is not an address, or holds a user name or password.
     """
-    text = apihost.strip().rstrip("/")
-    if "://" not in text:
-        text = f"https://{text}"
+    text = apihost.strip()
+    text = (text if "://" in text else f"https://{text}").rstrip("/")
     try:
         parts = urlsplit(text)
         port_is_fine = parts.port is None or parts.port > 0
