@@ -1,0 +1,1 @@
+"""From whatever people have to numbers: sources, columns, preprocessing, shards."""

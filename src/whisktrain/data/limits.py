@@ -1,0 +1,55 @@
+"""How much data one request may bring: checked before the work starts."""
+
+from __future__ import annotations
+
+import os
+
+from whisktrain.errors import ConfigurationError, DataError
+
+__all__ = ["check_matrix", "check_size", "max_bytes"]
+
+VARIABLE = "WHISKTRAIN_MAX_DATA_MB"
+DEFAULT_MB = 256
+
+
+def max_bytes() -> int:
+    """The most bytes that a source, or its features as float32, may have: the deployment's, else 256 MB."""
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return DEFAULT_MB * 1024 * 1024
+    if text.isdecimal() and int(text) > 0:
+        return int(text) * 1024 * 1024
+    raise ConfigurationError(f"{VARIABLE} was {text!r}; expected a whole number of megabytes, 1 or more.", code="bad_limit")
+
+
+def check_size(size: int, what: str) -> None:
+    """Refuse a source that is too large.
+
+    Raises:
+        DataError: It has more bytes than `max_bytes`.
+    """
+    if size > max_bytes():
+        raise DataError(
+            f"{what} has {_mb(size)} MB; expected at most {_mb(max_bytes())} MB.",
+            code="data_too_large",
+            hint=f"Use fewer rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
+        )
+
+
+def check_matrix(rows: int, features: int) -> None:
+    """Refuse features that would not fit into memory.
+
+    Raises:
+        DataError: rows × features × 4 bytes are more than `max_bytes`.
+    """
+    size = 4 * rows * features
+    if size > max_bytes():
+        raise DataError(
+            f"{rows} rows of {features} features take {_mb(size)} MB; expected at most {_mb(max_bytes())} MB.",
+            code="data_too_large",
+            hint=f"Drop columns or rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1024 / 1024:,.1f}".removesuffix(".0")
