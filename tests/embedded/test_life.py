@@ -86,7 +86,7 @@ def test_stopping_ends_all_processes_and_answers_who_waits(tmp_path: Path, calli
     waiting.join()
     assert (answers[0].status, answers[0].error) == (503, "The host is stopping.")
     assert all(gone(child) for child in children)
-    assert not (tmp_path / "processes").exists()
+    assert list((tmp_path / "processes").iterdir()) == []
     assert not [t for t in threading.enumerate() if t.name == "whisktrain-host"]
     host.stop()
 
@@ -127,6 +127,58 @@ def test_it_listens_on_loopback_only(host: Host) -> None:
     port = int(host.apihost.rpartition(":")[2])
     listening = [c.laddr.ip for c in psutil.Process().net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port]
     assert listening == ["127.0.0.1"]
+
+
+def test_two_hosts_may_have_one_home(tmp_path: Path, calling: Any) -> None:
+    with Host(tmp_path) as first:
+        caller = calling(first)
+        caller.put("pid", PID)
+        pid = caller.result("pid")["pid"]
+        with Host(tmp_path) as second:
+            assert second.auth == first.auth
+            assert calling(second).api("GET", "actions").body == []
+        assert caller.result("pid")["pid"] == pid
+        assert len(list((tmp_path / "processes").glob("*/*"))) == 1
+
+
+def test_what_killed_hosts_left_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (tmp_path / "processes" / f"{ended.pid}-0123abcd" / "code").mkdir(parents=True)
+    with Host(tmp_path):
+        assert [folder.name.partition("-")[0] for folder in (tmp_path / "processes").iterdir()] == [str(os.getpid())]
+
+
+def test_a_home_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationError, match=r"home .*file cannot be used: File exists\. Name another one") as raised:
+        Host(tmp_path / "file").start()
+    assert "\n" not in str(raised.value)
+
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE)
+time.sleep(60)
+"""
+CHILD = """
+import os, sys, time
+sys.platform = "darwin"
+from whisktrain.embedded.launcher import tie_to_parent
+tie_to_parent(os.getppid())
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_ends_with_its_host_where_the_system_does_not_see_to_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert not gone(child)
+        parent.kill()
+        parent.wait()
+    until(lambda: gone(child), 5)
 
 
 def test_only_own_variables_may_be_passed_to_processes(tmp_path: Path) -> None:

@@ -232,6 +232,43 @@ def test_when_memory_is_full_idle_processes_make_room_and_activations_wait(calle
     assert annotated(records[1], "waitTime") >= 300
 
 
+def test_nobody_waits_forever_for_others_who_keep_coming(tmp_path: Path, calling: Any) -> None:
+    with Host(tmp_path, limits=Limits(user_memory_mb=256)) as host:
+        caller = calling(host)
+        caller.put("often", PID)
+        caller.put("once", PID)
+        done = threading.Event()
+
+        def keep_coming() -> None:
+            while not done.is_set():
+                caller.result("often", {"seconds": 0.02})
+
+        threads = [threading.Thread(target=keep_coming) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        begun = time.monotonic()
+        try:
+            caller.result("once")
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+        assert time.monotonic() - begun < 5
+
+
+def test_crashes_are_noticed_where_the_system_has_no_process_descriptors(
+    tmp_path: Path, calling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    with Host(tmp_path) as host:
+        caller = calling(host)
+        caller.put("crash", CRASHES)
+        first = caller.result("crash")["pid"]
+        assert caller.run("crash", {"die": True}).body["response"]["result"] == {"error": "command exited"}
+        assert caller.result("crash")["pid"] != first
+
+
 def test_an_action_larger_than_the_machine_is_told_so(caller: Any) -> None:
     caller.put("giant", PID, limits={"memory": 2048})
     answer = caller.run("giant")
@@ -247,7 +284,7 @@ def test_idle_processes_end_after_a_while(tmp_path: Path, calling: Any) -> None:
         pid = caller.result("idle")["pid"]
         until(lambda: not psutil.pid_exists(pid))
         assert caller.result("idle")["pid"] != pid
-        assert len(list((tmp_path / "processes").iterdir())) <= 1
+        assert len(list((tmp_path / "processes").glob("*/*"))) <= 1
 
 
 def test_a_zip_file_runs_its_main_module_beside_its_other_files(caller: Any) -> None:

@@ -125,12 +125,12 @@ def launch() -> None:
     activate_virtualenv(folder)
     check_code()
     action = getattr(importlib.import_module("main__"), main)
-    with os.fdopen(3, "wb") as answers:
-        answers.write(b'{"ok": true}\n')
-        sys.stdout.flush()
-        sys.stderr.flush()
-        answers.flush()
-        serve(action, answers)
+    answers = os.fdopen(3, "wb")  # closed by the end of the process alone: after a traceback has been written
+    answers.write(b'{"ok": true}\n')
+    sys.stdout.flush()
+    sys.stderr.flush()
+    answers.flush()
+    serve(action, answers)
 
 
 if __name__ == "__main__":

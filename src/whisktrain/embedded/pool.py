@@ -37,7 +37,7 @@ class Pool:
 
     Args:
         limits: The host's limits.
-        folder: Where processes keep their code; emptied at the start.
+        folder: Where processes keep their code; a new folder.
     """
 
     def __init__(self, limits: Limits, folder: Path) -> None:
@@ -49,7 +49,6 @@ class Pool:
         self._reserved_mb = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
     def open(self) -> None:
@@ -85,7 +84,7 @@ class Pool:
             The process, and whether it is warm. One that is not must be started.
         """
         key = (action.name, action.revision)
-        warm = self._take_idle(key)
+        warm = None if self._gives_way() else self._take_idle(key)
         if warm is not None:
             return warm, True
         if not self._waiting and self._make_room(action.limits["memory"]):
@@ -109,8 +108,7 @@ class Pool:
         if not process.usable or process.retired:
             self._end(process)
             return
-        head = self._waiting[0] if self._waiting else None
-        if head is not None and time.monotonic() - head.since < _PATIENCE_S:
+        if not self._gives_way():
             same = next((w for w in self._waiting if (w.action.name, w.action.revision) == process.key), None)
             if same is not None:
                 self._waiting.remove(same)
@@ -132,6 +130,10 @@ class Pool:
                 process.retired = True
                 if process in self._idle.get(process.key, []):
                     self._end(process)
+
+    def _gives_way(self) -> bool:
+        """Whether an activation has waited for so long that nobody may overtake it any more."""
+        return bool(self._waiting) and time.monotonic() - self._waiting[0].since >= _PATIENCE_S
 
     def _take_idle(self, key: tuple[Name, int]) -> ActionProcess | None:
         idle = self._idle.get(key, [])
@@ -192,15 +194,14 @@ class Pool:
         """End processes that take more memory than they may, and those that were idle for too long."""
         while True:
             await asyncio.sleep(MEMORY_POLL_S)
-            for process in list(self._all):
-                if process.pid is None:
-                    continue
-                if await asyncio.to_thread(process.private_mb) > process.memory_mb:
-                    process.exhaust()
-                    if process in self._idle.get(process.key, []):
-                        self._end(process)
+            for process in await asyncio.to_thread(_over_their_limit, list(self._all)):
+                process.exhaust()
             oldest = time.monotonic() - self._limits.idle_s
             idle = [process for processes in self._idle.values() for process in processes]
             for process in idle:
                 if process.idle_since < oldest or not process.usable:
                     self._end(process)
+
+
+def _over_their_limit(processes: list[ActionProcess]) -> list[ActionProcess]:
+    return [process for process in processes if process.private_mb() > process.memory_mb]

@@ -161,19 +161,23 @@ class ActionProcess:
         return self._lines.take()
 
     def private_mb(self) -> float:
-        """The memory that is the process's own, in MB; 0 when it has ended. Reads the system: call it in a thread."""
+        """The memory that is the process's own, in MB; 0 when it has ended.
+
+        On Linux that is what no file backs, as a container's limit counts it: libraries mapped from files (several
+        hundred MB with TensorFlow) can be dropped and are not counted, whether or not another process shares them.
+        """
         import psutil
 
         if self.pid is None:
             return 0.0
         try:
             process = psutil.Process(self.pid)
-            resident = process.memory_info().rss / MB
-            if resident <= self.memory_mb:  # private memory is a part of it, and slow to ask for
-                return resident
-            return float(process.memory_full_info().uss / MB)
+            memory = process.memory_info()
+            shared = getattr(memory, "shared", None)
+            private = process.memory_full_info().uss if shared is None else memory.rss - shared
         except psutil.Error:
             return 0.0
+        return float(private / MB)
 
     def exhaust(self) -> None:
         """End the process because it took more memory than it may."""

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import socket
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 import uvicorn
 
 from whisktrain.embedded.activations import Activations
@@ -91,7 +94,10 @@ class Host:
             path = self._home / "auth"
             if not path.exists():
                 self._home.mkdir(parents=True, exist_ok=True)
-                _write_private(path, f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}\n")
+                made = _write_private(self._home, f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}\n")
+                with contextlib.suppress(FileExistsError):  # another host of this home was first: its key is the key
+                    path.hardlink_to(made)
+                made.unlink()
             self._auth = path.read_text().strip()
         return self._auth
 
@@ -108,13 +114,14 @@ class Host:
         """
         if self._thread is not None:
             return self
-        listener = self._listen()
         try:
-            _write_private(self.wskprops_path, f"APIHOST={self.apihost}\nAUTH={self.auth}\n")
+            self._home.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(self._home / "processes")
+            listener = self._listen()
+            _write_private(self._home, f"APIHOST={self.apihost}\nAUTH={self.auth}\n").replace(self.wskprops_path)
         except OSError as error:
-            listener.close()
             raise ConfigurationError(
-                f"the host's home {self._home} cannot be written: {error.strerror}.", hint="Name another one with --home."
+                f"the host's home {self._home} cannot be used: {error.strerror}.", hint="Name another one with --home."
             ) from error
         self._up.clear()
         self._failure = None
@@ -143,7 +150,6 @@ class Host:
         self.stop()
 
     def _listen(self) -> socket.socket:
-        self._home.mkdir(parents=True, exist_ok=True)
         family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
         # The protocol is named because asyncio switches Nagle's delay (40 ms an answer) off only where it is.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -171,7 +177,8 @@ class Host:
             self._up.set()
 
     async def _run(self, listener: socket.socket) -> None:
-        pool = Pool(self.limits, self._home / "processes")
+        own = f"{os.getpid()}-{secrets.token_hex(4)}"  # several hosts may have one home
+        pool = Pool(self.limits, self._home / "processes" / own)
         surroundings = Surroundings(self.apihost, self.auth, self._environment)
         plain = PlainActions(Registry(), self.limits, pool, surroundings)
         invoker = Invoker(plain, self.activations, Rates(self.limits))
@@ -218,10 +225,17 @@ class _Server(uvicorn.Server):
         self._up.set()
 
 
-def _write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner may read, all at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _write_private(folder: Path, content: str) -> Path:
+    """Write a new file that only its owner may read; whoever asked for it gives it its name."""
+    descriptor, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
-    temporary.replace(path)
+    return Path(name)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what the processes of hosts that were killed have left."""
+    for left in folder.glob("*-*"):
+        pid = left.name.partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
