@@ -23,8 +23,8 @@ def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     from whisktrain.rounds.worker import serve
 
     return serve(
-        required(arguments, "run"),
-        int(required(arguments, "slot")),
+        required(arguments, "run", str),
+        required(arguments, "slot", int),
         store=context.store,
         invoker=context.invoker,
         learner=learner(),

@@ -13,7 +13,7 @@ def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     from whisktrain.rounds.aggregate import serve
 
     return serve(
-        required(arguments, "run"),
+        required(arguments, "run", str),
         store=context.store,
         invoker=context.invoker,
         execution=context.activation,

@@ -91,7 +91,9 @@ def test_triggers_fire_into_rules(client) -> None:
     until = time.monotonic() + 10
     found = []
     while not found and time.monotonic() < until:
-        found = [a for a in client.activations(name="p/hello", since=since, docs=True) if a.result == {"greeting": "hello Tock"}]
+        found = [
+            a for a in client.activations(name="p/hello", since=since, docs=True) if a.result == {"greeting": "hello Tock"}
+        ]
         time.sleep(0.05)
     assert found
     client.set_rule("onTick", active=False)

@@ -18,7 +18,8 @@ packages:
     inputs: {log: $LOG}
     annotations: {about: a test}
     actions:
-      echo: {function: echo.py, docker: $IMAGE, web: true, limits: {timeout: 5000, memorySize: 128, logSize: 0}, inputs: {l: [1, 2]}}
+      echo:
+        {function: echo.py, docker: $IMAGE, web: true, limits: {timeout: 5000, memorySize: 128, logSize: 0}, inputs: {l: [1, 2]}}
       feed: {function: feed.py, annotations: {feed: true}}
     sequences: {twice: {actions: 'echo, echo', annotations: {description: two times}}}
     triggers: {tick: {feed: /_/pack/feed, inputs: {every: 7}}}
@@ -116,7 +117,9 @@ def test_an_existing_trigger_stays_where_its_feed_refuses(client, tmp_path) -> N
 def test_undeploy_goes_on_where_the_feed_does_not_answer(client, tmp_path) -> None:
     deploy(client, read(tmp_path))
     deploy_again = read(tmp_path, refuse=True)
-    client.put("actions", "pack/feed", {"exec": {"kind": "python:default", "code": "def main(args):\n    return {'error': 'gone'}\n"}})
+    client.put(
+        "actions", "pack/feed", {"exec": {"kind": "python:default", "code": "def main(args):\n    return {'error': 'gone'}\n"}}
+    )
     told: list[str] = []
     undeploy(client, deploy_again, narrate=told.append)
     assert left(client) == NOTHING

@@ -134,7 +134,10 @@ def test_defaults_env_gives_a_shell_the_same_values_and_lets_set_ones_win() -> N
     environment = {"PATH": "/usr/bin:/bin", "WHISKTRAIN_STORE": "http://u:p@db:5984"}
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     found = dict(line.split("=", 1) for line in done.stdout.split("\0") if line.startswith("WHISKTRAIN_"))
-    assert found == {**{s.name: s.default for s in settings.SETTINGS if s.default is not None}, "WHISKTRAIN_STORE": "http://u:p@db:5984"}
+    assert found == {
+        **{s.name: s.default for s in settings.SETTINGS if s.default is not None},
+        "WHISKTRAIN_STORE": "http://u:p@db:5984",
+    }
     assert settings.effective(environment).items() >= found.items()
 
 
@@ -174,7 +177,10 @@ def test_numbers_can_be_set_by_variables_here_and_in_a_file_for_wskdeploy(tmp_pa
         ("packages: {p: {actions: {a: {function: none.py}}}}", "none.py"),
         ("packages: {p: {actions: {a: {}}}}", "no code"),
         ("packages: {p: {actions: {a: {function: a.py, docker: '${NOT_SET}'}}}}", "image"),
-        ("packages: {p: {actions: {a: {function: a.py, annotations: {require-whisk-auth: '$NOT_SET'}}}}}", "require-whisk-auth"),
+        (
+            "packages: {p: {actions: {a: {function: a.py, annotations: {require-whisk-auth: '$NOT_SET'}}}}}",
+            "require-whisk-auth",
+        ),
         ("packages: {p: {actions: {a: {function: a.py, web: maybe}}}}", "maybe"),
         ("packages: {p: {sequences: {s: {actions: ' , '}}}}", "no actions"),
         ("packages: {p: {rules: {r: {trigger: t}}}}", "'r'"),

@@ -10,11 +10,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from whisktrain.errors import RequestError
 
 __all__ = ["DEPLOYMENT", "LIB_VERSION", "PROBE", "Arguments", "decode", "required"]
+
+Value = TypeVar("Value")
 
 DEPLOYMENT = ("store", "container_memory", "factories", "private_addresses")
 """Parameters that the manifest binds to the package."""
@@ -104,15 +106,17 @@ def decode(arguments: Any) -> Arguments:
     return Arguments(given, deployment, web=web, lib_version=None if lib_version is None else str(lib_version), probe=probe)
 
 
-def required(arguments: Mapping[str, Any], name: str) -> Any:
+def required(arguments: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
     """An argument that must be there.
 
     Raises:
-        RequestError: It is not.
+        RequestError: It is not, or is of another type.
     """
-    if arguments.get(name) in (None, ""):
-        raise RequestError(
-            f"The argument {name!r} is missing; received {', '.join(sorted(map(str, arguments))) or 'none'}.",
-            hint=f"Send {name!r}; usually the system itself invokes this action.",
-        )
-    return arguments[name]
+    value = arguments.get(name)
+    if isinstance(value, kind) and value != "" and not isinstance(value, bool):
+        return value
+    what = "is missing" if value is None else f"is {type(value).__name__}, expected {kind.__name__}"
+    raise RequestError(
+        f"The argument {name!r} {what}; received {', '.join(sorted(map(str, arguments))) or 'nothing'}.",
+        hint=f"Send {name!r}; usually the system itself invokes this action.",
+    )

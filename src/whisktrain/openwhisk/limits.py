@@ -10,7 +10,6 @@ from typing import Any
 __all__ = ["Limits", "cores", "read"]
 
 MB = 1024 * 1024
-_UNLIMITED = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def _number(*candidates: Any) -> int | None:
     """The first candidate that is a positive whole number."""
     for value in candidates:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-            return min(int(value), _UNLIMITED)
+            return int(value)
         if isinstance(value, str) and value.strip().isdecimal() and int(value) > 0:
             return int(value)
     return None
