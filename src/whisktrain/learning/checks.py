@@ -153,7 +153,8 @@ def check_config(config: Mapping[str, Any], x_shape: tuple[int, ...] | None = No
         packages: Packages besides Keras whose registered classes are allowed (those of allow-listed factories).
 
     Raises:
-        RequestError: It holds code or custom objects, has several inputs or outputs, asks for float16, or does not fit the data.
+        RequestError: It holds code or custom objects, has several inputs or outputs, asks for float16, or does not
+            fit the data.
     """
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), Mapping):
         raise RequestError(

@@ -12,7 +12,8 @@ __all__ = ["loss_of", "metrics_of", "optimizer_of"]
 
 _OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
 _ARGUMENTS = (
-    "momentum", "nesterov", "beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm",
+    "momentum", "nesterov", "beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay",
+    "clipnorm", "clipvalue", "global_clipnorm",
 )  # fmt: skip
 _UNSUPPORTED = ("use_ema", "gradient_accumulation_steps", "loss_scale_factor")
 

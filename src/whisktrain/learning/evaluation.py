@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,17 @@ class Sums:
         self._loss = self._divisor = self._penalty = 0.0
         self._state: dict[str, list[float]] = {}
 
-    def add(self, y: Any, loss: Any, divisor: Any, penalty: Any, output: Any, mask: Any | None = None) -> None:
+    def add(self, y: Any, found: Sequence[Any]) -> None:
         """Add one batch.
+
+        Args:
+            y: Its targets.
+            found: (loss, divisor, penalty, output, mask?) as arrays.
 
         Raises:
             Diverged: The loss or an output is not finite.
         """
+        loss, divisor, penalty, output, *masked = found
         if not (math.isfinite(loss) and math.isfinite(penalty) and np.isfinite(output).all()):
             raise Diverged(
                 f"the loss of {len(y)} rows is {float(loss) + float(penalty)} and the model's output is not finite everywhere; "
@@ -51,12 +57,12 @@ class Sums:
         self._loss += float(loss)
         self._divisor += float(divisor)
         self._penalty += float(penalty) * len(y)
-        found = probabilities(output, self._layout["link"], self._layout["targets"])
+        guess = probabilities(output, self._layout["link"], self._layout["targets"])
         if self._layout["target"]:  # several targets a row: each counts, unless it is masked
-            kept = np.ones(y.shape, bool) if mask is None else mask.reshape(y.shape)
-            y, found = y[kept], found[kept]
+            kept = masked[0].reshape(y.shape) if masked else np.ones(y.shape, bool)
+            y, guess = y[kept], guess[kept]
         for name in self._names:
-            state = metrics.state(name, y, found)
+            state = metrics.state(name, y, guess)
             known = self._state.get(name)
             self._state[name] = state if known is None else [a + b for a, b in zip(known, state, strict=True)]
 
@@ -115,6 +121,6 @@ class Evaluation:
             for start in range(0, len(rows), self._chunk):
                 x, y = rows.x[start : start + self._chunk], rows.y[start : start + self._chunk]
                 x, y = x.astype(self._opened.x_type, copy=False), y.astype(self._opened.y_type, copy=False)
-                sums.add(y, *(t.numpy() for t in self._function(x, y)))
+                sums.add(y, [t.numpy() for t in self._function(x, y)])
             found.append(sums.numbers())
         return found

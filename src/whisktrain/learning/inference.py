@@ -1,4 +1,9 @@
-"""A trained model as a function from features to answers, and as a file for Keras."""
+"""A trained model as a function from features to answers, and as a file for Keras.
+
+A matrix product may round a row differently in a batch of 1 than in a batch of 100. So rows are always computed in blocks of one
+size, padded; and when a model is opened, one row in every place of a block shows whether the place matters. If it does, rows
+are computed one at a time.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +22,32 @@ from whisktrain.tensors import Tensors
 
 __all__ = ["export", "predictor"]
 
+_BLOCK = 32
+
 
 def _restore(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors) -> Any:
     model = models.from_config(config, spec)
     models.assign(model, {entry["name"]: params[entry["name"]] for entry in layout["tensors"]})
     return model
+
+
+def _traced(model: Any, rows: int, shape: tuple[int, ...], kind: str) -> Callable[[Any], Any]:
+    def run(x: Any) -> Any:
+        return model(x, training=False)
+
+    function = backend.trace(run, backend.signature((rows, *shape), kind))
+    return lambda x: function(x).numpy()
+
+
+def _indifferent(compute: Callable[[Any], Any], shape: tuple[int, ...], kind: str) -> bool:
+    """Whether a row gives the same bits in every place of a block."""
+    draw = np.random.default_rng(0)
+    for _ in range(2):
+        row = draw.normal(size=(1, *shape)).astype(kind)
+        output = compute(np.repeat(row, _BLOCK, axis=0))
+        if not np.array_equal(output, np.repeat(output[:1], _BLOCK, axis=0), equal_nan=True):
+            return False
+    return True
 
 
 def predictor(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -35,20 +61,22 @@ def predictor(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tens
 
     Returns:
         A function from features, shape (rows, *x_shape), to probabilities, shape (rows, classes), or to the (standardised)
-        values of a regression, shape (rows,). The first call with a shape prepares it.
+        values of a regression, shape (rows,), as float64. A row's answer has the same bits whatever rows come with it.
     """
-    keras = backend.keras()
     model = _restore(spec, layout, config, params)
     kind = str(model.inputs[0].dtype)
-
-    def run(x: Any) -> Any:
-        return model(x, training=False)
-
-    traced = backend.trace(run, backend.signature((None, *spec.x_shape), kind))
+    size = _BLOCK
+    compute = _traced(model, size, spec.x_shape, kind)
+    if not _indifferent(compute, spec.x_shape, kind):
+        size = 1
+        compute = _traced(model, size, spec.x_shape, kind)
 
     def answer(x: NDArray[Any]) -> NDArray[Any]:
-        output = np.asarray(traced(keras.ops.convert_to_tensor(x.astype(kind, copy=False))), dtype=np.float64)
-        return np.asarray(probabilities(output, layout["link"], layout["targets"]))
+        rows = len(x)
+        padded = np.zeros((max(-(-rows // size), 1) * size, *spec.x_shape), dtype=kind)
+        padded[:rows] = x
+        output = np.concatenate([compute(padded[at : at + size]) for at in range(0, len(padded), size)])[:rows]
+        return np.asarray(probabilities(output.astype(np.float64), layout["link"], layout["targets"]))
 
     return answer
 
@@ -67,6 +95,9 @@ def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors
     model = _restore(spec, layout, config, params)
     model.compile(loss=losses.make(keras, layout["loss"], None))
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    with backend.quiet():
-        model.save(temporary)
-    temporary.replace(path)
+    try:
+        with backend.quiet():
+            model.save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

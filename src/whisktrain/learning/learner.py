@@ -49,7 +49,7 @@ class KerasModel:
         x, y = self._batch(rows, work.steps[0])
         tensors, found = self._gradient(params, x, y, self._opened.draws(work.round, work.shard, 0))
         sums = Sums(self._opened, self._base)
-        sums.add(y, *found)
+        sums.add(y, found)
         return tensors, sums.numbers()
 
     def _local_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, dict[str, Any]]:
@@ -60,7 +60,8 @@ class KerasModel:
         for place, chosen in enumerate(work.steps):
             if len(chosen):
                 x, y = self._batch(rows, chosen)
-                sums.add(y, *self._local.step(x, y, self._opened.draws(work.round, work.shard, place), first + place))
+                draws = self._opened.draws(work.round, work.shard, place)
+                sums.add(y, self._local.step(x, y, draws, first + place))
         return self._local.changes(params), sums.numbers()
 
     def contribute(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> Contribution:
@@ -139,7 +140,7 @@ class KerasLearner:
             "classes": spec.classes,
             "task": spec.task,
         }
-        params: Tensors = {name: np.array(v) for name, v in variables(model).items()}
+        params: Tensors = {name: np.array(v.numpy()) for name, v in variables(model).items()}
         blueprint = Blueprint(layout, config)
         layout = probe(spec, blueprint, params)
         return Built(Blueprint(layout, config), params)

@@ -90,8 +90,8 @@ class LocalSteps:
         opened = self._opened
         tensors: Tensors = {}
         for name in opened.named("trainable"):
-            now, before = np.asarray(opened.weights[name]), params[name]
+            now, before = opened.weights[name].numpy(), params[name]
             tensors[name] = np.subtract(now, before)
         for name in opened.named("mean", "variance"):
-            tensors[name] = np.array(opened.weights[name])
+            tensors[name] = np.array(opened.weights[name].numpy())
         return tensors

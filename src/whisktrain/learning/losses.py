@@ -121,11 +121,11 @@ def targets(loss: Mapping[str, Any], output: tuple[int, ...], target: tuple[int,
             f"the model's output has shape {output} a row; expected {(*target, 1)}: one value a row.",
             hint="End the model in Dense(1).",
         )
-    single = output == target or output == (*target, 1)
+    single = output in (target, (*target, 1))
     if loss["name"] in _SPARSE or not single:
         if output != (*target, classes):
             raise RequestError(
-                f"the model's output has shape {output} a row, but the data has {classes} classes; expected {(*target, classes)}.",
+                f"the model's output has shape {output} a row, but there are {classes} classes; expected {(*target, classes)}.",
                 hint=f"End the model in Dense({classes}, activation='softmax').",
             )
         return "sparse" if loss["name"] in _SPARSE else "one_hot"

@@ -47,9 +47,12 @@ def _masters(config: Any) -> Any:
     """Pure bfloat16 becomes mixed: computed in bfloat16, kept in float32."""
     if isinstance(config, Mapping):
         policy = config.get("class_name") == "DTypePolicy"
-        plain = {k: "mixed_bfloat16" if k == "dtype" and v == "bfloat16" else _masters(v) for k, v in config.items()}
-        if policy and isinstance(plain.get("config"), dict) and plain["config"].get("name") == "bfloat16":
-            plain["config"] = {**plain["config"], "name": "mixed_bfloat16"}
+        plain: dict[str, Any] = {
+            k: "mixed_bfloat16" if k == "dtype" and v == "bfloat16" else _masters(v) for k, v in config.items()
+        }
+        inner = plain.get("config")
+        if policy and isinstance(inner, dict) and inner.get("name") == "bfloat16":
+            plain["config"] = {**inner, "name": "mixed_bfloat16"}
         return plain
     return [_masters(v) for v in config] if isinstance(config, list) else config
 
@@ -93,7 +96,7 @@ def _from_file(data: bytes, spec: Spec) -> Any:
                 f"Keras cannot load the .keras file: {_reason(error)}", hint="Load it once with Keras."
             ) from None
     model = _deserialise(_masters(json.loads(loaded.to_json())), spec)
-    assign(model, {name: np.asarray(v) for name, v in variables(loaded).items()})
+    assign(model, {name: v.numpy() for name, v in variables(loaded).items()})
     return model
 
 
@@ -140,7 +143,7 @@ def _from_factory(factory: str, files: Mapping[str, bytes], spec: Spec) -> Any:
     if not made.built:
         made.build((None, *spec.x_shape))
     model = _deserialise(_masters(json.loads(made.to_json())), spec)
-    assign(model, {n: np.asarray(v) for n, v in variables(made).items()})
+    assign(model, {n: v.numpy() for n, v in variables(made).items()})
     return model
 
 

@@ -24,7 +24,7 @@ def _hidden(layers: Any, name: str, shape: tuple[int, ...]) -> list[Any]:
         ]
     if len(shape) not in (2, 3):
         raise RequestError(
-            f"the preset cnn was chosen for rows of shape {shape}; expected images, (height, width) or (height, width, channels).",
+            f"the preset cnn was chosen for rows of shape {shape}; expected images: (height, width), or with channels.",
             hint="Use the preset mlp for tables.",
         )
     stack = [layers.Reshape((*shape, 1), name="channel")] if len(shape) == 2 else []

@@ -58,9 +58,9 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
         reason = re.sub(r"\s+", " ", str(error)).strip()[:300]
         raise RequestError(f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}") from None
     for name in opened.named("frozen", "trainable"):
-        if not np.array_equal(np.asarray(opened.weights[name]), params[name], equal_nan=True):
+        if not np.array_equal(opened.weights[name].numpy(), params[name], equal_nan=True):
             raise RequestError(
-                f"the weight {name} changes by itself while training; expected that only gradients and batch normalisation do that.",
+                f"the weight {name} changes by itself while training, which only batch normalisation may do.",
                 hint="Such a layer cannot be merged: leave it out, or freeze it.",
             )
     reduction = blueprint.layout["loss"].get("reduction", "sum_over_batch_size")

@@ -91,7 +91,7 @@ def _statistics(
     return after
 
 
-def merge(
+def merge(  # noqa: PLR0917 - what a merge is a function of
     spec: Spec,
     layout: Mapping[str, Any],
     round: int,  # noqa: A002 - the word of the protocol
@@ -110,7 +110,7 @@ def merge(
         contributions: What was merged, in ascending shard order. Those without tensors count for nothing.
 
     Returns:
-        The next parameters (all tensors of the layout) and the state that belongs to them. Where nobody had a row, the same again.
+        The next parameters (all tensors of the layout) and their state. Where nobody had a row, the same again.
 
     Raises:
         Damaged: A contribution lacks a tensor of the layout.

@@ -17,17 +17,12 @@ from whisktrain.tensors import Tensors
 
 __all__ = ["DEFAULTS", "apply", "check"]
 
-_SHARED: dict[str, Any] = {
-    "learning_rate": 0.001,
-    "clipnorm": None,
-    "clipvalue": None,
-    "global_clipnorm": None,
-    "schedule": None,
-}
-_ADAM: dict[str, Any] = {**_SHARED, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False, "weight_decay": None}
+_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+_SHARED: dict[str, Any] = {"learning_rate": 0.001, "schedule": None, "weight_decay": None, **dict.fromkeys(_CLIPS)}
+_ADAM: dict[str, Any] = {**_SHARED, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "sgd": {**_SHARED, "learning_rate": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": None},
+    "sgd": {**_SHARED, "learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
     "adam": _ADAM,
     "adamw": {**_ADAM, "weight_decay": 0.004},
 }
@@ -56,15 +51,18 @@ def check(optimizer: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(given) - set(DEFAULTS[name])):
         raise RequestError(f"{name} has no argument {', '.join(unknown)}; expected {', '.join(DEFAULTS[name])}.")
     full = {"name": name, **DEFAULTS[name], **given}
-    if sum(full[k] is not None for k in ("clipnorm", "clipvalue", "global_clipnorm")) > 1:
+    if sum(full[k] is not None for k in _CLIPS) > 1:
         raise RequestError("more than one of clipnorm, clipvalue and global_clipnorm was given; expected one.")
     if full["schedule"] is not None:
         full["schedule"] = schedules.check(full["schedule"])
     return full
 
 
-def _clip(optimizer: Mapping[str, Any], gradients: Tensors) -> Tensors:
-    clipped: Tensors = {}
+_ROLES = ("momentum", "velocity", "velocity_hat")
+
+
+def _clip(optimizer: Mapping[str, Any], gradients: Mapping[str, Any]) -> Mapping[str, Any]:
+    clipped: dict[str, Any] = {}
     if optimizer.get("clipnorm"):
         limit = optimizer["clipnorm"]
         for name, g in gradients.items():
@@ -85,32 +83,33 @@ def _clip(optimizer: Mapping[str, Any], gradients: Tensors) -> Tensors:
     return gradients
 
 
-def _sgd(o: Mapping[str, Any], lr: Any, p: Any, g: Any, m: Tensors, name: str, after: Tensors) -> Any:
-    if not o.get("momentum"):
-        return p - g * lr
-    momentum = p.dtype.type(o["momentum"])
-    before = m.get(f"momentum/{name}")
+def _cast(like: Any, number: float) -> Any:
+    """A number as Keras casts it: by way of float32, even for float64 weights."""
+    return like.dtype.type(np.float32(number))
+
+
+def _sgd(o: Mapping[str, Any], lr: Any, p: Any, g: Any, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     step = g * lr
-    velocity = (before * momentum - step) if before is not None else -step
-    after[f"momentum/{name}"] = velocity
-    return p + (velocity * momentum - step if o.get("nesterov") else velocity)
+    if not o.get("momentum"):
+        return p - step, {}
+    momentum = _cast(p, o["momentum"])
+    before = state["momentum"]
+    velocity = -step if before is None else before * momentum - step
+    return p + (velocity * momentum - step if o.get("nesterov") else velocity), {"momentum": velocity}
 
 
-def _adam(o: Mapping[str, Any], t: int, lr: Any, p: Any, g: Any, m: Tensors, name: str, after: Tensors) -> Any:
-    kind = p.dtype.type
+def _adam(o: Mapping[str, Any], lr: Any, p: Any, g: Any, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    kind, t = p.dtype.type, state["step"]
     beta_1, beta_2 = o.get("beta_1", 0.9), o.get("beta_2", 0.999)
-    power_1, power_2 = np.power(kind(beta_1), kind(t)), np.power(kind(beta_2), kind(t))
-    alpha = lr * np.sqrt(1 - power_2) / (1 - power_1)
-    first, second = m.get(f"momentum/{name}"), m.get(f"velocity/{name}")
-    first = first + (g - first) * kind(1 - beta_1) if first is not None else g * kind(1 - beta_1)
-    square = np.square(g)
-    second = second + (square - second) * kind(1 - beta_2) if second is not None else square * kind(1 - beta_2)
-    after[f"momentum/{name}"], after[f"velocity/{name}"] = first, second
+    alpha = lr * np.sqrt(1 - np.power(_cast(p, beta_2), kind(t))) / (1 - np.power(_cast(p, beta_1), kind(t)))
+    rate_1, rate_2, square = kind(1 - beta_1), kind(1 - beta_2), np.square(g)
+    first, second, largest = state["momentum"], state["velocity"], state["velocity_hat"]
+    first = g * rate_1 if first is None else first + (g - first) * rate_1
+    second = square * rate_2 if second is None else second + (square - second) * rate_2
+    after = {"momentum": first, "velocity": second}
     if o.get("amsgrad"):
-        largest = m.get(f"velocity_hat/{name}")
-        second = np.maximum(largest, second) if largest is not None else second
-        after[f"velocity_hat/{name}"] = second
-    return p - (first * alpha) / (np.sqrt(second) + kind(o.get("epsilon", 1e-7)))
+        second = after["velocity_hat"] = second if largest is None else np.maximum(largest, second)
+    return p - (first * alpha) / (np.sqrt(second) + kind(o.get("epsilon", 1e-7))), after
 
 
 def apply(
@@ -135,10 +134,10 @@ def apply(
         weight: Any = params[name]
         g: Any = gradient.astype(weight.dtype, copy=False)
         lr = weight.dtype.type(rate)
+        state = {"step": step, **{role: moments.get(f"{role}/{name}") for role in _ROLES}}
         if optimizer.get("weight_decay") is not None:
-            weight = weight - weight * weight.dtype.type(optimizer["weight_decay"]) * lr
-        if optimizer["name"] == "sgd":
-            fresh[name] = _sgd(optimizer, lr, weight, g, moments, name, after)
-        else:
-            fresh[name] = _adam(optimizer, step, lr, weight, g, moments, name, after)
+            weight = weight - weight * _cast(weight, optimizer["weight_decay"]) * lr
+        rule = _sgd if optimizer["name"] == "sgd" else _adam
+        fresh[name], kept = rule(optimizer, lr, weight, g, state)
+        after |= {f"{role}/{name}": value for role, value in kept.items()}
     return fresh, after

@@ -5,6 +5,7 @@ Source of every formula: `keras.optimizers.schedules` (Keras 3); the argument na
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,11 +62,7 @@ def check(schedule: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestError(f"{name} was given decay_steps {full['decay_steps']}; expected more than 0.")
     if name == "PiecewiseConstantDecay":
         bounds = list(full["boundaries"])
-        if (
-            not bounds
-            or len(full["values"]) != len(bounds) + 1
-            or any(b >= c for b, c in zip(bounds, bounds[1:], strict=False))
-        ):
+        if not bounds or len(full["values"]) != len(bounds) + 1 or any(b >= c for b, c in itertools.pairwise(bounds)):
             raise RequestError(
                 f"{name} was given {len(bounds)} boundaries and {len(full['values'])} values; "
                 "expected ascending boundaries and one value more than boundaries."
