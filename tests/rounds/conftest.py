@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from whisktrain.store.sqlite import SqliteStore  # noqa: E402
+from whisktrain.store.sqlite import SqliteStore
 
 
 @pytest.fixture

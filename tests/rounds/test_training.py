@@ -1,4 +1,4 @@
-"""Whole runs on the embedded store with a NumPy learner: the weights are those of one process, whatever W, N and the lease are."""
+"""Whole runs on the embedded store with a NumPy learner: the weights are those of one process."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _files(store: Store, state: State) -> Mapping[str, bytes]:
     if "file" in model:
         from whisktrain.data.uploads import get_upload
 
-        return {"file": get_upload(store, model["file"]).bytes}
+        return {"factory" if "factory" in model else "file": get_upload(store, model["file"]).bytes}
     if "init" in model:
         name, _, version = str(model["init"]).rpartition(":")
         found = store.library.get(documents.model(name, int(version)), attachment=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from whisktrain import tensors
 from whisktrain.errors import Conflict, NotFound
 from whisktrain.rounds.moments import moments_of, read_blueprint
 from whisktrain.rounds.progress import Story
+from whisktrain.rounds.slots import Limits, plan_lease, plan_slots
 from whisktrain.rounds.state import Best, State
 from whisktrain.rounds.story import read_params
 from whisktrain.spec import Blueprint, Spec
@@ -34,7 +34,6 @@ class Checkpoint:
         best: The best parameters so far, where they are others.
         best_at: Where those were.
         story: The history so far.
-        platform: What was known of the platform.
     """
 
     spec: Spec
@@ -45,12 +44,18 @@ class Checkpoint:
     best: Tensors | None
     best_at: Best | None
     story: Story
-    platform: dict[str, Any]
 
-    def going_on(self, run: str) -> tuple[Spec, Best | None]:
-        """The plan and the best parameters of the run `run` that goes on from here."""
+    def going_on(self, stopped: str, run: str, limits: Limits) -> tuple[Spec, Best | None]:
+        """The plan and the best parameters of the run `run` that goes on from here, on a platform with these limits."""
+        spec = replace(
+            self.spec,
+            resumed=stopped,
+            first_round=self.round,
+            lease=plan_lease(limits, self.spec.lease),
+            slots=plan_slots(limits, self.spec.shards),
+        )
         best = replace(self.best_at, params=documents.params(run, self.best_at.round)) if self.best_at else None
-        return self.spec, best
+        return spec, best
 
 
 def put_checkpoint(store: Store, state: State) -> bool:
@@ -84,7 +89,6 @@ def put_checkpoint(store: Store, state: State) -> bool:
         "layout": blueprint.layout,
         "best": asdict(point.best) if point.best else None,
         "story": asdict(params.story),
-        "platform": state.platform,
     }
     try:
         store.library.put(documents.checkpoint(state.run), body, attachment=tensors.encode(held), durable=True)
@@ -121,5 +125,4 @@ def read_checkpoint(store: Store, run: str) -> Checkpoint:
         best=part("best/") or None,
         best_at=best_at,
         story=Story(**body["story"]),
-        platform=body["platform"],
     )

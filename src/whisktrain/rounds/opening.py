@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from whisktrain.errors import Conflict, PlatformError
@@ -60,7 +60,7 @@ def create(
         except Conflict:
             state = read_state(store, run)
         else:
-            state = replace(fresh, rev="")
+            state = fresh
     at("C3")
     if state is not None and state.round == 0 and not state.final:
         _invoke_builder(invoker, run)

@@ -1,0 +1,201 @@
+"""Stage 2, `train`: opens a run, fans out to the workers, and waits for the model as long as it may.
+
+Training never depends on this activation: what it opened goes on by itself, and asking again finds it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from whisktrain.errors import NotFound, RequestError
+from whisktrain.request import Request, parse
+from whisktrain.rounds import timing
+from whisktrain.rounds.checkpoint import read_checkpoint
+from whisktrain.rounds.invoker import Invoker
+from whisktrain.rounds.opening import Opened, create
+from whisktrain.rounds.slots import Limits
+from whisktrain.rounds.state import State, read_state
+from whisktrain.spec import Spec
+from whisktrain.stages.planning import resolve_spec
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+__all__ = ["resume", "train"]
+
+MARGIN = 3.0
+"""Seconds before its deadline at which the stage stops waiting."""
+
+LONGEST_LOOK = 20.0
+RESULT = ("status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost")
+
+
+def train(
+    payload: Mapping[str, Any],
+    *,
+    store: Store,
+    invoker: Invoker,
+    execution: str,
+    deadline: float,
+    limits: Limits,
+    wait: bool | None = None,
+) -> dict[str, Any]:
+    """Train a model.
+
+    Args:
+        payload: What `preprocess` answered: `{"request", "dataset", "data"}`; or `{"resume": RUN, "key"?, "wait"?}`.
+        store: The store.
+        invoker: Starts the first worker.
+        execution: This activation's id: the run's id where the caller chose no key.
+        deadline: When the platform ends this activation, in seconds of the epoch.
+        limits: What the platform says.
+        wait: Whether to wait for the end; as the request says by default.
+
+    Returns:
+        `{"status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost",
+        "predict"}`, with "reason", and with "error" where the run failed. "status" is "training" where it goes on.
+
+    Raises:
+        RequestError: What is asked for cannot be done.
+        NotFound: The data set, or the model to start from, does not exist.
+    """
+    if "resume" in payload:
+        return resume(
+            str(payload["resume"]),
+            store=store,
+            invoker=invoker,
+            execution=str(payload.get("key") or execution),
+            deadline=deadline,
+            limits=limits,
+            wait=bool(payload.get("wait", True)) if wait is None else wait,
+        )
+    for key in ("request", "dataset"):
+        if key not in payload:
+            raise RequestError(
+                f"train received {', '.join(sorted(payload)) or 'nothing'}; expected preprocess' answer, with {key!r}.",
+                hint="Invoke the sequence `pipeline`, or preprocess first.",
+            )
+    request, dataset = parse(Request, payload["request"]), str(payload["dataset"])
+    run = documents.check_run_id(request.train.key or execution)
+    body = _dataset(store, dataset)
+    spec = _spec(store, request, dataset, body, limits)
+    opened = create(store, invoker, run, spec, platform=_platform(limits))
+    patient = request.train.wait if wait is None else wait
+    result = _result(store, run, opened, deadline if patient else 0.0, body.get("classes"))
+    return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
+
+
+def resume(
+    run: str,
+    *,
+    store: Store,
+    invoker: Invoker,
+    execution: str,
+    deadline: float,
+    limits: Limits,
+    wait: bool = True,
+) -> dict[str, Any]:
+    """Go on with a run that was stopped, or failed for want of a worker, as a new run.
+
+    Args:
+        run: The run to go on from.
+        store: The store.
+        invoker: Starts the first worker.
+        execution: The new run's id.
+        deadline: When the platform ends this activation, in seconds of the epoch.
+        limits: What the platform says; slots and lease are planned anew.
+        wait: Whether to wait for the end.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        NotFound: The run has no checkpoint.
+    """
+    documents.check_run_id(execution)
+    checkpoint = read_checkpoint(store, documents.check_run_id(run))
+    spec, best = checkpoint.going_on(run, execution, limits)
+    body = _dataset(store, spec.dataset)
+    opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
+    result = _result(store, execution, opened, deadline if wait else 0.0, body.get("classes"))
+    return {**result, "predict": {}}
+
+
+def _dataset(store: Store, dataset: str) -> dict[str, Any]:
+    found = store.library.get(documents.dataset(dataset))
+    if found is None:
+        raise NotFound(f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again.")
+    return found.body
+
+
+def _spec(store: Store, request: Request, dataset: str, body: Mapping[str, Any], limits: Limits) -> Spec:
+    """The plan, after reading what the model of the request refers to (never Keras)."""
+    model, given = request.model, None
+    if model.config is not None:
+        given = _checked(model.config, body)
+    elif model.file is not None and model.factory is None:
+        from whisktrain.data.uploads import get_upload
+        from whisktrain.learning.checks import read_archive
+
+        given = _checked(read_archive(get_upload(store, model.file).bytes), body)
+    elif model.init is not None:
+        from whisktrain.serving.catalogue import resolve
+
+        name, version = resolve(store, model.init)
+        request = request.model_copy(update={"model": model.model_copy(update={"init": f"{name}:{version}"})})
+    return resolve_spec(request, dataset, body, limits, given)
+
+
+def _checked(config: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str, Any]:
+    from whisktrain.learning.checks import check_config
+
+    check_config(config, tuple(body["x_shape"]))
+    return config
+
+
+def _platform(limits: Limits) -> dict[str, Any]:
+    return {"invocations_per_minute": limits.invocations_per_minute}
+
+
+def _result(store: Store, run: str, opened: Opened, deadline: float, classes: list[Any] | None) -> dict[str, Any]:
+    """Wait for the summary; what is known shortly before the deadline otherwise."""
+    summary = opened.summary or _wait(store, run, deadline)
+    if summary is not None:
+        kept = (*RESULT, "reason", *(["error"] if "error" in summary else []))
+        return {key: summary.get(key) for key in kept}
+    state = read_state(store, run) or opened.state
+    if state is None:  # it ended just now
+        summary = _wait(store, run, time.time() + MARGIN)
+        return _result(store, run, Opened(None, summary), deadline, classes) if summary else {"status": "training", "run": run}
+    return _so_far(state, classes)
+
+
+def _wait(store: Store, run: str, deadline: float) -> dict[str, Any] | None:
+    """The run's summary as soon as it is there; None shortly before the deadline."""
+    id_ = documents.summary(run)
+    position: str | None = None
+    while (rest := deadline - MARGIN - time.time()) > 0:
+        if position is None:
+            position = store.library.changes(None).position
+        found = store.library.get(id_)
+        if found is not None:
+            return found.body
+        position = store.library.changes(position, timeout=min(rest, LONGEST_LOOK), ids=[id_]).position
+    return None
+
+
+def _so_far(state: State, classes: list[Any] | None) -> dict[str, Any]:
+    return {
+        "status": "training",
+        "run": state.run,
+        "model": state.model,
+        "task": state.spec.task,
+        "classes": classes,
+        "workers": state.spec.shards,
+        "rounds": max(min(state.round - 1, state.spec.rounds), 0),
+        "seconds": round(time.time() - state.created, 3),
+        "round_ms": {"p50": timing.quantile(state.timing, 0.5), "p95": timing.quantile(state.timing, 0.95)},
+        "metrics": {key: value for key, value in state.latest.items() if key != "epoch"},
+        "cost": state.cost.total(),
+    }
