@@ -11,4 +11,4 @@ from whisktrain.openwhisk.action import Context, action
 def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     from whisktrain.rounds.feed import handle
 
-    return handle(arguments, context.store)
+    return handle(arguments, context.store, namespace=context.namespace)

@@ -19,7 +19,11 @@ packages:
     annotations: {about: a test}
     actions:
       echo:
-        {function: echo.py, docker: $IMAGE, web: true, limits: {timeout: 5000, memorySize: 128, logSize: 0}, inputs: {l: [1, 2]}}
+        function: echo.py
+        docker: $IMAGE
+        web: true
+        limits: {timeout: 5000, memorySize: 128, logSize: 0}
+        inputs: {l: [1, 2]}
       feed: {function: feed.py, annotations: {feed: true}}
     sequences: {twice: {actions: 'echo, echo', annotations: {description: two times}}}
     triggers: {tick: {feed: /_/pack/feed, inputs: {every: 7}}}

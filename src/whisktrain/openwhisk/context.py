@@ -98,6 +98,7 @@ class Context:
     Attributes:
         activation: This activation's id.
         action: The action's full name.
+        namespace: The namespace that it runs in.
         deadline: Epoch seconds at which the platform ends the activation.
         embedded: Whether the host is whisktrain's own.
         invoker: Starts other actions of the package.
@@ -106,6 +107,7 @@ class Context:
 
     activation: str
     action: str
+    namespace: str
     deadline: float
     embedded: bool
     invoker: ActionInvoker
@@ -153,6 +155,7 @@ def current(store_url: str, environment: Mapping[str, str] | None = None) -> Con
     return Context(
         activation=activation,
         action=variables.get("__OW_ACTION_NAME", ""),
+        namespace=variables.get("__OW_NAMESPACE", "_"),
         deadline=deadline,
         embedded=bool(variables.get("WHISKTRAIN_EMBEDDED")),
         invoker=ActionInvoker(variables, deadline),

@@ -22,7 +22,7 @@ from whisktrain.openwhisk.system import manifest_path
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "couch_settings", "examine"]
 
 BUFFER = 1_048_576
 """CouchDB's `attachment_stream_buffer_size` with which a round takes half the time."""
@@ -226,7 +226,7 @@ def _store(address: str) -> Iterator[Finding]:
             database.delete(name)
         yield Finding("store", ok=True, detail=f"{store.url} is reachable and can be written")
         if urlsplit(address).scheme in ("http", "https"):
-            yield from _couch_settings(address, store.rounds.name)
+            yield from couch_settings(address, store.rounds.name)
         yield _registered(store)
     except WhisktrainError as error:
         yield _of("store", error, error.hint or "Check the address, and create the databases: whisktrain deploy.")
@@ -235,7 +235,7 @@ def _store(address: str) -> Iterator[Finding]:
             store.close()
 
 
-def _couch_settings(address: str, database: str) -> Iterator[Finding]:
+def couch_settings(address: str, database: str) -> Iterator[Finding]:
     """One copy of one shard for the live runs, and the buffer that halves a round."""
     parts = urlsplit(address)
     base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -7,6 +7,7 @@ WHISKTRAIN_STORE. With WHISKTRAIN_FOLLOWER_PORT set, `/healthz` and `/metrics` a
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -14,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -22,19 +22,20 @@ from typing import TYPE_CHECKING, Any
 import prometheus_client
 import structlog
 
-from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests, WhisktrainError
+from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests
 from whisktrain.openwhisk import wskprops
 from whisktrain.openwhisk.client import Client
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
 
-__all__ = ["Firing", "Health", "serve"]
+__all__ = ["Service", "serve"]
 
-SHARE = 0.8
-"""The share of the platform's fires a minute that the follower uses: others fire triggers too."""
+STALE_S = 120.0
+"""Seconds without a turn after which the follower counts as stuck."""
 _LONGEST_PAUSE = 30.0
-_FIRE_PATIENCE = 10.0
+_FIRE_PATIENCE = 5.0
+"""Seconds for which a 429 is tried again at once; after that the follower itself backs off."""
 
 
 def logger() -> Any:
@@ -49,100 +50,86 @@ def logger() -> Any:
     )
 
 
-class Health:
-    """What the service counts, and whether it is well.
+class Service:
+    """One follower, what it counts, and how it is.
 
     Args:
-        store: The store; asked whether it answers.
+        store: The store to follow.
+        client: The platform to fire triggers at.
+        log: Log.
+        fires_per_minute: What the platform allows.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, client: Client, log: Any, fires_per_minute: int) -> None:
+        from whisktrain.rounds.follower import Follower
+
+        self._client = client
+        self._log = log
+        self.follower = Follower(store, self.fire, fires_per_minute=fires_per_minute)
         self.following = False
         self.registry = prometheus_client.CollectorRegistry()
-        self.fires = prometheus_client.Counter(
+        self._fires = prometheus_client.Counter(
             "whisktrain_follower_fires", "Trigger fires, by outcome", ["outcome"], registry=self.registry
         )
-        self.restarts = prometheus_client.Counter(
-            "whisktrain_follower_restarts", "Times that following began again after a failure", registry=self.registry
-        )
-        self.last_fire = prometheus_client.Gauge(
-            "whisktrain_follower_last_fire_timestamp_seconds", "When the last fire was accepted", registry=self.registry
-        )
-        self.seconds = prometheus_client.Histogram(
+        self._seconds = prometheus_client.Histogram(
             "whisktrain_follower_fire_seconds", "Duration of a fire", registry=self.registry
         )
+        for name, about in (
+            ("runs", "Runs that are watched"),
+            ("triggers", "Registered triggers that are active"),
+            ("looks", "Looks at a run's state"),
+            ("idle_s", "Seconds since the last turn"),
+        ):
+            gauge = prometheus_client.Gauge(f"whisktrain_follower_{name}", about, registry=self.registry)
+            gauge.set_function(functools.partial(self._figure, name))
 
-    def check(self) -> dict[str, Any]:
-        """Whether the service follows and the store answers: `{"ok", "following", "store"}`."""
-        try:
-            self._store.rounds.list("run:", bodies=False, limit=1)
-            store = "reachable"
-        except WhisktrainError as error:
-            store = error.code
-        return {"ok": self.following and store == "reachable", "following": self.following, "store": store}
+    def _figure(self, name: str) -> float:
+        return float(self.follower.status()[name])
 
-
-class Firing:
-    """Fires triggers, within the platform's rate, with backing off left to whoever calls.
-
-    Args:
-        client: The platform.
-        health: Counts.
-        log: Log.
-        stop: Set when the service is to end; waiting stops then.
-        per_minute: Fires that the platform allows a minute.
-    """
-
-    def __init__(self, client: Client, health: Health, log: Any, stop: threading.Event, per_minute: int) -> None:
-        self._client = client
-        self._health = health
-        self._log = log
-        self._stop = stop
-        self._most = max(1, int(per_minute * SHARE))
-        self._recent: deque[float] = deque()
-        self._lock = threading.Lock()
-
-    def _await_turn(self) -> None:
-        """Wait until one more fire stays within the rate."""
-        while not self._stop.is_set():
-            with self._lock:
-                now = time.monotonic()
-                while self._recent and now - self._recent[0] >= 60.0:
-                    self._recent.popleft()
-                if len(self._recent) < self._most:
-                    self._recent.append(now)
-                    return
-                pause = 60.0 - (now - self._recent[0])
-            self._stop.wait(min(pause, 1.0))
-
-    def __call__(self, trigger: str, payload: dict[str, Any]) -> None:
+    def fire(self, trigger: str, payload: dict[str, Any]) -> None:
         """Fire a trigger.
 
         Args:
-            trigger: Its name, with or without namespace.
+            trigger: `/namespace/name`.
             payload: `{"run": R}`.
 
         Raises:
-            PlatformError: It was not accepted, after bounded retries of 429.
+            PlatformError: It was not accepted.
         """
-        self._await_turn()
-        if self._stop.is_set():
-            return
-        begun = time.monotonic()
         try:
-            activation = self._client.fire(trigger, payload, patience=_FIRE_PATIENCE)
+            with self._seconds.time():
+                activation = self._client.fire(trigger, payload, patience=_FIRE_PATIENCE)
         except PlatformError as error:
-            self._health.fires.labels("limited" if isinstance(error, TooManyRequests) else "refused").inc()
+            self._fires.labels("limited" if isinstance(error, TooManyRequests) else "refused").inc()
             self._log.warning("not fired", trigger=trigger, run=payload.get("run"), code=error.code, reason=error.message)
             raise
-        self._health.seconds.observe(time.monotonic() - begun)
-        self._health.last_fire.set_to_current_time()
-        self._health.fires.labels("accepted" if activation else "no_rule").inc()
+        self._fires.labels("accepted" if activation else "no_rule").inc()
         if activation is None:
             self._log.warning("no active rule", trigger=trigger, run=payload.get("run"), hint="whisktrain deploy")
         else:
             self._log.info("fired", trigger=trigger, run=payload.get("run"), activation=activation)
+
+    def check(self) -> dict[str, Any]:
+        """How it is: `{"ok", "following", …what the follower says of itself}`."""
+        status = self.follower.status()
+        well = self.following and status["idle_s"] < STALE_S and not status["error"]
+        return {"ok": well, "following": self.following, **status}
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until told to stop; what nobody expected is logged and tried again, at the latest after half a minute."""
+        failures = 0
+        while not stop.is_set():
+            begun = time.monotonic()
+            try:
+                self.following = True
+                self.follower.run(stop)
+            except Exception as error:  # noqa: BLE001 - the one long-running process must not end
+                self._log.error("following failed", reason=type(error).__name__, code=getattr(error, "code", "internal"))
+            self.following = False
+            if stop.is_set():
+                return
+            failures = 0 if time.monotonic() - begun > 60.0 else failures + 1
+            stop.wait(random.uniform(0.0, min(_LONGEST_PAUSE, 0.5 * 2**failures)))
 
 
 class _Pages(ThreadingHTTPServer):
@@ -150,9 +137,9 @@ class _Pages(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], health: Health) -> None:
+    def __init__(self, address: tuple[str, int], service: Service) -> None:
         super().__init__(address, _Page)
-        self.health = health
+        self.service = service
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -162,11 +149,11 @@ class _Page(BaseHTTPRequestHandler):
         """Answer one of the two pages."""
         status, kind, body = 404, "text/plain; charset=utf-8", b"/healthz and /metrics\n"
         if self.path == "/healthz":
-            found = self.server.health.check()
+            found = self.server.service.check()
             status, kind, body = (200 if found["ok"] else 503), "application/json", json.dumps(found).encode()
         elif self.path == "/metrics":
             kind = prometheus_client.CONTENT_TYPE_LATEST
-            status, body = 200, prometheus_client.generate_latest(self.server.health.registry)
+            status, body = 200, prometheus_client.generate_latest(self.server.service.registry)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -177,7 +164,7 @@ class _Page(BaseHTTPRequestHandler):
         """Keep standard error for failures."""
 
 
-def _open_pages(environment: Mapping[str, str], health: Health) -> _Pages | None:
+def _open_pages(environment: Mapping[str, str], service: Service) -> _Pages | None:
     text = environment.get("WHISKTRAIN_FOLLOWER_PORT", "").strip()
     if not text:
         return None
@@ -185,7 +172,7 @@ def _open_pages(environment: Mapping[str, str], health: Health) -> _Pages | None
     if not text.isdecimal():
         raise ConfigurationError(f"WHISKTRAIN_FOLLOWER_PORT was {text!r}; expected a port's number.")
     try:
-        pages = _Pages((bind, int(text)), health)
+        pages = _Pages((bind, int(text)), service)
     except OSError as error:
         raise ConfigurationError(
             f"The follower cannot listen on {bind}:{text}: {error.strerror}.",
@@ -218,7 +205,6 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
     Raises:
         ConfigurationError: The environment names no platform or no store, or the port is in use.
     """
-    from whisktrain.rounds.follower import Follower
     from whisktrain.store.opening import open_store
 
     ending = stop or threading.Event()
@@ -232,29 +218,13 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
     log = logger()
     store = open_store(address)
     client = Client(properties.apihost, properties.auth, insecure=environment.get("WHISKTRAIN_INSECURE") == "yes")
-    health = Health(store)
-    pages = _open_pages(environment, health)
-    log.info("following", apihost=client.apihost, store=store.url)
+    pages: _Pages | None = None
     try:
-        firing = Firing(client, health, log, ending, _fires_per_minute(client, log))
-        failures = 0
-        while not ending.is_set():
-            begun = time.monotonic()
-            try:
-                health.following = True
-                Follower(store, firing).run(ending)
-            except WhisktrainError as error:
-                log.error("following failed", code=error.code, reason=error.message)
-            except Exception as error:  # noqa: BLE001 - the one long-running process must not end
-                log.error("following failed", code="internal", reason=type(error).__name__)
-            if ending.is_set():
-                break
-            health.following = False
-            health.restarts.inc()
-            failures = 0 if time.monotonic() - begun > 60.0 else failures + 1
-            ending.wait(random.uniform(0.0, min(_LONGEST_PAUSE, 0.5 * 2**failures)))
+        service = Service(store, client, log, _fires_per_minute(client, log))
+        pages = _open_pages(environment, service)
+        log.info("following", apihost=client.apihost, store=store.url)
+        service.run(ending)
     finally:
-        health.following = False
         if pages is not None:
             pages.shutdown()
             pages.server_close()
