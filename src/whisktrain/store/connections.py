@@ -9,16 +9,21 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from whisktrain.errors import ConfigurationError, Damaged, StoreError, StoreUnreachable
 from whisktrain.store.filesystems import check_local
 
 __all__ = ["Connections", "in_our_words"]
 
+_Found = TypeVar("_Found")
+
 BUSY_SECONDS = 30.0
 """How long a call waits for other writers."""
+
+PAGES_AT_ONCE = 1000
 
 FORMAT = 1
 """What `PRAGMA user_version` must say."""
@@ -62,9 +67,14 @@ class Connections:
         self._closed = False
         self._local = False
 
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of one statement, which is a read transaction of its own."""
+        with self.borrowed() as connection:
+            return _patiently(lambda: connection.execute(statement, values).fetchall())
+
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for single statements, each its own read transaction."""
+    def borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection outside any transaction."""
         with in_our_words(self.path):
             connection = self._take()
             try:
@@ -82,11 +92,11 @@ class Connections:
         if not self._writers.acquire(timeout=BUSY_SECONDS):
             raise _busy(self.path)
         try:
-            with self.reading() as connection:
+            with self.borrowed() as connection:
                 if durable:
                     connection.execute("PRAGMA synchronous=FULL")
                 try:
-                    _patiently(connection, "BEGIN IMMEDIATE")
+                    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
                     try:
                         yield connection
                         connection.execute("COMMIT")
@@ -98,6 +108,19 @@ class Connections:
                         connection.execute("PRAGMA synchronous=NORMAL")
         finally:
             self._writers.release()
+
+    def shrink(self) -> None:
+        """Give free pages back to the file system, a few per transaction, and empty the write-ahead log if nobody reads."""
+        with self.borrowed() as connection:
+            while int(connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+                with self._writers:
+                    # As a script: a plain execute would step once, and so free one page.
+                    _patiently(lambda: connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.OperationalError as error:
+                if not _is_held_up(error):
+                    raise
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they are given back."""
@@ -135,7 +158,7 @@ class Connections:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            version = int(_patiently(connection, "PRAGMA user_version").fetchone()[0])
+            version = int(_patiently(lambda: connection.execute("PRAGMA user_version").fetchone())[0])
             if version == 0:
                 _create(connection)
             elif version != FORMAT:
@@ -157,9 +180,9 @@ _of_parents: list[sqlite3.Connection] = []
 
 def _create(connection: sqlite3.Connection) -> None:
     """Make the tables, once, whoever comes first."""
-    _patiently(connection, "PRAGMA auto_vacuum=INCREMENTAL")
-    _patiently(connection, "PRAGMA journal_mode=WAL")
-    _patiently(connection, "BEGIN IMMEDIATE")
+    _patiently(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
+    _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
+    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
     try:
         if int(connection.execute("PRAGMA user_version").fetchone()[0]) == 0:
             for statement in SCHEMA.split(";")[:-1]:
@@ -171,8 +194,8 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def _patiently(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
-    """Execute a statement that other processes may hold up.
+def _patiently(execute: Callable[[], _Found]) -> _Found:
+    """Execute what other processes may hold up.
 
     Transactions here last a fraction of a millisecond, so short jittered sleeps are both quicker and fairer than SQLite's
     own back-off, which grows to 100 ms.
@@ -180,11 +203,16 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            return connection.execute(statement)
+            return execute()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > until:
+            if not _is_held_up(error) or time.monotonic() > until:
                 raise
         time.sleep(random.uniform(0.0002, 0.001))
+
+
+def _is_held_up(error: sqlite3.Error) -> bool:
+    """Whether somebody else's lock is the reason."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _busy(path: Path) -> StoreUnreachable:
@@ -207,9 +235,9 @@ def in_our_words(path: Path) -> Iterator[None]:
 
 
 def _translated(path: Path, error: sqlite3.Error) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if _is_held_up(error):
         return _busy(path)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Damaged(
             f"The store {path} is damaged or is no whisktrain store ({error}).",

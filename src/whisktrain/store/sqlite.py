@@ -30,6 +30,8 @@ FILE_FROM = 64 * 1024
 
 DELETES_AT_ONCE = 500
 
+NEWEST = "SELECT rev, deleted, file FROM documents WHERE id = ?"
+
 WRITE = """
 INSERT INTO documents (seq, id, rev, deleted, size, checksum, content_type, file, body, bytes)
 VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM documents), ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -68,15 +70,14 @@ class SqliteDatabase:
         check_id(id)
         rev_without_file = None
         while True:
-            with self._connections.reading() as connection:
-                row = connection.execute(
-                    "SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents"
-                    " WHERE id = ? AND deleted = 0",
-                    (attachment, id),
-                ).fetchone()
-            if row is None:
+            rows = self._connections.rows(
+                "SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents"
+                " WHERE id = ? AND deleted = 0",
+                (attachment, id),
+            )
+            if not rows:
                 return None
-            rev, body, size, crc, file, data = row
+            rev, body, size, crc, file, data = rows[0]
             if attachment and file is not None:
                 with in_our_words(self._path):
                     data = self._files.read(file)
@@ -167,13 +168,12 @@ class SqliteDatabase:
     ) -> list[Document]:
         """Documents whose id starts with `prefix`, in order of id; see the protocol."""
         end = after_prefix(prefix)
-        with self._connections.reading() as connection:
-            rows = connection.execute(
-                f"SELECT id, rev, size, {'body' if bodies else 'NULL'} FROM documents"  # noqa: S608
-                f" WHERE deleted = 0 AND id >= ? {'AND id < ?' if end is not None else ''}"
-                f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
-                (prefix, *([end] if end is not None else []), -1 if limit is None else limit, skip),
-            ).fetchall()
+        rows = self._connections.rows(
+            f"SELECT id, rev, size, {'body' if bodies else 'NULL'} FROM documents"  # noqa: S608
+            f" WHERE deleted = 0 AND id >= ? {'AND id < ?' if end is not None else ''}"
+            f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
+            (prefix, *([end] if end is not None else []), -1 if limit is None else limit, skip),
+        )
         return [
             Document(id_, rev, decode(text) if text is not None else {}, attachment_size=size) for id_, rev, size, text in rows
         ]
@@ -207,14 +207,12 @@ class SqliteDatabase:
     def compact(self) -> None:
         """Remove what crashed writers left, give free pages back, and empty the write-ahead log."""
         self.sweep()
-        with self._connections.reading() as connection:
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connections.shrink()
 
     def sweep(self) -> None:
         """Remove files that no document names."""
-        with self._connections.reading() as connection, in_our_words(self._path):
-            named = {file for (file,) in connection.execute("SELECT file FROM documents WHERE file IS NOT NULL")}
+        named = {file for (file,) in self._connections.rows("SELECT file FROM documents WHERE file IS NOT NULL")}
+        with in_our_words(self._path):
             suspects = [name for name in self._files.settled() if name not in named]
             self._files.remove_old_parts()
         if not suspects:
@@ -231,8 +229,8 @@ class SqliteDatabase:
 
     def _refuse_known_conflict(self, id_: str, rev: str | None) -> None:
         """Look before a large attachment is written for nothing; the decision itself falls under the write lock."""
-        with self._connections.reading() as connection:
-            _next_rev(id_, _newest(connection, id_), rev)
+        rows = self._connections.rows(NEWEST, (id_,))
+        _next_rev(id_, rows[0] if rows else None, rev)
 
     def _wrote(self, replaced_files: Iterable[str | None]) -> None:
         """After a commit: wake who waits, then remove the files that were replaced."""
@@ -252,25 +250,22 @@ class SqliteDatabase:
         if ids is not None:
             where += " AND id IN (SELECT value FROM json_each(?))"
             values = [*values, json.dumps(sorted(set(ids)))]
-        with self._connections.reading() as connection:
-            # Read the end first: what moves behind it meanwhile is found from there the next time.
-            last = int(connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0])
-            rows = connection.execute(
-                f"SELECT seq, id, deleted FROM documents WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",  # noqa: S608
-                (after, last, *values, limit),
-            ).fetchall()
+        # Read the end first: what moves behind it meanwhile is found from there the next time.
+        last = self._last()
+        rows = self._connections.rows(
+            f"SELECT seq, id, deleted FROM documents WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",  # noqa: S608
+            (after, last, *values, limit),
+        )
         if len(rows) == limit and rows:
             last = rows[-1][0]
         return Changes(self._position(max(last, after)), [Change(id_, bool(deleted)) for _, id_, deleted in rows])
 
     def _last(self) -> int:
-        with self._connections.reading() as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0])
+        return int(self._connections.rows("SELECT coalesce(max(seq), 0) FROM documents")[0][0])
 
     def _position(self, sequence: int) -> str:
         if not self._epoch:
-            with self._connections.reading() as connection:
-                self._epoch = str(connection.execute("SELECT epoch FROM feed").fetchone()[0])
+            self._epoch = str(self._connections.rows("SELECT epoch FROM feed")[0][0])
         return f"{sequence}-{self._epoch}"
 
     def _sequence(self, position: str | None) -> int | None:
@@ -329,7 +324,7 @@ _Row = tuple[str, int, str | None]
 
 def _newest(connection: sqlite3.Connection, id_: str) -> _Row | None:
     """Revision, whether deleted, and the file of a document's newest row."""
-    row: _Row | None = connection.execute("SELECT rev, deleted, file FROM documents WHERE id = ?", (id_,)).fetchone()
+    row: _Row | None = connection.execute(NEWEST, (id_,)).fetchone()
     return row
 
 
