@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXACT",
     "FALSE_WORDS",
+    "PLAIN",
     "TRUE_WORDS",
     "NumberStyle",
     "booleans_of",
@@ -57,7 +58,7 @@ def is_missing(cell: Any) -> bool:
         return True
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
-    return isinstance(cell, float) and math.isnan(cell) or type(cell).__name__ in ("NAType", "NaTType")
+    return (isinstance(cell, float) and math.isnan(cell)) or type(cell).__name__ in ("NAType", "NaTType")
 
 
 def is_missing_among_numbers(text: str) -> bool:
@@ -76,6 +77,10 @@ class NumberStyle:
 
     decimal: str = "."
     group: str = ""
+
+
+PLAIN = NumberStyle()
+"""As computers write numbers: a decimal point, nothing between thousands."""
 
 
 @lru_cache(maxsize=32)
@@ -132,7 +137,7 @@ def numbers_of(column: pd.Series[Any], style: NumberStyle) -> tuple[NDArray[np.f
         The numbers, NaN where there is none, and which cells hold something that is no (finite) number; each (rows,).
     """
     if holds_objects(column):
-        numbers = plain_numbers(column) if style == NumberStyle() else None
+        numbers = plain_numbers(column) if style == PLAIN else None
         if numbers is not None:
             return numbers, np.zeros(len(column), bool)
         codes, values = distinct(column)
@@ -169,7 +174,7 @@ def key_of(cell: Any, *, numeric: bool) -> str:
     """
     if isinstance(cell, str):
         text = cell.strip()
-        number = parse_number(text, NumberStyle()) if numeric else None
+        number = parse_number(text, PLAIN) if numeric else None
         return text if number is None else _number_key(text, number)
     if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
@@ -213,7 +218,7 @@ def _boolean(cell: Any) -> float:
 def _strangers(parsed: NDArray[np.float64], values: list[Any]) -> NDArray[np.bool_]:
     """Which distinct cells are neither understood nor a spelling of: missing."""
     none = [is_missing(v) or (isinstance(v, str) and is_missing_among_numbers(v)) for v in values]
-    return np.isnan(parsed) & ~np.array(none, dtype=bool)
+    return np.asarray(np.isnan(parsed) & ~np.array(none, dtype=bool), dtype=bool)
 
 
 def holds_objects(column: pd.Series[Any]) -> bool:
@@ -224,6 +229,7 @@ def holds_objects(column: pd.Series[Any]) -> bool:
 
 
 def is_date(column: pd.Series[Any]) -> bool:
+    """Whether the cells are dates already."""
     import pandas as pd
 
     return bool(pd.api.types.is_datetime64_any_dtype(column.dtype))

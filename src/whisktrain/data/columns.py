@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from whisktrain.data.cells import (
     EXACT,
     FALSE_WORDS,
+    PLAIN,
     TRUE_WORDS,
     NumberStyle,
     distinct,
@@ -72,7 +73,7 @@ class Typed:
     reason: str = ""
     missing: int = 0
     distinct: int = 0
-    style: NumberStyle = NumberStyle()
+    style: NumberStyle = PLAIN
     formats: tuple[str, ...] = ()
     numeric_keys: bool = False
     tolerant: bool = False
@@ -152,15 +153,15 @@ def _quick(column: pd.Series[Any], name: str) -> Typed | None:
             return None
         if column.dtype.kind in "iu" and max(abs(int(column.min())), abs(int(column.max()))) > EXACT:
             return None
-        numbers, bad = numbers_of(column, NumberStyle())
+        numbers, bad = numbers_of(column, PLAIN)
         notices = (f"{int(bad.sum())} infinite cell(s) count as missing",) if bad.any() else ()
-        return _numbers(numbers, name, NumberStyle(), bool(bad.any()), notices)
+        return _numbers(numbers, name, PLAIN, bool(bad.any()), notices)
     numbers_found = plain_numbers(column)
     if numbers_found is None or np.nanmax(np.abs(numbers_found)) > EXACT or np.isinf(numbers_found).any():
         return None
     if any(_CODE.fullmatch(str(text).strip()) for text in column if str(text)[:1] in "0+-"):
         return None
-    return _numbers(numbers_found, name, NumberStyle(), False, ())
+    return _numbers(numbers_found, name, PLAIN, False, ())
 
 
 def _numeric(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, *, forced: bool = False) -> Typed | None:
@@ -169,7 +170,7 @@ def _numeric(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, *, 
         return None
     texts = [v.strip() for v in cells.values if isinstance(v, str)]
     if not forced:
-        if any(_CODE.fullmatch(t) for t in texts) and cells.share([_reads(v, NumberStyle()) for v in cells.values]) >= 0.5:
+        if any(_CODE.fullmatch(t) for t in texts) and cells.share([_reads(v, PLAIN) for v in cells.values]) >= 0.5:
             return _codes(cells, name, "codes with leading zeros")
         if any(_LONG.fullmatch(t) and abs(int(t)) > EXACT for t in texts) or any(
             isinstance(v, (int, np.integer)) and abs(int(v)) > EXACT for v in cells.values
@@ -177,7 +178,7 @@ def _numeric(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, *, 
             return _codes(cells, name, "whole numbers beyond 2^53")
         if any(isinstance(v, (bool, np.bool_)) for v in cells.values):
             return None
-    best, style = 0.0, NumberStyle()
+    best, style = 0.0, PLAIN
     for letters in _STYLES[decimal]:
         candidate = NumberStyle(letters[0], letters[1:])
         share = cells.share([_reads(v, candidate) or _gap(v) for v in cells.values])
@@ -195,7 +196,7 @@ def _numeric(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, *, 
         strangers = [v for v, r in zip(cells.values, readable, strict=True) if not r and not _gap(v)]
         shown = f", such as {_shown(strangers[0])}" if strangers else ""
         notices.append(f"{int(bad.sum())} cell(s) are no finite numbers and count as missing{shown}")
-    if texts and style != NumberStyle():
+    if texts and style != PLAIN:
         comma = "a decimal comma" if style.decimal == "," else "a decimal point"
         notices.append(f"read with {comma}" + (f" and {style.group!r} between thousands" if style.group else ""))
     if any(r and isinstance(v, str) and _SIGNS.search(v) for v, r in zip(cells.values, readable, strict=True)):
@@ -228,7 +229,8 @@ def _numbers(numbers: NDArray[np.float64], name: str, style: NumberStyle, tolera
     reason = ""
     if len(present) >= 10 and (present == np.floor(present)).all():
         restarts = np.concatenate([present[:1], present[1:][np.diff(present) != 1]])
-        if (np.diff(present) == 1).mean() >= 0.95 and np.isin(restarts, (0, 1)).mean() >= 0.5:
+        counts = (np.diff(present) == 1).mean() >= 0.95 and np.isin(restarts, (0, 1)).mean() >= 0.5
+        if counts and count >= 0.3 * len(present):  # not the hours of many days
             kind, reason = "id", "counts the rows"
         elif _ID_NAME.search(_words(name)) and count > 0.9 * len(present):
             kind, reason = "id", "named like an id, and nearly every row has its own"
@@ -281,22 +283,22 @@ def _categories(cells: _Cells, name: str) -> Typed:
     """A column of categories, of free text, or of ids."""
     texts = [str(v).strip() for v in cells.values]
     count, present = len(set(texts)), cells.present
-    numeric = all(parse_number(t, NumberStyle()) is not None and not _CODE.fullmatch(t) for t in texts)
-    base = {"missing": cells.missing, "distinct": count, "numeric_keys": numeric}
+    numeric = all(parse_number(t, PLAIN) is not None and not _CODE.fullmatch(t) for t in texts)
+    base = Typed("categorical", missing=cells.missing, distinct=count, numeric_keys=numeric)
     words = float(np.average([len(t.split()) for t in texts], weights=cells.counts))
     length = float(np.average([len(t) for t in texts], weights=cells.counts))
     sentences = cells.share([t.endswith((".", "!", "?")) for t in texts])
     if count > 5 and (words >= 3 or length > 60) and (count > 0.2 * present or count > 100):
-        return Typed("text", "free text", **base)
+        return replace(base, kind="text", reason="free text")
     if count > 1 and words >= 4 and sentences >= 0.5:
-        return Typed("text", "free text, in sentences", **base)
+        return replace(base, kind="text", reason="free text, in sentences")
     if count == present and present >= 10:
-        return Typed("id", "every row has its own value", **base)
+        return replace(base, kind="id", reason="every row has its own value")
     if count > 20 and count > 0.5 * present:
-        return Typed("id", "most rows have their own value", **base)
+        return replace(base, kind="id", reason="most rows have their own value")
     if count > 20 and count > 0.05 * present and _ID_NAME.search(_words(name)):
-        return Typed("id", "named like an id, with many values", **base)
-    return Typed("categorical", **base)
+        return replace(base, kind="id", reason="named like an id, with many values")
+    return base
 
 
 def _forced(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, force: str) -> Typed:

@@ -7,10 +7,10 @@ import csv
 import io
 import re
 from collections import Counter
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING
 
-from whisktrain.data.cells import NumberStyle, is_missing, parse_number
+from whisktrain.data.cells import PLAIN, NumberStyle, is_missing, parse_number
 from whisktrain.data.table import Table, unique_names
 from whisktrain.errors import DataError
 
@@ -219,12 +219,12 @@ def _has_header(sample: list[list[str]]) -> bool:
     # Numbers may be names: years, or positions that count up.
     if all(re.fullmatch(r"\d+", head) for head in heads) and len(heads) > 1:
         numbers = [int(head) for head in heads]
-        return all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)) or all(1900 <= n <= 2100 for n in numbers)
+        return all(b - a == 1 for a, b in pairwise(numbers)) or all(1900 <= n <= 2100 for n in numbers)
     return False
 
 
 def _looks_numeric(text: str) -> bool:
-    return any(parse_number(text, style) is not None for style in (NumberStyle(), NumberStyle(",", ".")))
+    return any(parse_number(text, style) is not None for style in (PLAIN, NumberStyle(",", ".")))
 
 
 def _find_decimal(frame: pd.DataFrame, delimiter: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import NumberStyle, booleans_of, key_of, distinct, missing_of, numbers_of
+from whisktrain.data.cells import PLAIN, NumberStyle, booleans_of, distinct, key_of, missing_of, numbers_of
 from whisktrain.data.columns import Typed
 from whisktrain.data.dates import PARTS, dates_of, part_of
 from whisktrain.errors import DataError
@@ -56,7 +56,7 @@ class Column:
     fill: tuple[float, ...] = ()
     flag: bool = False
     tolerant: bool = False
-    style: NumberStyle = NumberStyle()
+    style: NumberStyle = PLAIN
     formats: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Column:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Column:
         """The column that `to_json` wrote."""
-        known = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         return cls(**{**known, "style": NumberStyle(*record["style"])})
 
 
@@ -115,7 +115,10 @@ class Features:
         Raises:
             DataError: A cell is not what its column holds, or its feature is no finite float32.
         """
-        numbers, flags, codes, notices = [], [], [], []
+        numbers: list[NDArray[np.float64]] = []
+        flags: list[NDArray[np.float64]] = []
+        codes: list[NDArray[np.int64]] = []
+        notices: list[str] = []
         for column in self.columns:
             if column.kind == "categorical":
                 found, remarks = _codes(column, cells(column.name))

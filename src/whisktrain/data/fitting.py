@@ -113,7 +113,7 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     check_matrix(len(numbers), len(chosen))
     features = fit([(n, typed[n]) for n in chosen], lambda n: table.column(n).iloc[training], request.scale)
     if not features.names:
-        raise _no_features(typed, name, {n: "constant" for n in chosen})
+        raise _no_features(typed, name, dict.fromkeys(chosen, "constant"))
     check_matrix(len(numbers), len(features.names))
     used = table.frame.iloc[numbers]
     at = {n: k for k, n in enumerate(table.names)}
@@ -135,7 +135,7 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
         elif n in request.drop:
             columns.append({"name": n, "type": "unknown", "role": "dropped", "done": "dropped as asked", "missing": 0})
         else:
-            columns.append(_entry(n, typed[n], done.get(n), n in chosen, request.scale, features.names))
+            columns.append(_entry(n, typed[n], done.get(n), chosen=n in chosen, scale=request.scale, features=features.names))
             notices += [f"{n!r}: {notice}." for notice in typed[n].notices]
     groups = _groups(table, request.shards.column, numbers) if request.shards.column is not None else None
     warnings = [*table.notices, *notices, *_target_warnings(target, len(table))]
@@ -231,7 +231,7 @@ def _target_warnings(target: Target, rows: int) -> list[str]:
     return warnings
 
 
-def _entry(name: str, typed: Typed, column: Any, chosen: bool, scale: str, features: Sequence[str]) -> dict[str, Any]:
+def _entry(name: str, typed: Typed, column: Any, *, chosen: bool, scale: str, features: Sequence[str]) -> dict[str, Any]:
     """What the report says of one column."""
     entry: dict[str, Any] = {"name": name, "type": typed.kind, "role": "feature", "done": "", "missing": typed.missing}
     if not chosen:

@@ -20,7 +20,7 @@ from whisktrain.data.table import Images, Table, table_of_records, unique_names
 from whisktrain.errors import DataError
 from whisktrain.request import DataRequest
 
-__all__ = ["format_of", "read_file", "unpacked"]
+__all__ = ["format_of", "read_arrays", "read_file", "unpacked"]
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -211,13 +211,35 @@ def _load_array(data: bytes, name: str) -> NDArray[Any]:
         raise DataError(f"{name} cannot be read as a NumPy array ({error}).", code="bad_array") from None
 
 
-def _read_npz(data: bytes, name: str, image_size: tuple[int, int] | None) -> Table | Images:
+def _load_arrays(data: bytes, name: str) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             check_size(sum(info.file_size for info in archive.zip.infolist()), f"{name}, unpacked,")
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(f"{name} cannot be read as NumPy arrays ({error}).", code="bad_array") from None
+
+
+def read_arrays(data: bytes, name: str) -> NDArray[Any]:
+    """The rows of a NumPy file to decide on: an array, or the `x` (or the only one) of several.
+
+    Raises:
+        DataError: It is no such file, or holds several arrays and no `x`.
+    """
+    if data.startswith(b"\x93NUMPY"):
+        return _load_array(data, name)
+    arrays = _load_arrays(data, name)
+    named = {key.lower(): value for key, value in arrays.items()}
+    found = next((named[key] for key in ("x", "x_test", "data") if key in named), None)
+    if found is None and len(arrays) == 1:
+        found = next(iter(arrays.values()))
+    if found is None:
+        raise DataError(f"{name} holds the arrays {', '.join(map(repr, arrays))}; expected 'x'.", code="bad_array")
+    return found
+
+
+def _read_npz(data: bytes, name: str, image_size: tuple[int, int] | None) -> Table | Images:
+    arrays = _load_arrays(data, name)
     named = {key.lower(): value for key, value in arrays.items()}
     pair = next(
         (

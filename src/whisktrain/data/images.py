@@ -23,7 +23,7 @@ from whisktrain.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["images_of_arrays", "pixels_of", "read_folder", "read_unlabelled"]
+__all__ = ["images_of_arrays", "is_image", "pixels_of", "read_folder", "read_unlabelled"]
 
 LARGEST = 128
 """Height and width up to which images keep their own size, where all have the same."""
@@ -169,6 +169,7 @@ def _wanted(name: str) -> bool:
 
 
 def is_image(data: bytes) -> bool:
+    """Whether the bytes are an image file."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -13,6 +13,7 @@ from whisktrain.data import archive
 from whisktrain.data.features import Column, Features
 from whisktrain.data.images import pixels_of, read_unlabelled
 from whisktrain.data.limits import check_matrix
+from whisktrain.data.table import plain_cells
 from whisktrain.errors import Damaged, DataError
 
 if TYPE_CHECKING:
@@ -153,21 +154,23 @@ class Fitted:
         if isinstance(rows, pd.DataFrame):
             if not len(rows):
                 raise _no_rows()
-            given = [str(name) for name in rows.columns]
-            absent = [name for name in self.columns if name not in given]
+            names = [str(name) for name in rows.columns]
+            absent = [name for name in self.columns if name not in names]
             self._check_absent(absent, "the rows", missing)
             empty = pd.Series([None] * len(rows), dtype=object)
             columns = [
-                rows.iloc[:, given.index(name)].reset_index(drop=True) if name in given else empty for name in self.columns
+                plain_cells(rows.iloc[:, names.index(name)]).reset_index(drop=True) if name in names else empty
+                for name in self.columns
             ]
-            return _side_by_side(columns, len(rows)), [*self._ignored(given), *_filled(absent)]
+            return _side_by_side(columns, len(rows)), [*self._ignored(names), *_filled(absent)]
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, (Sequence, np.ndarray)):
             raise DataError(f"The rows are {type(rows).__name__}; expected a list of objects or arrays.", code="bad_rows")
         if not len(rows):
             raise _no_rows()
-        if all(isinstance(row, Mapping) for row in rows):
-            return self._frame_of_objects(rows, missing)
-        return self._frame_of_arrays(rows)
+        given = list(rows)
+        if all(isinstance(row, Mapping) for row in given):
+            return self._frame_of_objects(given, missing)
+        return self._frame_of_arrays(given)
 
     def _frame_of_objects(self, rows: Sequence[Mapping[str, Any]], missing: str) -> tuple[pd.DataFrame, list[str]]:
         absent: dict[str, None] = {}

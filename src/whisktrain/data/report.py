@@ -12,7 +12,7 @@ from whisktrain.data.shards import Dealt
 from whisktrain.request import DataRequest
 from whisktrain.store.documents import SCHEMA
 
-__all__ = ["describe", "dealt_fields", "shorten"]
+__all__ = ["dealt_fields", "describe", "shorten"]
 
 MOST_BYTES = 64 * 1024
 MOST_COLUMNS = 200

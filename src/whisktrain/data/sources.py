@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from whisktrain import tensors
 from whisktrain.data.addresses import fetch, shown
 from whisktrain.data.bundled import load_bundled
-from whisktrain.data.formats import read_file
+from whisktrain.data.formats import format_of, read_arrays, read_file, unpacked
+from whisktrain.data.images import is_image
 from whisktrain.data.table import Images, Table, table_of_records
 from whisktrain.data.uploads import get_upload
 from whisktrain.errors import DataError
@@ -89,7 +92,7 @@ def open_source(request: DataRequest, store: Store) -> Source:
     )
 
 
-def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -> pd.DataFrame | bytes:
+def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -> pd.DataFrame | NDArray[Any] | bytes:
     """Read rows to decide on from an upload.
 
     Args:
@@ -98,16 +101,20 @@ def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -
         request: What the caller says about the file's format; found by default.
 
     Returns:
-        What `Fitted.transform` takes: a frame of cells as they were read, or, of a file of images, its bytes.
-    """
-    from whisktrain.data.formats import format_of, unpacked
-    from whisktrain.data.images import is_image
+        What `Fitted.transform` takes: a frame of cells as they were read; of NumPy files an array; of images the bytes.
 
+    Raises:
+        NotFound: There is no such upload.
+        DataError: It cannot be read.
+    """
     request = request or DataRequest()
     upload = get_upload(store, ref)
     data, name = unpacked(upload.bytes, upload.name)
-    if format_of(data, name, request.format) == "images" or is_image(data):
+    kind = format_of(data, name, request.format)
+    if kind == "images" or is_image(data):
         return data
+    if kind in ("npz", "npy"):
+        return read_arrays(data, name)
     found = read_file(data, name, request)
     return found.frame if isinstance(found, Table) else data
 

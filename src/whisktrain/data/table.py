@@ -14,7 +14,7 @@ from whisktrain.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Images", "Table", "table_of_records", "unique_names"]
+__all__ = ["Images", "Table", "plain_cells", "table_of_records", "unique_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,16 @@ def table_of_records(records: Sequence[Any], what: str) -> Table:
     frame = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame(index=range(len(records)))
     frame.columns = pd.Index(list(names), dtype=object)
     return Table(frame)
+
+
+def plain_cells(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of any pandas type as one of those that are understood: text, numbers, booleans, dates, or objects."""
+    import pandas as pd
+
+    known = (pd.api.types.is_numeric_dtype, pd.api.types.is_string_dtype, pd.api.types.is_datetime64_any_dtype)
+    if isinstance(column.dtype, pd.CategoricalDtype) or not any(is_known(column.dtype) for is_known in known):
+        return column.astype(object)
+    return column
 
 
 def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.cells import (
-    NumberStyle,
+    PLAIN,
     distinct,
     is_missing,
     is_missing_among_numbers,
@@ -106,6 +106,8 @@ def find_target(table: Table, wanted: str | None, usable: Sequence[str]) -> tupl
         return table.target, "the source says so"
     for likely in NAMES:
         for name in names:
+            if likely == "y" and {"x", "z"} <= set(names):
+                continue  # coordinates
             if name.strip().casefold() == likely and name in usable:
                 return name, f"a column called {likely!r} is usually the target"
     if usable:
@@ -181,7 +183,7 @@ def _refuse_infinite(column: pd.Series[Any], name: str) -> None:
 
 def _is_infinite(cell: Any) -> bool:
     if isinstance(cell, str):
-        number = parse_number(cell, NumberStyle())
+        number = parse_number(cell, PLAIN)
         return number is not None and math.isinf(number)
     return isinstance(cell, (float, np.floating)) and math.isinf(cell)
 
