@@ -58,7 +58,9 @@ def split(n: int, workers: int) -> list[np.ndarray]:
     return [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-def contributions(opened: KerasModel, params: dict, number: int, batch: np.ndarray, rows: Rows, shards: list[np.ndarray]) -> list:
+def contributions(
+    opened: KerasModel, params: dict, number: int, batch: np.ndarray, rows: Rows, shards: list[np.ndarray]
+) -> list:
     found = []
     none = Rows(rows.x[:0], rows.y[:0])
     for k, own in enumerate(shards):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
+import learning_rig as rig
 import numpy as np
 import pytest
-import learning_rig as rig
 
 from whisktrain.learning import backend
 
@@ -46,7 +46,9 @@ def keras_optimizer(options: dict, rate: float = 1e-3):
         given["learning_rate"] = getattr(keras.optimizers.schedules, schedule["name"])(**arguments)
     else:
         given.setdefault("learning_rate", rate)
-    return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[options["name"]](**given)
+    return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[options["name"]](
+        **given
+    )
 
 
 @functools.cache

@@ -28,21 +28,29 @@ def sequential(shape: tuple[int, ...], *stack, dtype: str | None = None):
     return keras.Sequential([keras.Input(shape, dtype=dtype), *stack])
 
 
-def compare(
-    model, rows: Rows, *, workers: tuple[int, ...] = (1, 3), loss=None, target=(), arguments=None, optimizer=None, **changes
-) -> None:
+def compare(model, rows: Rows, *, workers: tuple[int, ...] = (1, 3), target=(), kind=None, optimizer=None, **changes) -> None:
     """Ten rounds against ten steps."""
     keras = backend.keras()
     options = optimizer or {"name": "adam", "learning_rate": 1e-3}
     spec = rig.spec_of(rig.config_of(model), optimizer=options, **changes)
     built, opened = rig.open_of(spec, target=target)
     own = {k: v for k, v in options.items() if k != "name"}
-    kind = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[options["name"]]
-    expected = rig.keras_run(built, kind(**own), loss or spec.loss["name"], rows, ROUNDS, **(arguments or {}))
+    kind = kind or {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[options["name"]]
+    expected = rig.keras_run(built, kind(**own), spec.loss["name"], rows, ROUNDS)
     for n in workers:
         params, _ = rig.run(spec, built, opened, rows, ROUNDS, n)
         assert rig.largest_difference(built, params, expected) < 1e-6
     assert rig.largest_difference(built, params, list(built.params.values())) > 1e-5
+
+
+def dense_adam():
+    import tensorflow as tf
+
+    class DenseAdam(backend.keras().optimizers.Adam):
+        def apply(self, grads, trainable_variables=None):
+            return super().apply([tf.convert_to_tensor(g) for g in grads], trainable_variables)
+
+    return DenseAdam
 
 
 def test_class_weights_become_sample_weights() -> None:
@@ -60,7 +68,9 @@ def compare_with_weights(model, weights: tuple[float, ...]) -> None:
     losses = []
     for batch in rig.batches(ROUNDS):
         chosen = np.sort(batch)
-        found = keras_own.train_on_batch(rows.x[chosen], rows.y[chosen], class_weight=dict(enumerate(weights)), return_dict=True)
+        found = keras_own.train_on_batch(
+            rows.x[chosen], rows.y[chosen], class_weight=dict(enumerate(weights)), return_dict=True
+        )
         losses.append(float(found["loss"]))
         keras_own.reset_metrics()
     for workers in (1, 3):
@@ -129,13 +139,14 @@ def test_masks_divide_by_unmasked_elements() -> None:
     model = sequential(
         shape, layers().Embedding(9, 4, mask_zero=True), layers().LSTM(6, return_sequences=True), layers().Dense(4, "softmax")
     )
-    compare(model, rows, x_shape=shape, target=(5,))
+    compare(model, rows, x_shape=shape, target=(5,), optimizer={"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9})
 
 
 def test_masks_that_end_inside_the_model() -> None:
     rows, shape = sequences()
     model = sequential(shape, layers().Embedding(9, 4, mask_zero=True), layers().GRU(5), layers().Dense(4, "softmax"))
-    compare(model, Rows(rows.x, rows.y[:, 0]), x_shape=shape)
+    # of an embedding under Adam, Keras on TensorFlow squares the slices of the gradient one by one (its other back-ends do not)
+    compare(model, Rows(rows.x, rows.y[:, 0]), x_shape=shape, kind=dense_adam())
 
 
 def test_ignored_classes_leave_the_divisor() -> None:
@@ -213,7 +224,6 @@ def test_heads_and_losses(head: str) -> None:
 
 
 def test_frozen_weights_stay_bit_identical() -> None:
-    keras = backend.keras()
     frozen = layers().Dense(8, "relu", trainable=False)
     still = layers().BatchNormalization(trainable=False)
     normal = layers().Normalization(mean=0.5, variance=2.0)
@@ -225,7 +235,6 @@ def test_frozen_weights_stay_bit_identical() -> None:
     assert set(roles.values()) == {"frozen", "trainable"}
     for name, role in roles.items():
         assert (params[name].tobytes() == built.params[name].tobytes()) == (role == "frozen")
-    assert keras is not None
 
 
 def test_batch_norm_against_an_emulation() -> None:
@@ -268,7 +277,8 @@ def test_batch_norm_against_an_emulation() -> None:
 
 def test_batch_norm_of_one_worker_equals_keras() -> None:
     norm = layers().BatchNormalization(momentum=0.8, gamma_constraint=backend.keras().constraints.MaxNorm(1.0))
-    model = sequential((5, 5, 1), layers().Conv2D(3, 3), norm, layers().Flatten(), layers().Dense(4, "softmax"))
+    # no bias before the normalisation: its gradient is nothing but rounding, which Adam blows up
+    model = sequential((5, 5, 1), layers().Conv2D(3, 3, use_bias=False), norm, layers().Flatten(), layers().Dense(4, "softmax"))
     compare(model, rig.data((5, 5, 1), 4), x_shape=(5, 5, 1), workers=(1,))
 
 
@@ -362,7 +372,9 @@ def test_not_finite_is_a_failure() -> None:
     with pytest.raises(Diverged, match="not finite"):
         opened.contribute(built.params, Work(1, 0, "train", 0, (np.arange(8),)), bad, rows)
     with pytest.raises(Diverged):
-        opened.contribute(built.params, Work(1, 0, "evaluate", 0, (), True), rows, bad)
+        opened.contribute(
+            {n: t * np.float32(1e25) for n, t in built.params.items()}, Work(1, 0, "evaluate", 0, (), True), rows, rows
+        )
     opened.contribute(built.params, Work(1, 0, "train", 0, (np.arange(4, 8),)), bad, rows)
     huge = {n: t * np.float32(1e25) for n, t in built.params.items()}
     with pytest.raises(Diverged):
@@ -375,6 +387,13 @@ def functional_two(which: str):
     if which == "inputs":
         return keras.Model([a, b], layers().Dense(4, "softmax")(layers().Add()([a, b])))
     return keras.Model(a, [layers().Dense(4, "softmax")(a), layers().Dense(4, "softmax")(a)])
+
+
+def shared_norm():
+    keras = backend.keras()
+    x = keras.Input((6,))
+    norm = layers().BatchNormalization()
+    return keras.Model(x, layers().Dense(4, "softmax")(norm(layers().Dense(6)(norm(x)))))
 
 
 def refused() -> dict:
@@ -394,6 +413,7 @@ def refused() -> dict:
             sequential((6,), layers().SpectralNormalization(dense(5)), dense(4, "softmax")),
             "changes by itself",
         ),
+        "twice": (shared_norm(), "used more than once"),
         "frozen": (sequential((6,), dense(4, "softmax", trainable=False)), "nothing to train"),
         "batch": (keras.Sequential([keras.Input((6,), batch_size=8), dense(4, "softmax")]), "exactly 8 rows"),
     }
@@ -401,7 +421,21 @@ def refused() -> dict:
 
 @pytest.mark.parametrize(
     "name",
-    ["lambda", "inputs", "outputs", "shape", "units", "one unit", "sequence", "float16", "renorm", "spectral", "frozen", "batch"],
+    [
+        "lambda",
+        "inputs",
+        "outputs",
+        "shape",
+        "units",
+        "one unit",
+        "sequence",
+        "float16",
+        "renorm",
+        "spectral",
+        "twice",
+        "frozen",
+        "batch",
+    ],
 )
 def test_what_cannot_be_supported_is_refused(name: str) -> None:
     model, message = refused()[name]
@@ -437,9 +471,9 @@ def test_building_twice_gives_the_same_bytes_and_leaves_the_process_alone() -> N
     random.seed(3)
     before = random.getstate()
     first = KerasLearner().build(spec, {})
+    assert random.getstate() == before
     sequential((6,), layers().Dense(3))
     second = KerasLearner().build(spec, {})
-    assert random.getstate() == before
     assert first.blueprint == second.blueprint
     assert all(first.params[n].tobytes() == second.params[n].tobytes() for n in first.params)
     other = KerasLearner().build(replace(spec, seed=1), {})

@@ -64,10 +64,6 @@ def _refuse(model: Any) -> None:
         if layer.renorm or layer.synchronized:
             which = "renorm" if layer.renorm else "synchronized"
             raise RequestError(f"the batch normalisation {layer.name} has {which}=True, which is not supported.")
-        if len(layer._inbound_nodes) > 1:
-            raise RequestError(
-                f"the batch normalisation {layer.name} is used more than once in the model: statistics would mix."
-            )
 
 
 def layout_of(model: Any) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from whisktrain.learning.presets import preset
 from whisktrain.spec import Spec
 from whisktrain.tensors import Tensors
 
-__all__ = ["assign", "from_config", "make", "to_config"]
+__all__ = ["assign", "from_config", "make", "seeded", "to_config"]
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Everything that Keras draws comes from the run's seed; the process's own generators are left as they were."""
     python, legacy = random.getstate(), np.random.get_state()
     backend.keras().utils.set_random_seed(seeds.integer(seed, "init"))
@@ -170,7 +170,7 @@ def make(spec: Spec, files: Mapping[str, bytes]) -> Any:
     """
     source = spec.model
     backend.keras().utils.clear_session(free_memory=False)
-    with _seeded(spec.seed):
+    with seeded(spec.seed):
         if "config" in source:
             model = _deserialise(_masters(source["config"]), spec)
         elif "file" in source:

@@ -142,7 +142,8 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
     after a step: these travel, and the merge moves the averages, once.
     """
     keras = backend.keras()
-    model = models.from_config(blueprint.config, spec)
+    with models.seeded(spec.seed):  # what is drawn is overwritten; this leaves the process's own generators alone
+        model = models.from_config(blueprint.config, spec)
     if spec.sync == "gradient":
         for layer in batch_normalisations(model):
             layer.momentum = 0.0

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from whisktrain.errors import RequestError
 from whisktrain.learning import backend
+from whisktrain.learning.layout import batch_normalisations
 from whisktrain.learning.opened import Opened, open_model
 from whisktrain.spec import Blueprint, Spec
 from whisktrain.tensors import Tensors
 
 __all__ = ["probe"]
+
+
+def _counting(layers: Iterable[Any]) -> dict[str, int]:
+    """Count how often each layer is called from now on; the layers are not used for anything else."""
+    counts: dict[str, int] = {}
+
+    def counted(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            counts[layer.name] = counts.get(layer.name, 0) + 1
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    for layer in layers:
+        layer.call = counted(layer, layer.call)
+    return counts
 
 
 def _run(opened: Opened, params: Tensors) -> tuple[list[Any], Any, bool, bool]:
@@ -28,8 +48,11 @@ def _run(opened: Opened, params: Tensors) -> tuple[list[Any], Any, bool, bool]:
         found = opened.forward(x, y, training=True, weighted=True)
         return found.loss + found.penalty, (found.mask, len(opened.model.losses))
 
+    counts = _counting(batch_normalisations(opened.model))
     trained = [opened.weights[name] for name in opened.named("trainable")]
     (mask, extra), gradients = backend.differentiate(forward, trained)
+    if again := [name for name, count in counts.items() if count > 1]:
+        raise RequestError(f"the batch normalisation {again[0]} is used more than once: its statistics would mix.")
     weights_only = sum(1 for v in opened.model.trainable_weights if v.regularizer is not None)
     return gradients, mask, extra > 0, extra > weights_only
 
