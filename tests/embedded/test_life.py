@@ -91,6 +91,18 @@ def test_stopping_ends_all_processes_and_answers_who_waits(tmp_path: Path, calli
     host.stop()
 
 
+def test_stopping_while_processes_start_leaves_none(tmp_path: Path, calling: Any) -> None:
+    for delay in (0.0, 0.003, 0.006, 0.01, 0.02):
+        with Host(tmp_path) as host:
+            caller = calling(host)
+            caller.put("pid", PID)
+            for _ in range(6):
+                caller.start("pid", {"seconds": 60})
+            time.sleep(delay)
+    assert [child for child in psutil.Process().children() if not gone(child)] == []
+    assert list((tmp_path / "processes").iterdir()) == []
+
+
 def test_a_host_can_be_started_again_on_its_port_with_its_key(tmp_path: Path, calling: Any) -> None:
     host = Host(tmp_path)
     with host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
@@ -16,6 +17,10 @@ import psutil
 import pytest
 
 from whisktrain.embedded import Host, Limits
+from whisktrain.embedded.entities import Action
+from whisktrain.embedded.names import Name
+from whisktrain.embedded.pipes import LogPipe
+from whisktrain.embedded.processes import ActionProcess
 
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'pid': os.getpid()}\n"
 CRASHES = """import os
@@ -148,6 +153,26 @@ def test_log_lines_have_time_and_stream_and_belong_to_their_activation(caller: A
     assert sorted(line[31:] for line in first) == ["stderr: bad", "stdout: eins", "stdout: importing", "stdout: no end"]
     assert sorted(line[31:] for line in second) == ["stderr: bad", "stdout: no end", "stdout: zwei ä"]
     assert all(line[:30].rstrip().endswith("Z") and line[30] == " " for line in first + second)
+
+
+async def take(action: Action) -> tuple[list[str], list[str]]:
+    process = ActionProcess(action, 1000)
+    reading, writing = os.pipe()
+    process._logs = [LogPipe(reading, "stdout", process._lines)]
+    os.write(writing, b"one\ntw")
+    first = process.take_logs()
+    os.write(writing, b"o\n")
+    second = process.take_logs()
+    os.close(writing)
+    await process.stop()
+    return first, second
+
+
+def test_what_was_written_is_taken_without_waiting_for_it_to_be_noticed() -> None:
+    action = Action(Name("guest", None, "a"), "0.0.1", 1, limits={"memory": 128, "logs": 10, "timeout": 1000})
+    first, second = asyncio.run(take(action))
+    assert [line[31:] for line in first] == ["stdout: one", "stdout: tw"]
+    assert [line[31:] for line in second] == ["stdout: o"]
 
 
 def test_logs_are_cut_at_the_limit_and_left_out_at_zero(caller: Any) -> None:

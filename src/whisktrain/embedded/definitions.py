@@ -1,4 +1,8 @@
-"""What a PUT makes of an action: the body read, checked against the limits, and merged with what was there."""
+"""What a PUT makes of an action: the body read, checked against the limits, and merged with what was there.
+
+No containers are started: code of every Python 3 kind runs in the host's own interpreter, and so does that of a `blackbox`
+action, whatever its image; without code a `blackbox` action is declined.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from whisktrain.embedded.registry import Registry, next_version
 from whisktrain.embedded.rejections import Rejection, malformed, too_large
 
 DEFAULT_KIND = "python:3.11"
-"""The kind that is published. Code of every Python 3 kind runs in the host's own interpreter."""
+"""The kind that is published, and that `python:default` means."""
 _KINDS = re.compile(r"python:(default|3(\.\d+)?)")
 _BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
 _LIMITS = ("timeout", "memory", "logs", "concurrency")

@@ -56,7 +56,10 @@ class ActionProcess:
         self._stopped = False
         self._lines = LogLines(action.limits["logs"])
         self._max_answer = max_answer + _ANSWER_MARGIN
+        self._answers: AnswerPipe | None = None
         self._logs: list[LogPipe] = []
+        self._exit: ExitWatch | None = None
+        self._input: asyncio.WriteTransport | None = None
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +71,7 @@ class ActionProcess:
     @property
     def usable(self) -> bool:
         """Whether it can run once more."""
-        return self._process is not None and not self._answers.exited and not self._exhausted
+        return self._answers is not None and not self._answers.exited and not self._exhausted
 
     async def start(self, parent_folder: Path, environment: Mapping[str, str], timeout_s: float) -> Failure | None:
         """Start the process and import the action in it.
@@ -99,8 +102,8 @@ class ActionProcess:
             return Failure.NOT_STARTED
         finally:
             os.close(answers_write)
-        await self._connect(self._process, answers_read)
-        answer = await self._await(self._answers.expect(), timeout_s)
+        answers = await self._connect(self._process, answers_read)
+        answer = await self._await(answers.expect(), timeout_s)
         if isinstance(answer, Answer):
             return None
         if answer is Failure.EXITED and self._process is not None:
@@ -123,7 +126,7 @@ class ActionProcess:
             start_new_session=True,
         )
 
-    async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> None:
+    async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> AnswerPipe:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._answers = AnswerPipe(answers, self._max_answer)
         self._logs = [
@@ -132,9 +135,10 @@ class ActionProcess:
         ]
         process.stdout.close()
         process.stderr.close()
+        self._exit = ExitWatch(process.pid, self._answers)
         loop = asyncio.get_running_loop()
         self._input, _ = await loop.connect_write_pipe(asyncio.Protocol, process.stdin)
-        self._exit = ExitWatch(process.pid, self._answers)
+        return self._answers
 
     async def run(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Failure:
         """Run the action once.
@@ -143,6 +147,7 @@ class ActionProcess:
             line: The arguments as `value`, and the context as texts.
             timeout_s: How long it may take, in seconds.
         """
+        assert self._answers is not None and self._input is not None
         answer = self._answers.expect()
         self._input.write(json.dumps(line).encode() + b"\n")
         return await self._await(answer, timeout_s)
@@ -188,15 +193,19 @@ class ActionProcess:
         """End the process and everything that it started, and remove its folder."""
         self._stopped = True
         process, self._process = self._process, None
-        if process is not None:
-            _kill(process)
+        if self._exit is not None:
             self._exit.close()
+        if self._answers is not None:
             self._answers.close()
             self._answers.ended()
-            for pipe in self._logs:
-                pipe.close()
-            if not self._input.is_closing():
-                self._input.abort()
+        for pipe in self._logs:
+            pipe.close()
+        if self._input is not None and not self._input.is_closing():
+            self._input.abort()
+        if process is not None:
+            _kill(process)
+            if self._input is None and process.stdin is not None:
+                process.stdin.close()
             await asyncio.to_thread(process.wait)
         if self._folder is not None:
             folder, self._folder = self._folder, None

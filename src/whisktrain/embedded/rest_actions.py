@@ -42,9 +42,9 @@ class Actions:
             return self._list(exchange, exchange.namespace)
         if len(segments) == 2 and not segments[1]:
             return self._list_package(exchange)
-        if len(segments) > 2:
+        if len(segments) > 2 and any(segments[2:]):
             raise no_such_route()
-        names = [check_segment(segment) for segment in segments]
+        names = [check_segment(segment) for segment in segments[:2]]
         name = Name(exchange.namespace, names[0] if len(names) == 2 else None, names[-1])
         match exchange.method:
             case "GET":
