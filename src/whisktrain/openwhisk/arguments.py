@@ -18,7 +18,7 @@ __all__ = ["DEPLOYMENT", "LIB_VERSION", "PROBE", "Arguments", "decode", "require
 
 Value = TypeVar("Value")
 
-DEPLOYMENT = ("store", "container_memory", "factories", "private_addresses")
+DEPLOYMENT = ("store", "container_memory", "factories", "allow_private_addresses", "insecure")
 """Parameters that the manifest binds to the package."""
 LIB_VERSION = "lib_version"
 """The argument by which a caller says which version it has."""

@@ -43,7 +43,7 @@ def _client(environment: Mapping[str, str]) -> Client:
     with _lock:
         client = _clients.get((apihost, key))
         if client is None:
-            insecure = environment.get("WHISKTRAIN_INSECURE", "") == "yes"
+            insecure = environment.get("WHISKTRAIN_INSECURE", "") == "1"
             client = _clients[apihost, key] = Client(apihost, key, insecure=insecure)
         return client
 

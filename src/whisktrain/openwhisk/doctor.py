@@ -26,6 +26,8 @@ __all__ = ["Finding", "couch_settings", "examine"]
 
 BUFFER = 1_048_576
 """CouchDB's `attachment_stream_buffer_size` with which a round takes half the time."""
+_UNLIMITED = 1_000_000_000
+"""What a platform says that does not limit a rate."""
 _PROBE_TIMEOUT = 120.0
 _END_TO_END_TIMEOUT = 300.0
 _HTTP_TIMEOUT = 10.0
@@ -136,12 +138,16 @@ def _limits(client: Client, environment: Mapping[str, str]) -> Finding:
     except WhisktrainError as error:
         return _of("limits", error)
     slots = plan_slots(limits, 1024)
-    literal = max(1, limits.invocations_per_minute // (slots + 1))
     memory = f"{limits.memory_mb} MB for all containers" if limits.memory_mb else "memory of all containers unknown"
+    rate = "invocations not limited"
+    meaning = f"{slots} workers at a time"
+    if limits.invocations_per_minute < _UNLIMITED:
+        rate = f"{limits.invocations_per_minute} invocations and {limits.fires_per_minute} fires a minute"
+        literal = max(1, limits.invocations_per_minute // (slots + 1))
+        meaning += f"; about {literal} rounds a minute with lease 0, as many as it can with leases"
     detail = (
-        f"{limits.concurrent} at once, {limits.invocations_per_minute} invocations, {limits.fires_per_minute} fires a minute, "
-        f"{memory}, {limits.max_memory_mb} MB and {limits.max_duration_s:.0f} s an action: {slots} workers at a time; "
-        f"about {literal} rounds a minute with lease 0, not limited with leases"
+        f"{limits.concurrent} at once, {rate}, {memory}, "
+        f"{limits.max_memory_mb} MB and {limits.max_duration_s:.0f} s an action: {meaning}"
     )
     if limits.max_memory_mb < 512:
         return Finding("limits", ok=False, detail=detail, fix="Allow actions of 512 MB: TensorFlow does not fit in less.")

@@ -217,7 +217,7 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
             signal.signal(number, lambda *_: ending.set())
     log = logger()
     store = open_store(address)
-    client = Client(properties.apihost, properties.auth, insecure=environment.get("WHISKTRAIN_INSECURE") == "yes")
+    client = Client(properties.apihost, properties.auth, insecure=environment.get("WHISKTRAIN_INSECURE") == "1")
     pages: _Pages | None = None
     try:
         service = Service(store, client, log, _fires_per_minute(client, log))

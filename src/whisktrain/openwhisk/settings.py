@@ -94,7 +94,8 @@ SETTINGS: tuple[Setting, ...] = (
         "none",
         "model factories that requests may name, as package.module:function, separated by commas",
     ),
-    Setting("WHISKTRAIN_PRIVATE_ADDRESSES", "no", "whether data may be read from private network addresses: yes or no"),
+    Setting("WHISKTRAIN_ALLOW_PRIVATE_ADDRESSES", "0", "1: data may be read from private network addresses"),
+    Setting("WHISKTRAIN_INSECURE", "0", "1: actions accept a self-signed certificate of the platform"),
     *_limits(),
     Setting(
         "WHISKTRAIN_WEB_SECRET",
