@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -55,7 +56,7 @@ def batches(rounds: int, n: int = ROWS, batch: int = BATCH) -> list[np.ndarray]:
 def split(n: int, workers: int) -> list[np.ndarray]:
     """Unequal shards: each about half as large as the one before."""
     edges = [0, *(n - n // 2**k for k in range(1, workers)), n]
-    return [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [np.arange(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def contributions(
@@ -112,3 +113,9 @@ def config_of(model) -> dict:
 def largest_difference(built: Built, params: dict, weights: list[np.ndarray]) -> float:
     names = [e["name"] for e in built.blueprint.layout["tensors"]]
     return max(float(np.abs(params[n].astype("float64") - w).max()) for n, w in zip(names, weights, strict=True))
+
+
+def open_of_files(spec: Spec, files: dict[str, bytes]) -> tuple[Built, KerasModel]:
+    learner = KerasLearner()
+    built = learner.build(spec, files)
+    return built, learner.open(spec, built.blueprint)

@@ -1,8 +1,8 @@
 """A trained model as a function from features to answers, and as a file for Keras.
 
-A matrix product may round a row differently in a batch of 1 than in a batch of 100. So rows are always computed in blocks of one
-size, padded; and when a model is opened, one row in every place of a block shows whether the place matters. If it does, rows
-are computed one at a time.
+A matrix product may round a row differently in a batch of 1 than in a batch of 100. So rows are always computed in blocks of
+one size, padded; and when a model is opened, one row in every place of a block shows whether the place matters. If it does,
+rows are computed one at a time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.learning import backend, losses, models
+from whisktrain.learning.local import keras_optimizer
 from whisktrain.learning.opened import probabilities
 from whisktrain.spec import Spec
 from whisktrain.tensors import Tensors
@@ -82,7 +83,7 @@ def predictor(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tens
 
 
 def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors, path: Path) -> None:
-    """Write a trained model as a `.keras` file, compiled with its own loss, all at once.
+    """Write a trained model as a `.keras` file, compiled as it was trained, all at once.
 
     Args:
         spec: The plan that it was trained by.
@@ -93,7 +94,8 @@ def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors
     """
     keras = backend.keras()
     model = _restore(spec, layout, config, params)
-    model.compile(loss=losses.make(keras, layout["loss"], None))
+    model.compile(keras_optimizer(keras, spec.optimizer), losses.make(keras, layout["loss"], None))
+    model.optimizer.build(model.trainable_variables)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         with backend.quiet():

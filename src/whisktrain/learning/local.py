@@ -11,7 +11,7 @@ from whisktrain.learning import backend
 from whisktrain.learning.opened import Forward, Opened
 from whisktrain.tensors import Tensors
 
-__all__ = ["LocalSteps"]
+__all__ = ["LocalSteps", "keras_optimizer"]
 
 _CLASSES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
@@ -24,6 +24,19 @@ def _schedule(keras: Any, optimizer: Mapping[str, Any]) -> Any | None:
     if given["name"] != "PiecewiseConstantDecay":
         options.setdefault("initial_learning_rate", optimizer["learning_rate"])
     return getattr(keras.optimizers.schedules, given["name"])(**options)
+
+
+def keras_optimizer(keras: Any, optimizer: Mapping[str, Any]) -> Any:
+    """Keras' own optimizer for a run's.
+
+    Args:
+        keras: The module.
+        optimizer: The run's optimizer, as `whisktrain.spec.Spec` holds it.
+    """
+    options = {k: v for k, v in optimizer.items() if k not in ("name", "schedule") and v is not None}
+    if (schedule := _schedule(keras, optimizer)) is not None:
+        options["learning_rate"] = schedule
+    return getattr(keras.optimizers, _CLASSES[optimizer["name"]])(**options)
 
 
 class LocalSteps:
@@ -39,8 +52,7 @@ class LocalSteps:
     def __init__(self, opened: Opened) -> None:
         keras = backend.keras()
         self._opened = opened
-        options = {k: v for k, v in opened.spec.optimizer.items() if k not in ("name", "schedule") and v is not None}
-        self._optimizer = getattr(keras.optimizers, _CLASSES[opened.spec.optimizer["name"]])(**options)
+        self._optimizer = keras_optimizer(keras, {**opened.spec.optimizer, "schedule": None})
         self._schedule = _schedule(keras, opened.spec.optimizer)
         self._trained = [opened.weights[name] for name in opened.named("trainable")]
         self._optimizer.build(self._trained)

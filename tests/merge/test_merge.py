@@ -1,0 +1,154 @@
+"""The merge on made-up contributions: what is summed, divided, averaged and left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whisktrain.errors import Damaged, RequestError
+from whisktrain.rounds import optimizers, schedules, scores
+from whisktrain.rounds.constraints import constrain
+from whisktrain.rounds.merge import merge
+from whisktrain.spec import Contribution, Spec
+
+LAYOUT = {
+    "tensors": [
+        {"name": "w", "role": "trainable"},
+        {"name": "m", "role": "mean", "momentum": 0.9},
+        {"name": "v", "role": "variance", "momentum": 0.9, "mean": "m"},
+        {"name": "f", "role": "frozen"},
+        {"name": "count", "role": "frozen"},
+    ]
+}
+SPEC = Spec(
+    dataset="d",
+    name="n",
+    task="classification",
+    classes=2,
+    x_shape=(2,),
+    shard_rows=(3, 2),
+    validation_rows=(0, 0),
+    model={"preset": "mlp"},
+    loss={"name": "sparse_categorical_crossentropy"},
+    metrics=(),
+    optimizer={"name": "sgd", "learning_rate": 0.5},
+)
+
+
+def params() -> dict:
+    return {
+        "w": np.array([1.0, 2.0], np.float32),
+        "m": np.zeros(2, np.float32),
+        "v": np.ones(2, np.float32),
+        "f": np.array([np.nan, -0.0], np.float32),
+        "count": np.array([7], np.int64),
+    }
+
+
+def part(rows: int, w, m=(0.0, 0.0), v=(1.0, 1.0), divisor: float | None = None) -> Contribution:
+    tensors = {"w": np.array(w, np.float32), "m": np.array(m, np.float32), "v": np.array(v, np.float32)}
+    return Contribution(tensors, {"rows": rows, "divisor": float(rows if divisor is None else divisor)})
+
+
+EMPTY = Contribution({}, {"rows": 0, "divisor": 0.0})
+
+
+def test_sums_are_divided_by_what_went_in() -> None:
+    merged = merge(SPEC, LAYOUT, 1, params(), {}, [part(3, (3.0, 0.0)), EMPTY, part(1, (1.0, 4.0))])
+    assert merged.params["w"].tolist() == [1.0 - 0.5 * 4 / 4, 2.0 - 0.5 * 4 / 4]
+    assert merged.params["f"].tobytes() == params()["f"].tobytes()
+    assert merged.params["count"].tobytes() == params()["count"].tobytes()
+    summed = merge(replace(SPEC, loss={"name": "x", "reduction": "sum"}), LAYOUT, 1, params(), {}, [part(3, (3.0, 0.0))])
+    assert summed.params["w"].tolist() == [1.0 - 1.5, 2.0]
+
+
+def test_nothing_in_nothing_changes() -> None:
+    moments = {"momentum/w": np.ones(2, np.float32)}
+    for parts in ([], [EMPTY], [part(2, (0.0, 0.0), divisor=0.0)]):
+        merged = merge(SPEC, LAYOUT, 4, params(), moments, parts)
+        assert all(merged.params[n].tobytes() == params()[n].tobytes() for n in params())
+        assert merged.moments == moments
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**16))
+def test_statistics_are_those_of_the_union(sizes: list[int], seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    pieces = [draw.normal(draw.normal() * 3, 1 + draw.random(), (n, 2)) for n in sizes]
+    parts = [part(len(p), (0.0, 0.0), p.mean(axis=0), p.var(axis=0)) for p in pieces]
+    union = np.concatenate(pieces)
+    after = merge(SPEC, LAYOUT, 1, params(), {}, parts).params
+    assert np.allclose(after["m"], 0.1 * union.mean(axis=0), atol=1e-5)
+    assert np.allclose(after["v"], 0.9 + 0.1 * union.var(axis=0), atol=1e-5)
+    assert (after["v"] >= 0).all()
+    local = merge(replace(SPEC, sync="local"), LAYOUT, 1, params(), {}, parts).params
+    assert np.allclose(local["m"], union.mean(axis=0), atol=1e-5)
+    assert np.allclose(local["v"], union.var(axis=0), atol=1e-5)
+
+
+def test_local_changes_are_averaged_by_rows() -> None:
+    spec = replace(SPEC, sync="local")
+    merged = merge(spec, LAYOUT, 1, params(), {}, [part(30, (1.0, 0.0)), part(10, (5.0, 4.0))])
+    assert merged.params["w"].tolist() == [3.0, 3.0]
+    assert merged.moments == {}
+    outer = replace(spec, outer={"name": "nesterov", "learning_rate": 0.7, "momentum": 0.9})
+    state: dict = {}
+    # the formula of DiLoCo's outer step, written as PyTorch's SGD has it: g = -change, b = 0.9 b + g, w -= 0.7 (g + 0.9 b)
+    b, w, now = np.zeros(2), np.array([1.0, 2.0]), params()
+    for number, change in enumerate(([1.0, 2.0], [0.5, -1.0], [0.0, 3.0]), start=1):
+        merged = merge(outer, LAYOUT, number, now, state, [part(5, change)])
+        now, state = merged.params, merged.moments
+        g = -np.array(change)
+        b = 0.9 * b + g
+        w = w - 0.7 * (g + 0.9 * b)
+        assert np.allclose(now["w"], w, atol=1e-5)
+
+
+def test_a_contribution_without_a_tensor_is_damaged() -> None:
+    broken = part(3, (3.0, 0.0))
+    del broken.tensors["w"]
+    with pytest.raises(Damaged, match="hold w of shape"):
+        merge(SPEC, LAYOUT, 1, params(), {}, [broken])
+    with pytest.raises(Damaged, match="shape"):
+        merge(SPEC, LAYOUT, 1, params(), {}, [part(3, (3.0,))])
+
+
+def test_optimizers_are_checked() -> None:
+    assert optimizers.check({"name": "Adam", "learning_rate": 0.1, "beta_1": None})["beta_1"] == 0.9
+    assert optimizers.check({"name": "adamw"})["weight_decay"] == 0.004
+    assert optimizers.check({"name": "sgd"})["learning_rate"] == 0.01
+    for bad, message in (
+        ({"name": "rmsprop"}, "not supported"),
+        ({"name": "sgd", "beta_1": 0.9}, "no argument beta_1"),
+        ({"name": "adam", "clipnorm": 1, "clipvalue": 1}, "more than one"),
+        ({"name": "adam", "schedule": {"name": "Steps"}}, "schedule 'Steps' is not known"),
+        ({"name": "adam", "schedule": {"name": "cosine_decay"}}, "needs decay_steps"),
+        ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 0}}, "more than 0"),
+        ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 5, "alpah": 0}}, "no argument alpah"),
+        (
+            {"name": "adam", "schedule": {"name": "PiecewiseConstantDecay", "boundaries": [2, 1], "values": [1, 2, 3]}},
+            "ascending",
+        ),
+    ):
+        with pytest.raises(RequestError, match=message):
+            optimizers.check(bad)
+    assert schedules.learning_rate({"learning_rate": 0.5}, 10) == np.float32(0.5)
+
+
+def test_constraints_know_only_keras_own() -> None:
+    with pytest.raises(RequestError, match="not supported"):
+        constrain({"name": "Mine"}, np.zeros(3, np.float32))
+
+
+def test_scores_of_no_rows_are_undefined_with_a_reason() -> None:
+    found = scores.combine(SPEC, [None, {"rows": 0, "loss": 0.0, "divisor": 0.0, "penalty": 0.0, "state": {}}])
+    assert found == {
+        "rows": 0,
+        "loss": None,
+        "accuracy": None,
+        "undefined": dict.fromkeys(("loss", "accuracy"), "there are no rows"),
+    }
