@@ -25,17 +25,17 @@ from whisktrain.store.protocol import Store
 
 QUICK = Pace(
     margin=0.3,
-    build=2.0,
-    first=2.0,
-    least=0.6,
+    build=0.8,
+    first=0.8,
+    least=0.5,
     backup=0.1,
     backup_first=0.3,
     hand_over=0.2,
     grace=0.15,
-    stale=0.8,
+    stale=1.5,
     refire=0.15,
     refire_most=1.0,
-    look=2.0,
+    look=0.1,
     retry=0.01,
 )
 """The protocol's times, short enough for a test."""

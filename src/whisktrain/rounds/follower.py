@@ -30,6 +30,8 @@ Fire = Callable[[str, dict[str, Any]], None]
 """Fires a trigger, by its name, with a payload. Raises `PlatformError` where the platform did not accept it."""
 
 MOST_PAUSE = 60.0
+STOP_LOOK = 0.5
+"""Seconds after which a follower that waits looks whether it is to stop."""
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class Follower:
         refused = 0
         while not stop.is_set():
             try:
-                self.turn()
+                self.turn(STOP_LOOK)
                 refused, self._health.error = 0, ""
             except StoreError as error:
                 # Nothing that was remembered of the feed is trusted after that: list again.
@@ -165,7 +167,7 @@ class Follower:
         state = read_state(self._store, run)
         if state is None:
             if leftovers(self._store, run):
-                self._need(run, watch, ("absent",))
+                self._need(run, watch, ("absent",), 0.0)
             else:
                 self._watched.pop(run, None)
             return
@@ -177,7 +179,7 @@ class Follower:
             return
         need, until = self._need_of(state, watch)
         if need is not None:
-            self._need(run, watch, need)
+            self._need(run, watch, need, until)
             return
         watch.look_at = now + min(max(until - time.time(), 0.0), pace.grace if leased else pace.stale)
 
@@ -192,13 +194,13 @@ class Follower:
             return (verdict.kind, state.round), 0.0
         fresh = [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing]
         if fresh and ("failure", state.round, *fresh[-1]) not in watch.done:
-            return ("failure", state.round, *fresh[-1]), 0.0
+            return ("failure", state.round, *fresh[-1]), verdict.until
         if time.monotonic() - watch.moved >= self._pace.stale:
-            return ("stale", state.round), 0.0
+            return ("stale", state.round), verdict.until
         return None, verdict.until
 
-    def _need(self, run: str, watch: _Watch, need: tuple[Any, ...]) -> None:
-        """Fire, unless that was done for the same just now; again later, for as long as it is needed."""
+    def _need(self, run: str, watch: _Watch, need: tuple[Any, ...], until: float) -> None:
+        """Fire, unless that was done for the same just now; again later, or when something becomes overdue at `until`."""
         now = time.monotonic()
         if need != watch.fired_for:
             watch.fired_for, watch.pause, watch.fire_at = need, self._pace.refire, 0.0
@@ -208,7 +210,8 @@ class Follower:
             return
         if self._fire_all(run, now):
             watch.done.add(need)
-            watch.fire_at = watch.look_at = now + watch.pause
+            watch.fire_at = now + watch.pause
+            watch.look_at = min(watch.fire_at, now + until - time.time()) if until > time.time() else watch.fire_at
             watch.pause = min(2 * watch.pause, self._pace.refire_most)
         else:
             watch.look_at = max(self._blocked_until, now + self._pace.refire)

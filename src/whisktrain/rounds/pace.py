@@ -41,7 +41,7 @@ class Pace:
     backup_first: float = 10.0
     hand_over: float = 2.0
     grace: float = 2.0
-    stale: float = 20.0
+    stale: float = 60.0
     refire: float = 3.0
     refire_most: float = 60.0
     look: float = 30.0
