@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisktrain.errors import RequestError
+from whisktrain.errors import NotFound, RequestError
+from whisktrain.openwhisk.activation import activation_of, failure_of
 from whisktrain.openwhisk.answers import RESULT_LIMIT, encode, failure
 
 SCALARS = st.one_of(
@@ -63,6 +64,13 @@ def test_an_answer_that_is_too_large_is_refused_with_the_fix() -> None:
     assert "fewer rows" in refused.value.hint
 
 
-def test_a_failure_is_data() -> None:
-    record = {"code": "bad_request", "message": "m", "hint": "h", "retryable": False}
-    assert failure(RequestError("m", hint="h")) == {"error": record}
+def test_a_failure_is_data_and_comes_back_as_the_same_error() -> None:
+    record = {"code": "no_such_model", "message": "m", "hint": "h", "retryable": False}
+    answer = failure(NotFound("m", hint="h", code="no_such_model"))
+    assert answer == {"status": "failed", "error": record, "kind": "NotFound"}
+    activation = activation_of(
+        {"activationId": "a", "name": "n", "response": {"status": "application error", "result": answer}}
+    )
+    error = failure_of(activation)
+    assert type(error) is NotFound
+    assert (error.to_record(), error.exit_code) == (record, 5)

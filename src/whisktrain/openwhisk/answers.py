@@ -41,8 +41,8 @@ def plain(value: Any) -> Any:
 
 
 def failure(error: WhisktrainError) -> dict[str, Any]:
-    """The answer of a failed action: OpenWhisk takes the key `error` as an application error. Its kind says the exit code."""
-    return {"error": plain({**error.to_record(), "kind": type(error).__name__})}
+    """The answer of a failed action: OpenWhisk takes the key `error` as an application error; `kind` says the exit code."""
+    return {"status": "failed", "error": plain(error.to_record()), "kind": type(error).__name__}
 
 
 def encode(result: Any) -> Any:

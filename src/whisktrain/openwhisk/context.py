@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from whisktrain.errors import ConfigurationError
 from whisktrain.openwhisk import limits as platform_limits
 from whisktrain.openwhisk.client import Client
@@ -102,7 +100,6 @@ class Context:
         deadline: Epoch seconds at which the platform ends the activation.
         embedded: Whether the host is whisktrain's own.
         invoker: Starts other actions of the package.
-        log: Structured log; lines go to the activation's log.
     """
 
     activation: str
@@ -111,7 +108,6 @@ class Context:
     deadline: float
     embedded: bool
     invoker: ActionInvoker
-    log: Any
     _environment: Mapping[str, str] = field(repr=False)
     _store_url: str = field(repr=False)
 
@@ -131,6 +127,16 @@ class Context:
         return _store(self._store_url)
 
     @cached_property
+    def log(self) -> Any:
+        """Structured log; its lines go to the activation's log."""
+        import structlog
+
+        return structlog.wrap_logger(
+            structlog.PrintLogger(sys.stdout),
+            processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
+        )
+
+    @cached_property
     def limits(self) -> Limits:
         """What the platform allows; asked for once in an activation."""
         client = _client(self._environment)
@@ -148,10 +154,6 @@ def current(store_url: str, environment: Mapping[str, str] | None = None) -> Con
     raw = variables.get("__OW_DEADLINE", "")
     deadline = int(raw) / 1000 if raw.isdecimal() else time.time() + 60.0
     activation = variables.get("__OW_ACTIVATION_ID", "")
-    log = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stdout),
-        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
-    )
     return Context(
         activation=activation,
         action=variables.get("__OW_ACTION_NAME", ""),
@@ -159,7 +161,6 @@ def current(store_url: str, environment: Mapping[str, str] | None = None) -> Con
         deadline=deadline,
         embedded=bool(variables.get("WHISKTRAIN_EMBEDDED")),
         invoker=ActionInvoker(variables, deadline),
-        log=log,
         _environment=variables,
         _store_url=store_url,
     )
