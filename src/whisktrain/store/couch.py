@@ -12,6 +12,7 @@ from couchdb import http as couchdb_http
 from whisktrain.errors import ConfigurationError, StoreError
 from whisktrain.store.couch_database import CouchDatabase
 from whisktrain.store.couch_http import HttpSession, in_our_words
+from whisktrain.store.masking import mask
 
 __all__ = ["CouchStore"]
 
@@ -107,20 +108,17 @@ def _parse(address: str) -> tuple[str, str, tuple[str, str] | None, str]:
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
+        queries = parse_qs(parts.query, keep_blank_values=True) | ({"#": []} if parts.fragment else {})
+        prefix = queries.pop("prefix", [unquote(parts.path).strip("/") or "whisktrain"])[-1]
     except ValueError:
-        raise ConfigurationError(
-            "The store's address has a host or port that cannot be read.",
-            code="bad_store",
-            hint="Write http://USER:PASSWORD@HOST:PORT, an IPv6 address in brackets.",
-        ) from None
-    queries = parse_qs(parts.query, keep_blank_values=True)
-    prefix = queries.pop("prefix", [unquote(parts.path).strip("/") or "whisktrain"])[-1]
+        host, port, queries, prefix = "", None, {}, ""
     if not host or queries or not DATABASE_NAME.fullmatch(prefix):
-        what = f"the unknown word {next(iter(queries))!r}" if queries else f"the host {host!r} and the prefix {prefix!r}"
         raise ConfigurationError(
-            f"The store's address has {what}; expected http(s)://USER:PASSWORD@HOST:PORT?prefix=NAME, the name of small "
-            "letters, digits and _$()+/-, starting with a letter.",
+            f"The store's address was {mask(address)!r}; expected http(s)://USER:PASSWORD@HOST:PORT?prefix=NAME, an IPv6 "
+            "address in brackets, special characters of user and password percent-encoded, and a name of small letters, "
+            "digits and _$()+/-, starting with a letter.",
             code="bad_store",
+            hint="Correct the address.",
         )
     credentials = None
     if parts.username is not None:

@@ -97,7 +97,8 @@ class HttpSession:
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         if bundle:
             self._session.verify = bundle
-        self._session.headers["User-Agent"] = "whisktrain"
+        # Tensors do not compress: asking for it would only cost both sides time.
+        self._session.headers.update({"User-Agent": "whisktrain", "Accept-Encoding": "identity"})
         if credentials is not None:
             token = base64.b64encode(":".join(credentials).encode()).decode()
             self._session.headers["Authorization"] = f"Basic {token}"
@@ -192,6 +193,8 @@ class HttpSession:
             ) as response:
                 # One read of everything; `content` would take it in pieces of 10 KB.
                 content = response.raw.read(decode_content=True)
+                if not content and method != "HEAD" and not {"content-length", "transfer-encoding"} & set(response.headers):
+                    raise urllib3.exceptions.ProtocolError("the answer ends within its head")
         except requests.exceptions.SSLError as error:
             raise StoreError(
                 f"The certificate of the store {self._base} is not trusted: {_root(error)}.",

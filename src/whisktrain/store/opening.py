@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit, urlunsplit
-
 from whisktrain.errors import ConfigurationError
+from whisktrain.store.masking import mask
 from whisktrain.store.protocol import Store
 
-__all__ = ["mask", "open_store"]
+__all__ = ["open_store"]
 
 EXPECTED = (
     "Give sqlite:PATH for the embedded store, or http://USER:PASSWORD@HOST:PORT (or https) for CouchDB, "
@@ -39,15 +37,3 @@ def open_store(url: str) -> Store:
     raise ConfigurationError(
         f"The store's address was {mask(url)!r}; expected sqlite:PATH or an http(s) address.", code="bad_store", hint=EXPECTED
     )
-
-
-def mask(url: str) -> str:
-    """An address without its user's name and password, also where it is not a well-formed one."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme and parts.netloc:
-            host = parts.netloc.rpartition("@")[2]
-            return urlunsplit(parts._replace(netloc=f"***@{host}" if "@" in parts.netloc else host))
-    except ValueError:
-        pass
-    return re.sub(r"[^/@]*@", "***@", url)
