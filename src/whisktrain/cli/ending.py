@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from whisktrain.cli.tables import value
-from whisktrain.errors import Interrupted, from_record
+from whisktrain.errors import Interrupted, RequestError, from_record
 
 if TYPE_CHECKING:
     from whisktrain.cli.desk import Desk
@@ -49,7 +49,7 @@ def _exit_code(result: Mapping[str, Any]) -> int:
     if result.get("status") == "stopped":
         return Interrupted.exit_code
     if result.get("decisions_error"):
-        return from_record(result["decisions_error"]).exit_code
+        return RequestError.exit_code
     return 0
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -39,9 +43,23 @@ def export_model(
     desk: Desk, name: str = _MODEL, to: Path = typer.Option(..., "--to", metavar="FILE.keras", help="The file to write.")
 ) -> None:
     """Write a model as a .keras file."""
-    with desk.connect() as connection:
+    with desk.connect() as connection, _without_library_chatter():
         path = connection.models.export(name, to)
     desk.answer({"model": name, "file": str(path)}, str(path))
+
+
+@contextlib.contextmanager
+def _without_library_chatter() -> Iterator[None]:
+    """Keep what TensorFlow's C++ writes to descriptor 2 when it is loaded off the screen."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @command

@@ -16,8 +16,8 @@ _HEAD = """# Command line
 <!-- Made by `python -m whisktrain.cli.reference > docs/reference/cli.md`; a test compares the two. -->
 
 Data goes to stdout, narration to stderr. With `--json` a command prints exactly one JSON object on stdout and nothing else
-there; of a failure it is `{"status": "failed", "error": {"code", "message", "hint", "retryable"}}`. What the exit codes mean is in
-[exit-codes.md](exit-codes.md).
+there; of a failure it is `{"status": "failed", "error": {"code", "message", "hint", "retryable"}}`. What the exit codes mean is
+in [exit-codes.md](exit-codes.md).
 
 Without `--apihost`, `--platform` or `WSK_CONFIG_FILE` everything happens on this machine, and the first line on stderr says so;
 a `~/.wskprops` alone changes nothing. `NO_COLOR` is honoured; nothing but a terminal ever gets escape codes.
@@ -29,7 +29,7 @@ stays.
 
 
 def _commands(group: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
-    found = []
+    found: list[tuple[tuple[str, ...], Any]] = []
     for name, command in group.commands.items():
         here = (*path, name)
         found += _commands(command, here) if hasattr(command, "commands") else [(here, command)]

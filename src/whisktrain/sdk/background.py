@@ -54,7 +54,7 @@ def start(where: Where, job: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         process.wait()
-        raise from_record(answer["error"])
+        raise from_record(answer["error"], answer["kind"])
     return answer
 
 
@@ -96,7 +96,7 @@ def _main() -> int:
         _work(json.load(sys.stdin), said)
     except WhisktrainError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        said.make({"error": error.to_record()})
+        said.make({"error": error.to_record(), "kind": type(error).__name__})
         return error.exit_code
     return 0
 

@@ -123,7 +123,7 @@ class Connection:
 
     def describe(self) -> str:
         """Platform and store in one line, without any password."""
-        from whisktrain.store.opening import mask
+        from whisktrain.store.masking import mask
 
         store = mask(self.where.store) if self.where.store else "unknown (runs cannot be followed)"
         place = "this machine's own host" if self.where.platform == "embedded" else f"OpenWhisk at {self.where.apihost}"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["FollowerProcess", "Hosting", "live_hosts"]
 
 _RESTARTS = 5
-_ENDS_IN_S = 5.0
+_ENDS_IN_S = 0.3
+"""How long the follower may take to end by itself: it works from the store's state, so it may be ended at any point."""
 
 
 def live_hosts(home: Path) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
-from whisktrain.errors import NotFound, TrainingError, WhisktrainError
+from whisktrain.errors import NotFound, TrainingError, WhisktrainError, from_record
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots, failures
 from whisktrain.sdk.interrupts import Interrupts
@@ -144,6 +144,8 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     if record.succeeded:
         return connection.with_decisions(dict(record.result))
     error = failure_of(connection.client.explain(record))
+    if isinstance(record.result, Mapping) and record.result.get("status") in ("failed", "diverged"):
+        error = _ended_badly(error)
     error.run = run  # type: ignore[attr-defined]
     if connection.has_store:
         summary = connection.store.library.get(documents.summary(run))
@@ -152,14 +154,18 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     raise error
 
 
+def _ended_badly(error: WhisktrainError) -> TrainingError:
+    """What a run failed of, as the failure of a training."""
+    if isinstance(error, TrainingError):
+        return error
+    return TrainingError(error.message, code=error.code, hint=error.hint, retryable=error.retryable)
+
+
 def _late(connection: Connection, result: dict[str, Any], rows: Any) -> dict[str, Any]:
     """The result of a run that outlived its sequence: from its summary, with the decisions that the sequence could not make."""
     result = {k: v for k, v in result.items() if k not in ("history", "predict", "ended", "workers_log")}
     if result.get("error"):
-        from whisktrain.errors import from_record
-
-        error = from_record(dict(result["error"]))
-        raise error if isinstance(error, TrainingError) else TrainingError(error.message, code=error.code, hint=error.hint)
+        raise _ended_badly(from_record(dict(result["error"])))
     message = messages.of_training(result)
     if not rows or result["status"] != "completed":
         return {**result, "message": message}
@@ -167,7 +173,12 @@ def _late(connection: Connection, result: dict[str, Any], rows: Any) -> dict[str
     try:
         answer = connection.client.result("whisktrain/predict", {**request, "model": result["model"]})
     except WhisktrainError as error:
-        return {**result, "decisions": None, "decisions_error": error.to_record(), "message": f"{message} {error}"}
+        return {
+            **result,
+            "decisions": None,
+            "decisions_error": error.to_record(),
+            "message": f"{message} {error}",
+        }
     answer = connection.with_decisions(answer)
     return {**result, "decisions": answer["decisions"], "message": f"{message} {answer['message']}"}
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain import tensors
@@ -18,9 +17,6 @@ from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["LoadedModel", "open_model"]
-
-BLOCK = 64
-"""Rows of every forward pass: a row alone and the same row in a batch go through the same computation, to the same answer."""
 
 BYTES_PER_TENSOR_BYTE = 2
 """A loaded model holds its weights once in the backend and once more while it is being loaded."""
@@ -36,7 +32,8 @@ class LoadedModel:
         reference: "NAME:VERSION".
         body: The model document's body.
         fitted: The stored preprocessing.
-        forward: Features (BLOCK, *x_shape) to probabilities (BLOCK, classes), or to standardised values (BLOCK,).
+        forward: Features (rows, *x_shape) to probabilities (rows, classes), or to standardised values (rows,); a row's answer
+            is the same whatever rows come with it.
     """
 
     reference: str
@@ -69,7 +66,7 @@ class LoadedModel:
         notices = list(transformed.notices)
         if not len(transformed.x):
             return [], notices
-        outputs = self._outputs(transformed.x)
+        outputs = self.forward(transformed.x)
         if self.task == "classification":
             labels = self.classes or []
             return decisions.classify(decisions.shares(outputs, len(labels)), labels, top_k), notices
@@ -78,14 +75,6 @@ class LoadedModel:
         if bad:
             notices.append(f"The model has no finite value for {len(bad)} rows, the first of them row {bad[0] + 1}.")
         return found, notices
-
-    def _outputs(self, x: NDArray[Any]) -> NDArray[Any]:
-        parts = []
-        for start in range(0, len(x), BLOCK):
-            part = x[start : start + BLOCK]
-            padding = np.zeros((BLOCK - len(part), *x.shape[1:]), dtype=x.dtype)
-            parts.append(np.asarray(self.forward(np.concatenate([part, padding])))[: len(part)])
-        return np.concatenate(parts)
 
 
 def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:

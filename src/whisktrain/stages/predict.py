@@ -57,7 +57,12 @@ def _after_training(payload: Mapping[str, Any], store: Store) -> dict[str, Any]:
     try:
         decided = _decide(request.model or str(result["model"]), request, store, result)
     except WhisktrainError as error:  # the model is trained: a mistake in the rows must not hide that
-        return {**result, "decisions": None, "decisions_error": error.to_record(), "message": f"{message} {error}"}
+        return {
+            **result,
+            "decisions": None,
+            "decisions_error": error.to_record(),
+            "message": f"{message} {error}",
+        }
     return {**decided, "message": f"{message} {decided['message']}"}
 
 
