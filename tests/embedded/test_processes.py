@@ -353,6 +353,14 @@ def test_code_that_cannot_start_says_why(caller: Any, code: str, why: str) -> No
     assert caller.record(answer.body["activationId"])["logs"]
 
 
+def test_an_init_parameter_that_cannot_be_a_variable_is_told(caller: Any) -> None:
+    caller.put("odd", PID, parameters=[{"key": "A=B", "value": "x", "init": True}])
+    answer = caller.run("odd")
+    assert answer.status == 500
+    assert answer.body["response"]["result"] == {"error": "Failed to provision resources to run the action."}
+    assert "illegal environment variable name" in caller.record(answer.body["activationId"])["logs"][0]
+
+
 def test_results_of_any_size_up_to_the_limit(caller: Any) -> None:
     caller.put("sized", "def main(args):\n    return {'x': 'a' * args['n']}\n")
     assert len(caller.result("sized", {"n": 1048576 - 10})["x"]) == 1048576 - 10

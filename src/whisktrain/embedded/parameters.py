@@ -16,7 +16,7 @@ class Parameters:
         entries: The wire entries by key.
     """
 
-    entries: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    entries: Mapping[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # people bind passwords
 
     @classmethod
     def from_wire(cls, content: object) -> Parameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from whisktrain.embedded.activations import (
@@ -38,8 +38,8 @@ class Surroundings:
     """
 
     apihost: str
-    auth: str
-    environment: dict[str, str]
+    auth: str = field(repr=False)
+    environment: dict[str, str] = field(repr=False)
 
 
 @dataclass

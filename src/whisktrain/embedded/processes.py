@@ -96,9 +96,9 @@ class ActionProcess:
         answers_read, answers_write = os.pipe()
         try:
             self._process = self._spawn(environment, answers_write)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: an init parameter that cannot be a variable
             os.close(answers_read)
-            self._lines.add("stderr", f"The process cannot be started: {error.strerror}".encode())
+            self._lines.add("stderr", f"The process cannot be started: {error}".encode())
             return Failure.NOT_STARTED
         finally:
             os.close(answers_write)
