@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from whisktrain.embedded import Host
@@ -144,3 +146,21 @@ def test_couchdbs_settings(platform, key) -> None:
     buffer = (401, {"error": "unauthorized"}, {})
     assert check()["store buffer"].ok
     assert "hidden" not in repr(check())
+
+
+def test_a_run_that_nobody_looks_after_shows_that_the_follower_is_dead(place, monkeypatch) -> None:
+    from whisktrain.store.opening import open_store
+
+    monkeypatch.setattr("whisktrain.openwhisk.doctor._FOLLOWER_S", 0.3)
+    client, address, environment = place
+    deploy(client, environment=environment)
+    assert findings(client, address, environment)["follower"].detail == "no run waits for it"
+    store = open_store(address)
+    store.rounds.put("stop:lost", {"schema": 1})
+    found = findings(client, address, environment)["follower"]
+    assert not found.ok
+    assert "lost" in found.detail
+    assert "whisktrain follow" in found.fix
+    threading.Timer(0.1, lambda: store.rounds.delete("stop:lost")).start()
+    assert findings(client, address, environment)["follower"].ok
+    store.close()

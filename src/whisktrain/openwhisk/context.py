@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain.errors import ConfigurationError
 from whisktrain.openwhisk import limits as platform_limits
+from whisktrain.openwhisk import settings
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.limits import Limits
 
@@ -41,7 +42,7 @@ def _client(environment: Mapping[str, str]) -> Client:
     with _lock:
         client = _clients.get((apihost, key))
         if client is None:
-            insecure = environment.get("WHISKTRAIN_INSECURE", "") == "1"
+            insecure = settings.is_on(environment.get("WHISKTRAIN_INSECURE"))
             client = _clients[apihost, key] = Client(apihost, key, insecure=insecure)
         return client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _UNLIMITED = 1_000_000_000
 _PROBE_TIMEOUT = 120.0
 _END_TO_END_TIMEOUT = 300.0
 _HTTP_TIMEOUT = 10.0
+_FOLLOWER_S = 6.0
+"""Seconds in which a follower that lives has fired for every run that needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,11 @@ def _checks(client: Client, store_address: str | None, environment: Mapping[str,
             if deployed.ok:
                 yield from _image(client)
             yield from _events(client, package)
-    if store_address:
-        yield from _store(store_address)
-    yield _follower(environment)
+    reachable = False
+    for finding in _store(store_address) if store_address else ():
+        reachable = reachable or (finding.name == "store" and finding.ok)
+        yield finding
+    yield _follower(environment, store_address if reachable else None)
     if end_to_end and platform.ok:
         yield _end_to_end(client, store_address)
 
@@ -281,11 +286,11 @@ def _registered(store: Store) -> Finding:
     return Finding("feed", ok=False, detail="no trigger is registered in the store", fix="Deploy again: whisktrain deploy.")
 
 
-def _follower(environment: Mapping[str, str]) -> Finding:
-    """Whether the follower says that it is well; it can be asked where its address is known."""
+def _follower(environment: Mapping[str, str], store_address: str | None) -> Finding:
+    """Whether somebody follows: as the follower says where its address is known, else as the open runs show."""
     url = environment.get("WHISKTRAIN_FOLLOWER_URL", "").rstrip("/")
     if not url:
-        return Finding("follower", ok=True, detail="not checked: set WHISKTRAIN_FOLLOWER_URL to its address, http://HOST:PORT")
+        return _followed(store_address)
     try:
         answer = requests.get(f"{url}/healthz", timeout=_HTTP_TIMEOUT)
         record = answer.json()
@@ -294,6 +299,38 @@ def _follower(environment: Mapping[str, str]) -> Finding:
     if answer.status_code == 200 and record.get("ok"):
         return Finding("follower", ok=True, detail=f"follows ({url})")
     return Finding("follower", ok=False, detail=f"is not well: {record}", fix="See its log.")
+
+
+def _followed(store_address: str | None) -> Finding:
+    """Whether runs that need somebody are looked after: a follower would have fired for them within seconds."""
+    if store_address is None:
+        detail = "not checked: set WHISKTRAIN_FOLLOWER_URL to its address, http://HOST:PORT"
+        return Finding("follower", ok=True, detail=detail)
+    from whisktrain.store.opening import open_store
+
+    store = open_store(store_address)
+    try:
+        waiting = _in_need(store)
+        if waiting:
+            time.sleep(_FOLLOWER_S)
+            waiting &= _in_need(store)
+    except WhisktrainError as error:
+        return _of("follower", error)
+    finally:
+        store.close()
+    if waiting:
+        runs = ", ".join(sorted(waiting)[:3])
+        return Finding("follower", ok=False, detail=f"nobody looks after {runs}", fix="Start it: whisktrain follow.")
+    return Finding("follower", ok=True, detail="no run waits for it")
+
+
+def _in_need(store: Store) -> set[str]:
+    """The runs for which a follower would fire now."""
+    from whisktrain.rounds.follower import Follower
+
+    found: set[str] = set()
+    Follower(store, lambda _, payload: found.add(str(payload["run"]))).turn(0.0)
+    return found
 
 
 def _end_to_end(client: Client, store_address: str | None) -> Finding:

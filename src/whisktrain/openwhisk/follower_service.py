@@ -23,7 +23,7 @@ import prometheus_client
 import structlog
 
 from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests
-from whisktrain.openwhisk import wskprops
+from whisktrain.openwhisk import settings, wskprops
 from whisktrain.openwhisk.client import Client
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
             signal.signal(number, lambda *_: ending.set())
     log = logger()
     store = open_store(address)
-    client = Client(properties.apihost, properties.auth, insecure=environment.get("WHISKTRAIN_INSECURE") == "1")
+    client = Client(properties.apihost, properties.auth, insecure=settings.is_on(environment.get("WHISKTRAIN_INSECURE")))
     pages: _Pages | None = None
     try:
         service = Service(store, client, log, _fires_per_minute(client, log))

@@ -13,7 +13,7 @@ from typing import Any
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
 
-__all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "overrides", "render_defaults"]
+__all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "is_on", "overrides", "render_defaults"]
 
 PACKAGE = "whisktrain"
 """The package that the manifest deploys."""
@@ -111,6 +111,11 @@ SETTINGS: tuple[Setting, ...] = (
 def default(name: str) -> str:
     """A variable's default; empty where it has none."""
     return next((s.default or "" for s in SETTINGS if s.name == name), "")
+
+
+def is_on(text: str | None) -> bool:
+    """Whether a variable's text switches something on: 1, yes, true or on."""
+    return (text or "").strip().lower() in ("1", "yes", "true", "on")
 
 
 def effective(environment: Mapping[str, str]) -> dict[str, str]:
