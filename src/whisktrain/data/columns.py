@@ -157,7 +157,7 @@ def _quick(column: pd.Series[Any], name: str) -> Typed | None:
         notices = (f"{int(bad.sum())} infinite cell(s) count as missing",) if bad.any() else ()
         return _numbers(numbers, name, PLAIN, bool(bad.any()), notices)
     numbers_found = plain_numbers(column)
-    if numbers_found is None or np.nanmax(np.abs(numbers_found)) > EXACT or np.isinf(numbers_found).any():
+    if numbers_found is None or np.nanmax(np.abs(numbers_found)) >= EXACT:
         return None
     if any(_CODE.fullmatch(str(text).strip()) for text in column if str(text)[:1] in "0+-"):
         return None

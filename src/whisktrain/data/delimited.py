@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-from whisktrain.data.cells import PLAIN, NumberStyle, is_missing, parse_number
+from whisktrain.data.cells import NumberStyle, is_missing, parse_number
 from whisktrain.data.table import Table, unique_names
 from whisktrain.errors import DataError
 
@@ -29,7 +29,7 @@ _BOMS = (
 _DELIMITERS = ("\t", ";", "|", ",")
 # Numbers whose mark can only be the decimal one, only separate thousands, or do either.
 _ONE_WAY = re.compile(
-    r"[^.,]*(?:\d+([.,])(?:\d{1,2}|\d{4,})|0[.,]\d{3}|\d{4,}[.,]\d{3}|\d+\.\d{3},\d+|\d+,\d{3}\.\d+|[.,]\d+)[^.,\d]*"
+    r"[^.,\d]*(?:\d+([.,])(?:\d{1,2}|\d{4,})|0[.,]\d{3}|\d{4,}[.,]\d{3}|\d+\.\d{3},\d+|\d+,\d{3}\.\d+|[.,]\d+)(?:[eE][+-]?\d+)?[^.,\d]*"
 )
 _GROUPED = re.compile(r"\D*\d{1,3}(?:(?:\.\d{3}){2,}|(?:,\d{3}){2,})\D*")
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
@@ -224,7 +224,7 @@ def _has_header(sample: list[list[str]]) -> bool:
 
 
 def _looks_numeric(text: str) -> bool:
-    return any(parse_number(text, style) is not None for style in (PLAIN, NumberStyle(",", ".")))
+    return any(parse_number(text, style) is not None for style in (NumberStyle(".", ","), NumberStyle(",", ".")))
 
 
 def _find_decimal(frame: pd.DataFrame, delimiter: str) -> str:

@@ -196,7 +196,8 @@ def _listed(rows: NDArray[np.int64]) -> str:
 def _task_of(present: pd.Series[Any], typed: Typed, numeric: bool) -> tuple[str, str]:
     if not numeric:
         return "classification", f"the target holds {'booleans' if typed.kind == 'boolean' else 'text'}"
-    values = np.unique(numbers_of(present, typed.style)[0])
+    numbers = numbers_of(present, typed.style)[0]
+    values = np.unique(numbers[~np.isnan(numbers)])
     if not (values == np.floor(values)).all():
         return "regression", "the target holds numbers with fractions"
     if len(values) <= MOST_INTEGER_CLASSES:
