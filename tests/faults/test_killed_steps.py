@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from numpy_learner import NumpyLearner
-from rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.rounds import steps
 from whisktrain.rounds.checkpoint import read_checkpoint

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from rig import Platform, put_dataset, wait_clean, wait_summary
+from rounds_rig import Platform, put_dataset, wait_clean, wait_summary
 
 from whisktrain.errors import NotFound, RequestError
 from whisktrain.request import Request, parse

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner, gradient
-from rig import Platform, model_bytes, plan_of, put_dataset, train
+from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train
 
 from whisktrain import tensors
 from whisktrain.data.shards import read_rows

@@ -26,7 +26,7 @@ from whisktrain.rounds.state import Ending, Outcome, Point, State, read_state
 from whisktrain.rounds.steps import at
 from whisktrain.rounds.story import Params, create, put_params, read_params
 from whisktrain.rounds.swap import swap
-from whisktrain.rounds.sweep import leftovers, sweep, sweep_recreated
+from whisktrain.rounds.sweep import dated, sweep_absent, sweep_recreated
 from whisktrain.rounds.updates import Failure, failures_of_round
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
@@ -167,10 +167,11 @@ def _look(desk: _Desk) -> str | None:
     store, run = desk.store, desk.run
     if desk.state is not None:
         return None
-    desk.position = store.rounds.changes(None).position or desk.position
+    desk.position = store.rounds.changes(None).position
+    found = [] if desk.swept else dated(store, run)
     state = read_state(store, run)
     if state is None:
-        sweep(store, run)
+        sweep_absent(store, run)
         return "the run is absent"
     if state.final:
         finish(store, run)
@@ -179,10 +180,12 @@ def _look(desk: _Desk) -> str | None:
         sweep_recreated(store, run, state.rev)
         return "the run has ended before"
     if not desk.swept:
-        sweep(store, run)
-        desk.swept = True
+        # The run was read after the listing: what has been written since belongs to rounds that are not swept.
+        at("SWEEP")
+        going = rules.sweepable(found, run, state)
+        store.rounds.delete_many(going)
+        desk.alive, desk.swept = set(found) - set(going), True
     desk.stop = store.rounds.get(documents.stop(run)) is not None
-    desk.alive = set(leftovers(store, run))
     desk.shift.lease = state.spec.lease
     desk.state, desk.listing = state, True
     return None

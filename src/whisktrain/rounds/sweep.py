@@ -9,25 +9,25 @@ from whisktrain.rounds.steps import at
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
-__all__ = ["leftovers", "sweep", "sweep_recreated"]
+__all__ = ["dated", "leftovers", "sweep_absent", "sweep_recreated"]
+
+
+def dated(store: Store, run: str) -> list[str]:
+    """The ids of a run's documents that belong to a round."""
+    return [d.id for prefix in prefixes(run) for d in store.rounds.list(prefix, bodies=False)]
 
 
 def leftovers(store: Store, run: str) -> list[str]:
     """The ids of all documents of a run in the rounds' database, but for its run document."""
-    found = [d.id for prefix in prefixes(run) for d in store.rounds.list(prefix, bodies=False)]
-    return [*found, *(id_ for id_ in singles(run) if store.rounds.get(id_) is not None)]
+    return [*dated(store, run), *(id_ for id_ in singles(run) if store.rounds.get(id_) is not None)]
 
 
-def sweep(store: Store, run: str) -> int:
-    """Delete a run's documents that nobody can need: all of them where the run is absent.
-
-    Returns:
-        How many were deleted.
-    """
+def sweep_absent(store: Store, run: str) -> None:
+    """Delete all that is left of a run that is absent."""
     at("SWEEP")
     found = leftovers(store, run)
-    # The run is read after the listing: what has been written since belongs to rounds that are not swept.
-    return store.rounds.delete_many(rules.sweepable(found, run, read_state(store, run))) if found else 0
+    # The run is read after the listing: what has been written since it may have been created is not touched.
+    store.rounds.delete_many(rules.sweepable(found, run, read_state(store, run)))
 
 
 def sweep_recreated(store: Store, run: str, rev: str) -> None:
