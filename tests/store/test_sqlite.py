@@ -387,6 +387,41 @@ class TestWaking:
         # Far below the slow poll also where the machine is busy.
         assert statistics.median(took) < 0.05 < wake.POLL
 
+    def test_a_write_just_before_the_wait_is_not_slept_through(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the first look and the binding of the socket nobody can be woken: a second look must find it."""
+        monkeypatch.setattr(wake, "POLL", 60.0)
+        position = store.rounds.changes(None).position
+        enter = wake.Waiter.__enter__
+
+        def written_meanwhile(waiter: wake.Waiter) -> wake.Waiter:
+            store.rounds.put("a", {})
+            return enter(waiter)
+
+        monkeypatch.setattr(wake.Waiter, "__enter__", written_meanwhile)
+        begun = time.monotonic()
+        assert store.rounds.changes(position, timeout=20).rows
+        assert time.monotonic() - begun < 10
+
+    def test_no_wake_up_is_lost_without_the_poll(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wake, "POLL", 60.0)
+
+        def play(mine: str, other: str, first: bool) -> None:
+            position = "0"
+            for k in range(200):
+                if first:
+                    store.rounds.put(f"{mine}:{k}", {})
+                found = store.rounds.changes(position, timeout=20, prefix=f"{other}:")
+                assert [row.id for row in found.rows] == [f"{other}:{k}"]
+                position = found.position
+                if not first:
+                    store.rounds.put(f"{mine}:{k}", {})
+
+        with ThreadPoolExecutor(2) as pool:
+            for player in [pool.submit(play, "ping", "pong", True), pool.submit(play, "pong", "ping", False)]:
+                player.result(100)
+
     def test_the_poll_covers_a_writer_that_could_not_wake(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
         position = store.rounds.changes(None).position
         monkeypatch.setattr("whisktrain.store.sqlite.wake", lambda _: None)
