@@ -128,9 +128,9 @@ def test_every_action_starts_says_what_it_is_and_fails_as_data(name, process, tm
     without_store = action.run(
         {"run": "r", "slot": 0, "data": "iris", "lifecycleEvent": "CREATE", "triggerName": "/_/t", "rows": [[1]]}
     )
-    assert set(without_store["error"]) == {"code", "message", "hint", "retryable"}
+    assert set(without_store["error"]) == {"code", "message", "hint", "retryable", "kind"}
     nonsense = action.run({"run": [1], "slot": {}, "model": 5, "request": 7, "store": store, "secret": SECRET})
-    assert set(nonsense["error"]) == {"code", "message", "hint", "retryable"}
+    assert set(nonsense["error"]) == {"code", "message", "hint", "retryable", "kind"}
     out, err = action.end()
     assert SECRET not in out + err
 

@@ -67,7 +67,7 @@ def test_an_answer_that_is_too_large_is_refused_with_the_fix() -> None:
 def test_a_failure_is_data_and_comes_back_as_the_same_error() -> None:
     record = {"code": "no_such_model", "message": "m", "hint": "h", "retryable": False}
     answer = failure(NotFound("m", hint="h", code="no_such_model"))
-    assert answer == {"status": "failed", "error": record, "kind": "NotFound"}
+    assert answer == {"error": {**record, "kind": "NotFound"}}
     activation = activation_of(
         {"activationId": "a", "name": "n", "response": {"status": "application error", "result": answer}}
     )

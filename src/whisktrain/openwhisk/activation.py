@@ -93,7 +93,7 @@ def failure_of(activation: Activation) -> WhisktrainError:
     """
     error = activation.result.get("error") if isinstance(activation.result, Mapping) else None
     if isinstance(error, Mapping) and "message" in error:
-        failure = from_record(dict(error), str(activation.result.get("kind") or ""))
+        failure = from_record(dict(error), str(error.get("kind") or ""))
     else:
         text = error if isinstance(error, str) else f"it ended with {activation.status!r}"
         failure = PlatformError(

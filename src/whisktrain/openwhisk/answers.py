@@ -41,8 +41,11 @@ def plain(value: Any) -> Any:
 
 
 def failure(error: WhisktrainError) -> dict[str, Any]:
-    """The answer of a failed action: OpenWhisk takes the key `error` as an application error; `kind` says the exit code."""
-    return {"status": "failed", "error": plain(error.to_record()), "kind": type(error).__name__}
+    """The answer of a failed action: OpenWhisk takes the key `error` as an application error, and passes on nothing else.
+
+    The kind, the class of the error, tells a caller the exit code.
+    """
+    return {"error": plain({**error.to_record(), "kind": type(error).__name__})}
 
 
 def encode(result: Any) -> Any:

@@ -144,7 +144,8 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     if record.succeeded:
         return connection.with_decisions(dict(record.result))
     error = failure_of(connection.client.explain(record))
-    if isinstance(record.result, Mapping) and record.result.get("status") in ("failed", "diverged"):
+    told = record.result.get("error") if isinstance(record.result, Mapping) else None
+    if isinstance(told, Mapping) and "code" in told and "kind" not in told:  # no stage failed: the run did
         error = _ended_badly(error)
     error.run = run  # type: ignore[attr-defined]
     if connection.has_store:
