@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -26,13 +27,14 @@ class Meddler:
         strip_credentials: Whether to take them out, for a server without users.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(address)
         self._server = (parts.hostname, parts.port)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         credentials = parts.netloc.rpartition("@")[0]
         at = f"{credentials}@" if credentials else ""
-        self.address = f"http://{at}127.0.0.1:{self._listener.getsockname()[1]}"
+        self._tls = tls
+        self.address = f"{'https' if tls else 'http'}://{at}127.0.0.1:{self._listener.getsockname()[1]}"
         self.lose_request = 0
         self.answers: list[Meddle] = []
         self.requests: list[str] = []
@@ -58,6 +60,12 @@ class Meddler:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                client = self._tls.wrap_socket(client, server_side=True)
+            except OSError:
+                client.close()
+                return
         with contextlib.suppress(OSError), client, socket.create_connection(self._server) as server:
             self._open |= {client, server}
             threading.Thread(target=self._answer, args=(client, server), daemon=True).start()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -141,6 +144,12 @@ class TestDeletions:
         assert store.rounds.delete("d") is True
         assert store.rounds.get("d") is None
 
+    def test_a_deletion_of_a_known_revision_is_one_request(self, store: CouchStore, meddler: Meddler) -> None:
+        rev = store.rounds.put("d", {})
+        meddler.requests.clear()
+        assert store.rounds.delete("d", rev=rev) is True
+        assert len(meddler.requests) == 1
+
     def test_many_deletions_whose_answer_was_lost_count(self, store: CouchStore, meddler: Meddler) -> None:
         for k in range(5):
             store.rounds.put(f"d:{k}", {})
@@ -250,6 +259,23 @@ def test_something_else_that_answers_is_told(pouchdb: str) -> None:
             meddler.answers = [status(302)]
             with pytest.raises(StoreError, match="redirection"):
                 store.ensure()
+
+
+def test_a_certificate_must_be_trusted(pouchdb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    with contextlib.closing(Meddler(pouchdb, context)) as meddler:
+        with contextlib.closing(CouchStore(meddler.address)) as store:
+            with pytest.raises(StoreError, match="not trusted") as caught:
+                store.greeting()
+            assert caught.value.code == "store_certificate"
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        with contextlib.closing(CouchStore(meddler.address)) as store:
+            assert "express-pouchdb" in store.greeting()
 
 
 def test_a_missing_database_is_told_with_the_fix(server: str, prefix: str) -> None:
@@ -388,6 +414,11 @@ if REAL_COUCHDB:
                     assert "wrong" not in str(caught.value)
                 finally:
                     admin.drop()
+
+        def test_settings_of_the_server_can_be_read(self, prefix: str) -> None:
+            with contextlib.closing(CouchStore(f"{REAL_COUCHDB}?prefix={prefix}")) as store:
+                assert store.setting("chttpd", "port") is not None
+                assert store.setting("chttpd", "no such key") is None
 
         def test_live_runs_have_one_copy_of_one_shard(self, prefix: str) -> None:
             with contextlib.closing(CouchStore(f"{REAL_COUCHDB}?prefix={prefix}")) as store:

@@ -75,6 +75,15 @@ class CouchStore:
             )
         return data
 
+    def setting(self, section: str, key: str) -> str | None:
+        """One setting of the node that answers, None where it is not set; needs an administrator."""
+        with in_our_words("/", self._url):
+            try:
+                _, _, value = self._server.resource.get_json(["_node", "_local", "_config", section, key])
+            except couchdb_http.ResourceNotFound:
+                return None
+        return str(value)
+
     def ensure(self) -> None:
         """Create the databases that are missing; needs an administrator only then.
 

@@ -102,16 +102,20 @@ class CouchDatabase:
         """Delete one document; see the protocol."""
         check_id(id)
         for _ in range(DELETE_ATTEMPTS):
-            present = self.get(id)
-            if present is None:
-                return False
-            if rev is not None and rev != present.rev:
-                raise Conflict(f"The document {id!r} is at revision {present.rev}; the deletion expected {rev}.")
+            held = rev
+            if held is None:
+                present = self.get(id)
+                if present is None:
+                    return False
+                held = present.rev
             try:
-                self._write(id, {"_deleted": True}, present.rev, None)
+                self._write(id, {"_deleted": True}, held, None)
+                return True
             except Conflict:
-                continue  # somebody was quicker: look again
-            return True
+                if rev is not None:
+                    if self.get(id) is None:
+                        return False
+                    raise
         raise StoreError(f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.", retryable=True)
 
     def delete_many(self, ids: Iterable[str]) -> int:
@@ -232,7 +236,7 @@ class CouchDatabase:
                     headers = {"Content-Type": content_type, "Accept": "application/json"}
                     answer = self._session.send("PUT", self._address(id_), body=message, headers=headers)
                     status, said = answer.status, answer.json()
-                if status == 201:
+                if status in (200, 201):
                     return str(said["rev"])
             except couchdb_http.ResourceConflict:
                 if not uncertain.yes:
