@@ -73,7 +73,8 @@ def close(store: Store, state: State, gathered: Gathered, stop: bool) -> Closed 
         return None
 
     at("A4")
-    merged = merge(state.spec, blueprint.layout, state.round, params.tensors, moments, parts)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
+        merged = merge(state.spec, blueprint.layout, state.round, params.tensors, moments, parts)
     if not all(np.isfinite(t).all() for t in merged.params.values() if t.dtype.kind == "f"):
         raise Diverged(
             f"The parameters were not finite after round {state.round}.",

@@ -1,0 +1,185 @@
+"""Everything twice and late: duplicate activations, two aggregates, two followers, zombies that write after the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from numpy_learner import NumpyLearner
+from rounds_rig import QUICK, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+
+from whisktrain import tensors
+from whisktrain.rounds import aggregate, sweep
+from whisktrain.rounds.opening import create
+from whisktrain.rounds.state import State, read_state
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+SPEC = plan_of(rounds=15)
+
+
+@pytest.fixture
+def expected(store: Store) -> bytes:
+    """The weights of an undisturbed run, version 1."""
+    put_dataset(store)
+    train(store, SPEC, run="undisturbed")
+    return model_bytes(store)
+
+
+class Doubled(Platform):
+    """Starts every activation twice, with the same id or with another."""
+
+    def __init__(self, *arguments, same: bool, **named) -> None:
+        super().__init__(*arguments, **named)
+        self.same = same
+
+    def start(self, action, arguments, activation):
+        super().start(action, arguments, activation)
+        return super().start(action, arguments, activation if self.same else activation + "x")
+
+
+@pytest.mark.parametrize("lease", [30.0, 0.0])
+@pytest.mark.parametrize("same", [True, False])
+def test_every_activation_twice(store: Store, expected: bytes, same: bool, lease: float) -> None:
+    platform = Doubled(store, same=same)
+    summary = train(store, plan_of(rounds=15, lease=lease), platform=platform, followers=2)
+    assert summary["status"] == "completed"
+    assert model_bytes(store, version=2) == expected
+
+
+def test_create_twice_makes_one_run(store: Store, expected: bytes) -> None:
+    platform = Platform(store)
+    with platform.following():
+        threads = [threading.Thread(target=create, args=(store, platform, "r", SPEC)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        wait_summary(store, "r")
+        wait_clean(store)
+        for thread in threads:
+            thread.join()
+        again = create(store, platform, "r", SPEC)
+    assert again.state is None and again.summary is not None and again.summary["status"] == "completed"
+    assert [d.id for d in store.library.list("version:m:", bodies=False)] == ["version:m:1", "version:m:2"]
+    assert model_bytes(store, version=2) == expected
+
+
+def test_a_late_create_of_an_ended_run_is_removed(store: Store, expected: bytes) -> None:
+    late = State("undisturbed", SPEC, 1, created=time.time(), opened=time.time())
+    platform = Platform(store)
+    with platform.following():
+        # A CREATE that read no summary before the run ended, and puts the run only now; its builder builds.
+        store.rounds.put(documents.run("undisturbed"), late.to_body())
+        platform.invoke("worker", {"run": "undisturbed", "slot": 0})
+        time.sleep(0.3)
+        wait_clean(store)
+    assert not platform.errors()
+    assert model_bytes(store) == expected
+    assert store.library.get(documents.version("m", 2)) is None
+
+
+def test_zombies_that_write_after_the_end_leave_nothing(store: Store, expected: bytes) -> None:
+    platform = Platform(store)
+    with platform.following():
+        for round_ in (1, 7, 15, 16):
+            store.rounds.put(documents.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late")
+            store.rounds.put(documents.moments("undisturbed", round_), {"schema": 1}, attachment=b"late")
+            store.rounds.put(documents.params("undisturbed", round_), {"schema": 1}, attachment=b"late")
+        store.rounds.put(documents.blueprint("undisturbed"), {"schema": 1})
+        store.rounds.put(documents.stop("undisturbed"), {"schema": 1})
+        wait_clean(store)
+    assert not platform.errors()
+    assert model_bytes(store) == expected
+
+
+def test_zombies_of_earlier_rounds_are_not_merged(store: Store, expected: bytes) -> None:
+    platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.01)))
+    with platform.following():
+        create(store, platform, "r", SPEC)
+        wait_round(store, "r", 5)
+        for shard in (0, 1):
+            store.rounds.put(documents.update("r", 1, shard), {"schema": 1}, attachment=b"late")
+        store.rounds.put(documents.params("r", 1), {"schema": 1}, attachment=b"late")
+        store.rounds.put(documents.moments("r", 1), {"schema": 1}, attachment=b"late")
+        wait_summary(store, "r")
+        wait_clean(store)
+    assert not platform.errors()
+    assert model_bytes(store, version=2) == expected
+
+
+def wait_round(store: Store, run: str, round_: int) -> State:
+    while (state := read_state(store, run)) is None or state.round < round_:
+        time.sleep(0.001)
+    return state
+
+
+def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No aggregate remembers anything, and none manages to store moments before it is killed."""
+    from whisktrain.rounds import moments, steps
+
+    monkeypatch.setattr(moments, "kept", lambda store, run, round_: None)
+    replayed: list[int] = []
+    original = moments._replay
+
+    def watched(store, state, round_, values):
+        replayed.append(round_)
+        return original(store, state, round_, values)
+
+    monkeypatch.setattr(moments, "_replay", watched)
+    kills = [0]
+
+    def kill(step: str) -> None:
+        if step == "A8" and kills[0] < 12 and kills[0] % 4 != 3:
+            kills[0] += 1
+            raise steps_killed()
+        kills[0] += step == "A8"
+
+    with steps.watched(kill):
+        train(store, plan_of(rounds=15, lease=0.0))
+    assert len(replayed) > 5
+    assert model_bytes(store, version=2) == expected
+
+
+def steps_killed() -> BaseException:
+    from rounds_rig import Killed
+
+    return Killed("A8")
+
+
+def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expected: bytes) -> None:
+    platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.02)))
+    with platform.following():
+        create(store, platform, "r", SPEC)
+        wait_round(store, "r", 3)
+        began = time.monotonic()
+        result = aggregate.serve("r", store=store, invoker=platform, execution="late", deadline=time.time() + 30, pace=QUICK)
+        assert time.monotonic() - began < 2, "it did not leave the run to the aggregate that serves it"
+        wait_summary(store, "r")
+        wait_clean(store)
+    assert result["rounds"] <= 1
+    assert model_bytes(store, version=2) == expected
+
+
+def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
+    """SWEEP against a run under way, over and over."""
+    put_dataset(store)
+    stop = threading.Event()
+
+    def sweeping() -> None:
+        while not stop.is_set():
+            aggregate.serve(
+                "r", store=store, invoker=Platform(store), execution="sweeper", deadline=time.time() + 0.2, pace=QUICK
+            )
+
+    platform = Platform(store)
+    thread = threading.Thread(target=sweeping)
+    with platform.following():
+        create(store, platform, "r", SPEC)
+        thread.start()
+        summary = wait_summary(store, "r")
+        stop.set()
+        thread.join()
+        wait_clean(store)
+    assert summary["status"] == "completed" and sweep.leftovers(store, "r") == []
+    assert np.isfinite(tensors.decode(model_bytes(store))["w"]).all()
