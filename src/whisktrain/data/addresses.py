@@ -52,10 +52,10 @@ def fetch(url: str) -> tuple[bytes, str]:
         DataError: The address is not allowed, does not answer in time, answers with an error, or is too large.
     """
     until = time.monotonic() + TOTAL_SECONDS
-    first_host = urlsplit(url).netloc if "://" in url else ""
+    first = _checked(url)
     for _ in range(MAX_REDIRECTS + 1):
         parts = _checked(url)
-        answer, pool = _open(parts, url, until, credentials=parts.netloc == first_host)
+        answer, pool = _open(parts, url, until, credentials=(parts.scheme, parts.netloc) == (first.scheme, first.netloc))
         try:
             if answer.status in _REDIRECTS and answer.headers.get("Location"):
                 url = urljoin(url, answer.headers["Location"])
