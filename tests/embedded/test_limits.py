@@ -114,6 +114,13 @@ def test_code_and_parameters_have_a_size(tmp_path: Path, calling: Any) -> None:
         assert (answer.status, answer.error) == (413, "Request larger than allowed: 2009 > 2000 bytes.")
 
 
+def test_a_client_that_sends_too_much_gets_its_answer(caller: Any) -> None:
+    caller.put("noop", NOOP)
+    for mb in (2, 20, 60):
+        answer = caller.send("POST", "/api/v1/namespaces/_/actions/noop", b"x" * (mb << 20))
+        assert (answer.status, answer.error) == (413, f"Request larger than allowed: {mb << 20} > 1048576 bytes.")
+
+
 def test_blocking_ends_with_202_and_the_action_goes_on(tmp_path: Path, calling: Any) -> None:
     with Host(tmp_path, limits=Limits(max_blocking_s=0.3)) as host:
         caller = calling(host)

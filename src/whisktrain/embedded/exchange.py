@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from whisktrain.embedded.limits import MB
 from whisktrain.embedded.rejections import Rejection, bad_query, malformed, too_large
 
 _T = TypeVar("_T")
@@ -20,6 +21,7 @@ CORS = {
     "Access-Control-Allow-Headers": "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
     "Access-Control-Allow-Methods": "GET, DELETE, POST, PUT, HEAD",
 }
+_DRAINED = 256 * MB
 ACTIVATION_HEADER = "X-OpenWhisk-Activation-Id"
 
 
@@ -92,14 +94,17 @@ class Exchange:
         Raises:
             Rejection: 413; it is larger than `most` bytes.
         """
-        stated = self.request.headers.get("content-length", "0")
-        if stated.isdecimal() and int(stated) > most:
-            raise too_large("Request", int(stated), most)
-        content = bytearray()
+        content, size = bytearray(), 0
         async for chunk in self.request.stream():
-            content += chunk
-            if len(content) > most:
-                raise too_large("Request", len(content), most)
+            size += len(chunk)
+            if size <= most:
+                content += chunk
+            elif size > most + _DRAINED:
+                break
+        if size > most:
+            # Answering sooner would close the connection under who is still sending, and the answer would be lost.
+            stated = self.request.headers.get("content-length", "")
+            raise too_large("Request", int(stated) if stated.isdecimal() else size, most)
         return bytes(content)
 
     async def json(self, most: int, *, required: bool = False) -> dict[str, Any]:
