@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from whisktrain.learning import backend
+from whisktrain.rounds import plan
 
 SHAPES = {"linear": (6,), "mlp": (6,), "cnn": (8, 8)}
 OPTIMIZERS = {
@@ -93,6 +94,35 @@ def test_ten_rounds_equal_ten_steps(preset: str, name: str, workers: int) -> Non
     assert rig.largest_difference(built, params, list(built.params.values())) > 1e-5
     if workers == 5:
         assert any(numbers["rows"] == 0 for parts in story for numbers in parts)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_the_plan_of_a_run_equals_keras_on_the_same_rows(workers: int) -> None:
+    """Every epoch uses every row once; a round is one step of Keras on the union of what the shards give to it."""
+    spec, built, model = opened("mlp")
+    rows = rig.data((6,), 4)
+    shards = rig.split(len(rows), workers)
+    spec = replace(spec, shard_rows=tuple(map(len, shards)), validation_rows=(0,) * workers, batch=rig.BATCH)
+    own = rig.keras_model(built)
+    own.compile(optimizer=backend.keras().optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
+    params, moments = built.params, {}
+    per_epoch = plan.rounds_per_epoch(spec)
+    assert per_epoch == 4
+    seen: list[int] = []
+    for number in range(1, 2 * per_epoch + 1):
+        pieces = [plan.work(spec, number, "train", k) for k in range(workers)]
+        union = np.concatenate([mine[piece.steps[0]] for mine, piece in zip(shards, pieces, strict=True)])
+        seen += union.tolist()
+        own.train_on_batch(rows.x[union], rows.y[union])
+        none = rig.Rows(rows.x[:0], rows.y[:0])
+        parts = [
+            model.contribute(params, piece, rig.Rows(rows.x[mine], rows.y[mine]), none)
+            for mine, piece in zip(shards, pieces, strict=True)
+        ]
+        merged = rig.merge(spec, built.blueprint.layout, number, params, moments, parts)
+        params, moments = merged.params, merged.moments
+    assert sorted(seen) == sorted(list(range(len(rows))) * 2)
+    assert rig.largest_difference(built, params, [v.numpy() for v in own.weights]) < 1e-6
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,14 +1,19 @@
 """Keras and its back-end: how they are started, and the few things that Keras 3 leaves to the back-end (TensorFlow).
 
-The number of threads is part of what must be fixed for equal bits, so it is set to 1 before TensorFlow starts. The environment
-of an action is not ours, so everything is set in code.
+The number of threads is part of what must be fixed for equal bits, so it is set (1, or WHISKTRAIN_THREADS) before TensorFlow
+starts. The environment of an action is not ours, so everything is set in code.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from whisktrain.errors import ConfigurationError
@@ -17,46 +22,93 @@ __all__ = ["NAME", "differentiate", "keras", "quiet", "signature", "trace"]
 
 NAME = "tensorflow"
 
+_START = threading.Lock()
 _started: Any = None
 
 
+class _Without(MetaPathFinder):
+    """Lets Keras believe that a package is not installed, for imports by one thread only."""
+
+    def __init__(self, *packages: str) -> None:
+        self._packages = packages
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Refuse the packages to the thread; otherwise leave it to the next finder."""
+        if fullname.partition(".")[0] in self._packages and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Start quietly, and in an action's process with what is needed only.
+
+    Keras imports scikit-learn and pandas for wrappers that no worker uses: with the garbage collector, half of the time until
+    TensorFlow is ready. TensorFlow's first lines on standard error ignore its own log level, hence the detour of file
+    descriptor 2.
+    """
+    lean = [_Without("sklearn", "pandas")] if os.environ.get("__OW_ACTIVATION_ID") else []
+    collecting = gc.isenabled()
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        gc.disable()
+        sys.meta_path[:0] = lean
+        os.dup2(nowhere, 2)
+        with quiet():
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        for finder in lean:
+            sys.meta_path.remove(finder)
+        if collecting:
+            gc.enable()
+
+
 def keras() -> Any:
-    """Keras, on TensorFlow with one thread; imported at the first call.
+    """Keras, on TensorFlow with a fixed number of threads; imported at the first call.
 
     Raises:
         ConfigurationError: Keras already runs on another back-end in this process, or TensorFlow on more threads.
     """
     global _started
     if _started is None:
-        os.environ["KERAS_BACKEND"] = NAME
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        with quiet():
-            import tensorflow as tf
-
-            threading = tf.config.threading
-            for read, write in (
-                (threading.get_intra_op_parallelism_threads, threading.set_intra_op_parallelism_threads),
-                (threading.get_inter_op_parallelism_threads, threading.set_inter_op_parallelism_threads),
-            ):
-                try:
-                    write(1)
-                except RuntimeError:
-                    if read() != 1:
-                        raise ConfigurationError(
-                            f"TensorFlow already runs with {read() or 'all'} threads in this process; expected 1.",
-                            hint="Compute in a process of its own, or import whisktrain.learning first.",
-                        ) from None
-            import keras as module
-
-        if module.backend.backend() != NAME:
-            raise ConfigurationError(
-                f"Keras already runs on {module.backend.backend()} in this process; expected {NAME}.",
-                hint=f"Set KERAS_BACKEND={NAME} before Keras is imported.",
-            )
-        _started = module
+        with _START:
+            _started = _started or _start()
     return _started
+
+
+def _start() -> Any:
+    os.environ["KERAS_BACKEND"] = NAME
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    wanted = int(os.environ.get("WHISKTRAIN_THREADS", "1"))
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(wanted)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    with _starting():
+        import tensorflow as tf
+
+        threads = tf.config.threading
+        for read, write in (
+            (threads.get_intra_op_parallelism_threads, threads.set_intra_op_parallelism_threads),
+            (threads.get_inter_op_parallelism_threads, threads.set_inter_op_parallelism_threads),
+        ):
+            try:
+                write(wanted)
+            except RuntimeError:
+                if read() != wanted:
+                    raise ConfigurationError(
+                        f"TensorFlow already runs with {read() or 'all'} threads in this process; expected {wanted}.",
+                        hint="Compute in a process of its own, or import whisktrain.learning first.",
+                    ) from None
+        import keras as module
+    if module.backend.backend() != NAME:
+        raise ConfigurationError(
+            f"Keras already runs on {module.backend.backend()} in this process; expected {NAME}.",
+            hint=f"Set KERAS_BACKEND={NAME} before Keras is imported.",
+        )
+    return module
 
 
 def quiet() -> warnings.catch_warnings[None]:
