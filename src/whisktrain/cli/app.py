@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from types import FrameType
 from typing import Any
 
 import typer
@@ -47,8 +50,15 @@ data.add_to(app)
 platform.add_to(app)
 
 
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code. SIGTERM and SIGHUP end it in order, like Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), _as_interrupt)
     try:
         code = app(args=arguments, prog_name="whisktrain", standalone_mode=False)
         return code if isinstance(code, int) else 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from whisktrain.cli.failures import report
-from whisktrain.errors import ConfigurationError
+from whisktrain.errors import ConfigurationError, Interrupted
 
 if TYPE_CHECKING:
     from whisktrain.sdk import Connection
@@ -123,8 +123,10 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
         desk = Desk(**{name: given.pop(name) for name in _OPTIONS})
         try:
             return function(desk, **given) or 0
-        except (KeyboardInterrupt, typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort):
             raise
+        except KeyboardInterrupt:
+            return report(Interrupted("Interrupted."), as_json=desk.as_json)
         except BrokenPipeError:
             sys.stdout = None  # whoever read stdout is gone: nothing is left to be said
             return 0

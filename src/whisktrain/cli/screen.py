@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Screen", "line"]
 
 
+EVERY_EPOCH = 100
+"""Up to so many epochs each has a line of its own; of more, one a second has."""
+
+
 def line(shown: Progress) -> str:
     """A run in one line: round, figures, workers, time."""
     if shown.status != "running":
@@ -79,6 +83,7 @@ class Screen:
         self._epochs = 0
         self._failures: set[tuple[int, int, int]] = set()
         self._begun = False
+        self._said = 0.0
 
     def __enter__(self) -> Screen:
         return self
@@ -119,8 +124,9 @@ class Screen:
             self._begun = True
             self._desk.say(f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs")
         for entry in shown.history:
-            if entry["epoch"] > self._epochs:
-                self._epochs = entry["epoch"]
+            due = shown.epochs <= EVERY_EPOCH or entry["epoch"] == shown.epochs or shown.seconds - self._said >= 1.0
+            if entry["epoch"] > self._epochs and due:
+                self._epochs, self._said = entry["epoch"], shown.seconds
                 self._desk.say(epoch_line(entry, shown))
 
     def _say_failures(self, shown: Progress) -> None:

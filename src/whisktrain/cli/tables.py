@@ -26,9 +26,13 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
+def _empty(thing: Any) -> bool:
+    return isinstance(thing, Mapping) and all(v is None for v in thing.values())
+
+
 def facts(record: Mapping[str, Any], indent: str = "") -> str:
     """Names and values, one a line, nested ones indented; what is None is left out."""
-    known = {k: v for k, v in record.items() if v not in (None, {}, [])}
+    known = {k: v for k, v in record.items() if v not in (None, {}, []) and not _empty(v)}
     width = max((len(k) for k, v in known.items() if not isinstance(v, Mapping)), default=0)
     lines = []
     for key, thing in known.items():

@@ -87,7 +87,7 @@ def _work(job: dict[str, Any], said: _Announcement) -> None:
         if "resume" in job:
             training.resume(connection, job["resume"], key=job["key"], progress=report)
         else:
-            training.train(connection, job["request"], progress=report, carry_on=True)
+            training.train(connection, job["request"], progress=report)
 
 
 def _main() -> int:

@@ -213,7 +213,7 @@ class Connection:
                 the store is known, they are fetched.
 
         Returns:
-            `{"model", "task", "classes", "decisions", "message", "notices", "warm"}`.
+            `{"model", "task", "classes", "decisions", "message", "notices"}`.
 
         Raises:
             NotFound: There is no such model.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from whisktrain.rounds import plan, timing
@@ -178,12 +178,31 @@ class Snapshots:
         found = self._store.library.get(documents.summary(self._run))
         return None if found is None else {k: v for k, v in found.body.items() if k != "schema"}
 
+    def last(self, before: Progress | None) -> Progress | None:
+        """The run as its summary tells it, for whoever saw it before; None where there is no summary, or nobody saw it."""
+        summary = self.summary()
+        if summary is None or before is None:
+            return None
+        return replace(
+            before,
+            status=str(summary["status"]),
+            reason=str(summary.get("reason") or ""),
+            round=int(summary.get("rounds") or before.round),
+            seconds=float(summary.get("seconds") or before.seconds),
+            history=tuple(summary.get("history") or ()),
+            failures=(),
+        )
+
     def until_ended(self) -> Iterator[Progress]:
         """Snapshots until there is a summary, or nothing of the run."""
+        newest = None
         while self.summary() is None:
             found = self.take()
             if found is not None:
+                newest = found
                 yield found
             elif self.seen and self._store.rounds.get(documents.run(self._run)) is None and self.summary() is None:
                 return
             self.wait(0.5)
+        if (end := self.last(newest)) is not None:
+            yield end

@@ -144,6 +144,8 @@ class Runs:
     def resume(self, run: str, progress: Callable[[Progress], None] | None = None, *, wait: bool = True) -> dict[str, Any]:
         """Go on with a stopped run, as a new run that starts where it stopped.
 
+        A run that was told to stop when its host ended at the same time is brought to its stop first.
+
         Returns:
             The new run's result, as of `train`.
 
@@ -152,6 +154,8 @@ class Runs:
             RequestError: It did not stop.
         """
         documents.check_run_id(run)
+        if self._store.rounds.get(documents.stop(run)) is not None:
+            self.watch(run)
         if self._store.library.get(documents.checkpoint(run)) is None:
             status = self.show(run)["status"]
             raise RequestError(

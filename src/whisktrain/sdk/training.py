@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
-from whisktrain.errors import NotFound, TrainingError, WhisktrainError, from_record
+from whisktrain.errors import Interrupted, NotFound, TrainingError, WhisktrainError, from_record
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots, failures
 from whisktrain.sdk.interrupts import Interrupts
@@ -24,9 +24,7 @@ Report = Callable[[Progress], None] | None
 _PATIENCE_S = 7 * 24 * 3600.0
 
 
-def train(
-    connection: Connection, request: Mapping[str, Any], *, progress: Report = None, wait: bool = True, carry_on: bool = False
-) -> dict[str, Any]:
+def train(connection: Connection, request: Mapping[str, Any], *, progress: Report = None, wait: bool = True) -> dict[str, Any]:
     """Run the sequence `pipeline` for a request.
 
     Args:
@@ -34,7 +32,6 @@ def train(
         request: The whole request.
         progress: Called with snapshots of the run.
         wait: Whether to wait for the end.
-        carry_on: Whether this process is the one that was left behind to carry a run on.
     """
     from whisktrain.request import Request, parse
 
@@ -42,9 +39,9 @@ def train(
     key = checked.train.key or requests.new_run_id(checked.train.name)
     documents.check_run_id(key)
     settings = {**dict(request.get("train") or {}), "key": key, "wait": wait}
+    if not wait and connection.where.platform == "embedded":
+        return _leave_behind(connection, {"request": {**request, "train": {**settings, "wait": True}}}, key)
     arguments = {**request, "train": settings, "lib_version": __version__}
-    if not wait and connection.where.platform == "embedded" and not carry_on:
-        return _leave_behind(connection, {"request": {**arguments, "train": {**settings, "wait": True}}}, key)
     return _carry(connection, "whisktrain/pipeline", arguments, key, progress, wait=wait)
 
 
@@ -89,7 +86,12 @@ def _carry(
         if not connection.has_store:
             return _result_of(connection, client.wait(activation, timeout=_PATIENCE_S if wait else 60.0), run)
         rows = arguments.get("predict")
-        return _follow(connection, activation, run, progress=progress, interrupts=interrupts, rows=rows, wait=wait)
+        try:
+            return _follow(connection, activation, run, progress=progress, interrupts=interrupts, rows=rows, wait=wait)
+        except KeyboardInterrupt:
+            connection.runs.ask_to_stop(run)
+            hint = f"Go on with `whisktrain runs resume {run}`."
+            raise Interrupted(f"Run {run} was interrupted.", hint=hint) from None
 
 
 def _follow(
@@ -105,12 +107,19 @@ def _follow(
     snapshots = Snapshots(connection.store, run)
     unhurried = 1.0 if connection.where.platform == "embedded" else 3.0
     stopping, early, look_at, pause = False, None, 0.0, 0.1
+    newest: Progress | None = None
+
+    def say_the_end() -> None:
+        if progress is not None and (end := snapshots.last(newest)) is not None:
+            progress(end)
+
     while True:
         if interrupts.asked and not stopping:
             stopping = True
             connection.runs.ask_to_stop(run)
             connection.narrate("stopping after this round; Ctrl-C again stops at once")
         shown = snapshots.take()
+        newest = shown or newest
         if shown is not None and progress is not None:
             progress(shown)
         training = shown.status == "running" if shown is not None else snapshots.seen and pause == unhurried
@@ -119,6 +128,7 @@ def _follow(
             if record is not None:
                 result = _result_of(connection, record, run)
                 if result.get("status") != "training" or not wait:
+                    say_the_end()
                     return result
                 early = result
                 connection.narrate(f"run {run} outlives its train stage; following it in the store")
@@ -129,6 +139,7 @@ def _follow(
         if early is not None:
             summary = snapshots.summary()
             if summary is not None:
+                say_the_end()
                 return _late(connection, {**early, **summary, "run": run}, rows)
         snapshots.wait(min(pause, 0.5))
 

@@ -109,7 +109,7 @@ def _bound() -> int:
 _CACHE: ByteCache[tuple[str, str, str], LoadedModel] | None = None
 
 
-def open_model(store: Store, text: str) -> tuple[LoadedModel, bool]:
+def open_model(store: Store, text: str) -> LoadedModel:
     """The model that a reference means now, from this process' cache or from the store.
 
     The name and the document's revision are looked up each time (two small reads), so that the next answer after a retraining
@@ -118,9 +118,6 @@ def open_model(store: Store, text: str) -> tuple[LoadedModel, bool]:
     Args:
         store: The store.
         text: "NAME" (the newest version) or "NAME:VERSION".
-
-    Returns:
-        The model, and whether it was in memory already.
 
     Raises:
         NotFound: There is no such model.
@@ -132,4 +129,4 @@ def open_model(store: Store, text: str) -> tuple[LoadedModel, bool]:
     there = store.library.get(documents.model(name, version))
     if there is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
-    return _CACHE.get((store.url, there.id, there.rev), lambda: _load(store, name, version))
+    return _CACHE.get((store.url, there.id, there.rev), lambda: _load(store, name, version))[0]

@@ -69,7 +69,8 @@ def of_training(result: Mapping[str, Any]) -> str:
                 f"when it is done, `whisktrain predict {str(model).partition(':')[0]}` answers from its model."
             )
         case "stopped":
-            return f"Run {run} was stopped. Go on with `whisktrain runs resume {run}`."
+            so_far = f" Model {model} holds what it had learned." if model else ""
+            return f"Run {run} was stopped.{so_far} Go on with `whisktrain runs resume {run}`."
         case "completed":
             return f"Model {model} is trained{_quality(result.get('metrics') or {})}."
         case status:

@@ -32,7 +32,7 @@ def predict(payload: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
 
     Returns:
         Of a run: its result, with `message`, and with `decisions` where rows were given. Of a request: `{"model", "task",
-        "classes", "decisions", "message", "notices", "warm"}`.
+        "classes", "decisions", "message", "notices"}`.
 
     Raises:
         RequestError: The rows cannot be used.
@@ -67,7 +67,7 @@ def _after_training(payload: Mapping[str, Any], store: Store) -> dict[str, Any]:
 
 
 def _decide(name: str, request: PredictRequest, store: Store, result: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    model, warm = open_model(store, name)
+    model = open_model(store, name)
     decisions, notices = model.decide(_rows(request, store), top_k=request.top_k, missing=request.missing)
     target = model.body.get("target")
     answer = {
@@ -76,7 +76,6 @@ def _decide(name: str, request: PredictRequest, store: Store, result: Mapping[st
         "classes": model.classes,
         "message": messages.of_decisions(decisions, target),
         "notices": notices,
-        "warm": warm,
     }
     if result is not None:
         answer = {**result, "message": answer["message"], "notices": notices}
