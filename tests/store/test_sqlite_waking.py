@@ -95,7 +95,7 @@ def test_the_poll_covers_a_writer_that_could_not_wake(store: SqliteStore, monkey
 
 def test_sockets_go_with_their_readers(store: SqliteStore, home: Path) -> None:
     store.rounds.changes(store.rounds.changes(None).position, timeout=0.05)
-    assert list((home / "rounds.sqlite.wake").iterdir()) == []
+    assert not wake.socket_directory(home / "rounds.sqlite").exists()
 
 
 def test_sockets_of_dead_readers_are_removed(store: SqliteStore, home: Path) -> None:
@@ -103,16 +103,19 @@ def test_sockets_of_dead_readers_are_removed(store: SqliteStore, home: Path) -> 
     script = "import sys; from whisktrain.store.sqlite import SqliteStore as S; "
     script += "S(sys.argv[1]).rounds.changes(sys.argv[2], timeout=60)"
     process = subprocess.Popen([sys.executable, "-c", script, str(home), position])
-    directory = home / "rounds.sqlite.wake"
-    until = time.monotonic() + 30
-    while not (directory.exists() and list(directory.iterdir())):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    directory = wake.socket_directory(home / "rounds.sqlite")
+    try:
+        until = time.monotonic() + 60
+        while not (directory.exists() and list(directory.iterdir())):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
     assert len(list(directory.iterdir())) == 1
     store.rounds.put("a", {})
     assert list(directory.iterdir()) == []
+    directory.rmdir()
 
 
 def test_a_long_path_has_its_sockets_in_a_short_place(tmp_path: Path) -> None:
@@ -128,19 +131,24 @@ def test_a_long_path_has_its_sockets_in_a_short_place(tmp_path: Path) -> None:
                 while not (directory.exists() and list(directory.iterdir())):
                     assert time.monotonic() < until
                     time.sleep(0.01)
+                assert directory.stat().st_mode & 0o777 == 0o700
                 store.rounds.put("a", {})
                 assert waiting.result(10).rows
-        assert directory.stat().st_mode & 0o777 == 0o700
+        assert not directory.exists()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_without_sockets_the_poll_does(store: SqliteStore, home: Path) -> None:
     position = store.rounds.changes(None).position
-    (home / "rounds.sqlite.wake").write_text("in the way")
+    in_the_way = wake.socket_directory(home / "rounds.sqlite")
+    in_the_way.write_text("in the way")
     later = threading.Timer(0.1, store.rounds.put, ["a", {}])
     later.start()
-    assert store.rounds.changes(position, timeout=10).rows
+    try:
+        assert store.rounds.changes(position, timeout=10).rows
+    finally:
+        in_the_way.unlink()
     later.join()
 
 

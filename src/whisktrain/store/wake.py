@@ -22,6 +22,8 @@ __all__ = ["POLL", "Waiter", "socket_directory", "wake"]
 POLL = 0.5
 """Seconds after which a waiting reader looks again by itself."""
 
+BIND_ATTEMPTS = 20
+
 # The limit of a Unix socket's path is 104 bytes on macOS and 108 on Linux; our names in the directory take 17.
 _LONGEST_DIRECTORY = 103 - 17
 
@@ -76,26 +78,31 @@ class Waiter:
     def __enter__(self) -> Waiter:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self._directory / secrets.token_hex(8)
-        try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
-            # In a shared place somebody else may have made it first: then we only poll.
-            found = self._directory.lstat()
-            if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
-                sock.bind(str(path))
-                self._path, self._socket = path, sock
-        except OSError:
-            pass  # a file system without sockets: then we only poll
+        for _ in range(BIND_ATTEMPTS):
+            try:
+                self._directory.mkdir(mode=0o700, exist_ok=True)
+                # In a shared place somebody else may have made it first: then we only poll.
+                found = self._directory.lstat()
+                if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
+                    sock.bind(str(path))
+                    self._path, self._socket = path, sock
+                break
+            except FileNotFoundError:
+                continue  # the last one who waited has just removed the directory
+            except OSError:
+                break  # a file system without sockets: then we only poll
         if self._socket is None:
             sock.close()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-        if self._socket is not None:
+        if self._socket is not None and self._path is not None:
             self._socket.close()
             self._socket = None
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            with contextlib.suppress(OSError):
+                self._directory.rmdir()  # fails while somebody else waits
 
     def wait(self, timeout: float) -> None:
         """Return when woken, after `timeout` seconds, or when it is time to look again."""
