@@ -128,7 +128,7 @@ def openwhisk_platform(home: Path) -> Platform:
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("home")
     if request.config.getoption("--target") == "embedded":
-        host = LocalHost(home)
+        host = LocalHost(home, "--port", "0")
         try:
             yield Platform("embedded", host.props["APIHOST"], host.props["AUTH"], f"sqlite:{home / 'store'}", home)
         finally:

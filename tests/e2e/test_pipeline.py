@@ -47,6 +47,7 @@ def test_iris_as_wsk_would(platform: Platform) -> None:
     assert trained["status"] == "completed"
     assert trained["metrics"]["val_accuracy"] >= 0.9
     decided = platform.invoke("whisktrain/predict", {"model": "flowers", "rows": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]})
+    assert "error" not in decided, decided
     assert [d["class"] for d in decided["decisions"]] == ["setosa", "virginica"]
 
 
