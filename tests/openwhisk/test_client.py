@@ -108,6 +108,8 @@ def test_waiting_has_a_deadline(client) -> None:
         client.wait(activation_id, timeout=0.2)
     assert time.monotonic() - begun < 1
     assert client.wait(activation_id, timeout=10).result == {"slept": 1.5}
+    with pytest.raises(DeadlineExceeded):
+        client.invoke("p/sleeps", {"s": 1.5}, timeout=0.3)
 
 
 RECORD = {

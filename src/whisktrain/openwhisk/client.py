@@ -13,6 +13,8 @@ from whisktrain.openwhisk.connection import ANSWER_TIMEOUT, ApiError, Connection
 
 __all__ = ["Client"]
 
+_BLOCKING_S = 60.0
+"""Seconds after which OpenWhisk answers a blocking invocation with 202."""
 _PAGE = 200
 """The most entities that one list answers."""
 
@@ -180,15 +182,13 @@ class Client:
         Raises:
             DeadlineExceeded: It takes longer; the activation goes on.
         """
-        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        budget = self.timeout if timeout is None else timeout
+        until = time.monotonic() + budget
         path = self._path("actions", action)
-        response = self.connection.send(
-            "POST",
-            path,
-            query={"blocking": "true", "result": "false"},
-            body=dict(arguments or {}),
-            timeout=max(1.0, min(ANSWER_TIMEOUT, until - time.monotonic())),
-        )
+        query = {"blocking": "true", "result": "false"}
+        if budget < _BLOCKING_S:
+            query["timeout"] = str(max(1, int(budget * 1000)))
+        response = self.connection.send("POST", path, query=query, body=dict(arguments or {}), timeout=ANSWER_TIMEOUT)
         body = json_of(response, self.apihost)
         if isinstance(body, dict) and "activationId" in body and response.status_code in (200, 202, 500, 502):
             if "response" in body:
