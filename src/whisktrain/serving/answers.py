@@ -15,6 +15,10 @@ MAX_ANSWER = 900_000
 """Bytes of a result: OpenWhisk's limit of 1 MB, less a margin for what it wraps around (results near the limit are slow)."""
 
 
+_MESSAGE_MARGIN = 500
+"""Bytes by which the message on other rows may be longer."""
+
+
 def fit(answer: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]], output: str, store: Store) -> dict[str, Any]:
     """Put the decisions into an answer.
 
@@ -32,15 +36,16 @@ def fit(answer: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]], outpu
         RequestError: They were asked for inline and do not fit; the row count that fits is named.
     """
     lines = [json.dumps(d, ensure_ascii=False, allow_nan=False) for d in decisions]
-    room = MAX_ANSWER - len(json.dumps(answer, ensure_ascii=False).encode())
-    size = sum(len(line.encode()) + 2 for line in lines)
+    room = MAX_ANSWER - len(json.dumps(answer, ensure_ascii=False).encode()) - len('"decisions": [], ')
+    sizes = [len(line.encode()) + 2 for line in lines]
+    size = sum(sizes)
     if output == "upload" or (output == "auto" and size > room):
         from whisktrain.data.uploads import put_upload
 
         place = put_upload(store, ("\n".join(lines) + "\n").encode(), "decisions.jsonl")
         return {**answer, "decisions": None, "decisions_at": place, "decisions_count": len(decisions)}
     if size > room:
-        fitting = max(0, room * len(lines) // size)
+        fitting = max(0, (room - _MESSAGE_MARGIN) // max(sizes))
         raise RequestError(
             f"The decisions on {len(lines)} rows take {size:,} bytes; an answer may hold {room:,}.",
             code="answer_too_large",
