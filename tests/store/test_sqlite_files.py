@@ -95,6 +95,15 @@ def test_damaged_attachments_are_noticed(store: SqliteStore, home: Path, size: i
     assert store.rounds.delete("a")
 
 
+def test_a_damaged_body_is_noticed(store: SqliteStore, home: Path) -> None:
+    store.rounds.put("a", {"n": 1})
+    with contextlib.closing(sqlite3.connect(home / "rounds.sqlite")) as connection, connection:
+        connection.execute("UPDATE documents SET body = substr(body, 2)")
+    for read in (lambda: store.rounds.get("a"), lambda: store.rounds.list("")):
+        with pytest.raises(Damaged, match="'a'"):
+            read()
+
+
 def test_a_reader_that_lost_a_race_reads_again(store: SqliteStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rev = store.rounds.put("a", {"n": 1}, attachment=b"1" * BIG)
     read = files.AttachmentFiles.read

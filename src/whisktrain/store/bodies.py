@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from whisktrain.errors import StoreError
+from whisktrain.errors import Damaged, StoreError
 
 __all__ = ["NONCE", "after_prefix", "check_id", "decode", "encode"]
 
-MAX_ID_BYTES = 4096
+MAX_ID_BYTES = 1024
 
 NONCE = "~write"
 """The one key at a body's top that is not the caller's: CouchDB documents keep the word of their writer's call there."""
@@ -57,9 +57,16 @@ def encode(body: dict[str, Any]) -> str:
         ) from None
 
 
-def decode(text: str | bytes) -> dict[str, Any]:
-    """The body that `encode` wrote."""
-    body: dict[str, Any] = json.loads(text)
+def decode(id_: str, text: str) -> dict[str, Any]:
+    """The body that `encode` wrote.
+
+    Raises:
+        Damaged: It is not JSON any more.
+    """
+    try:
+        body: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise Damaged(f"The body of the document {id_!r} is not JSON any more.") from None
     return body
 
 

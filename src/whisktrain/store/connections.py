@@ -77,10 +77,14 @@ class Connections:
         """A connection outside any transaction."""
         with in_our_words(self.path):
             connection = self._take()
+            usable = True
             try:
                 yield connection
+            except sqlite3.Error:
+                usable = False  # it may be in any state
+                raise
             finally:
-                self._give_back(connection)
+                self._give_back(connection, usable)
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -142,9 +146,9 @@ class Connections:
                 return self._idle.pop()
         return self._open()
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _give_back(self, connection: sqlite3.Connection, usable: bool) -> None:
         with self._lock:
-            if not self._closed and self._pid == os.getpid():
+            if usable and not self._closed and self._pid == os.getpid():
                 self._idle.append(connection)
                 return
         connection.close()

@@ -76,8 +76,10 @@ class Database(Protocol):
         """Write one document, and its attachment, in one atomic step.
 
         Args:
-            id: The document's id; must not start with an underscore.
-            body: A JSON object without keys that start with an underscore.
+            id: The document's id: 1 to 1024 bytes of Unicode text without NUL that does not start with an underscore, and
+                is not `.` or `..`.
+            body: A JSON object whose keys do not start with an underscore, and are not `~write` (the store's own). Numbers
+                are finite; CouchDB takes subnormal ones for zero.
             rev: None to create; the revision to replace otherwise (its attachment goes unless given again).
             attachment: The one attachment's bytes.
             content_type: The attachment's media type.

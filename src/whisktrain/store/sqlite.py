@@ -87,8 +87,8 @@ class SqliteDatabase:
                 if data is None:
                     raise Damaged(f"The file of the attachment of {id!r} is missing in {self._files.directory}.")
             if attachment and size is not None:
-                data = check_whole(id, data, size, crc)
-            return Document(id, rev, decode(body), data if attachment else None, size)
+                data = check_whole(id, data or b"", size, crc)
+            return Document(id, rev, decode(id, body), data if attachment else None, size)
 
     def put(
         self,
@@ -175,7 +175,8 @@ class SqliteDatabase:
             (prefix, *([end] if end is not None else []), -1 if limit is None else limit, skip),
         )
         return [
-            Document(id_, rev, decode(text) if text is not None else {}, attachment_size=size) for id_, rev, size, text in rows
+            Document(id_, rev, decode(id_, text) if text is not None else {}, attachment_size=size)
+            for id_, rev, size, text in rows
         ]
 
     def changes(
