@@ -161,7 +161,8 @@ def render_defaults() -> str:
     lines = [
         "# Every variable of a deployment, with its default. Values that are set already win:",
         "#     set -a; . deploy/defaults.env; set +a; wskdeploy -m wskdeploy.yaml",
-        "# wskdeploy reads limits as numbers in wskdeploy.yaml only; `whisktrain deploy` reads them from here too.",
+        "# wskdeploy takes limits as numbers only: the ones here count for `whisktrain deploy`, and for wskdeploy with the",
+        "# manifest that `python deploy/site_manifest.py` prints.",
         "",
     ]
     for setting in SETTINGS:
