@@ -9,10 +9,9 @@ from whisktrain.openwhisk.action import Context, action
 
 @action
 def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
-    from whisktrain.stages.preprocess import preprocess
-
     from whisktrain.request import Request, parse
     from whisktrain.rounds.slots import plan_workers
+    from whisktrain.stages.preprocess import preprocess
 
     request = parse(Request, arguments)
     workers = plan_workers(context.limits) if request.train.workers == "auto" else request.train.workers
