@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import signal
 import socket
@@ -13,6 +15,12 @@ from pathlib import Path
 import platformdirs
 import pytest
 import requests
+
+from whisktrain.store.couch import CouchStore
+
+from .meddler import Meddler
+
+REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +74,30 @@ def _installed() -> Path:
 def prefix() -> str:
     """A start of databases' names that no other test has."""
     return f"test-{secrets.token_hex(6)}"
+
+
+SERVERS = ["pouchdb", *(["real"] if REAL_COUCHDB else [])]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """A server's address with its administrator."""
+    return REAL_COUCHDB or "" if request.param == "real" else str(request.getfixturevalue("pouchdb"))
+
+
+@pytest.fixture
+def meddler(server: str) -> Iterator[Meddler]:
+    with contextlib.closing(Meddler(server)) as meddler:
+        yield meddler
+
+
+@pytest.fixture
+def store(meddler: Meddler, prefix: str) -> Iterator[CouchStore]:
+    """A store behind the meddler, greeted and made."""
+    with contextlib.closing(CouchStore(f"{meddler.address}?prefix={prefix}")) as store:
+        store.ensure()
+        store.is_pouch()
+        meddler.requests.clear()
+        yield store
+        meddler.answers.clear()
+        store.drop()

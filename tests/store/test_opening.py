@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import whisktrain.store
 from whisktrain.errors import ConfigurationError
 from whisktrain.store import Store, mask, open_store
 from whisktrain.store.bodies import after_prefix
@@ -125,6 +128,17 @@ def test_errors_of_the_store_survive_a_process_boundary() -> None:
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.code, again.message, again.hint) == (caught.value.code, caught.value.message, caught.value.hint)
     assert copy.copy(caught.value).message == again.message
+
+
+def test_what_the_package_offers() -> None:
+    assert set(whisktrain.store.__all__) == {"Change", "Changes", "Database", "Document", "Store", "mask", "open_store"}
+    assert all(hasattr(whisktrain.store, name) for name in whisktrain.store.__all__)
+
+
+def test_opening_an_embedded_store_imports_no_http_and_no_numerics() -> None:
+    script = "import sys; from whisktrain.store import open_store; open_store('sqlite:x'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert not {"requests", "couchdb", "tenacity", "numpy", "tensorflow", "keras", "psutil"} & set(loaded.split())
 
 
 MOUNTS = [

@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from whisktrain.errors import Conflict
 from whisktrain.store.conformance.basis import Basis
 from whisktrain.store.protocol import Database, Document
 
@@ -62,7 +63,7 @@ class AttachmentTests(Basis):
 
     def test_a_refused_write_leaves_the_attachment_alone(self, database: Database) -> None:
         rev = database.put("d", {"n": 1}, attachment=b"a" * 100_000)
-        with pytest.raises(Exception, match="'d'"):
+        with pytest.raises(Conflict, match="'d'"):
             database.put("d", {"n": 2}, attachment=b"b" * 100_000)
         assert database.get("d", attachment=True) == Document("d", rev, {"n": 1}, b"a" * 100_000, 100_000)
 
