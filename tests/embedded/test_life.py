@@ -58,9 +58,12 @@ def until(condition: Any, seconds: float = 10) -> None:
 @pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 def test_no_process_outlives_a_host_that_is_killed(tmp_path: Path, killed_by: signal.Signals) -> None:
     command = [sys.executable, "-c", A_HOST_AND_ITS_WORK, str(tmp_path), PID]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as host:
+    said = tmp_path / "said"
+    with said.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as host:
         assert host.stdout is not None
-        idle = int(host.stdout.readline())
+        printed = host.stdout.readline()
+        assert printed.strip().isdecimal(), said.read_text()
+        idle = int(printed)
         children = psutil.Process(host.pid).children()
         assert idle in [child.pid for child in children]
         assert len(children) == 2
