@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "CODE",
     "EXACT",
     "FALSE_WORDS",
     "PLAIN",
@@ -26,6 +26,7 @@ __all__ = [
     "NumberStyle",
     "booleans_of",
     "distinct",
+    "has_codes",
     "holds_objects",
     "is_date",
     "is_missing",
@@ -44,6 +45,9 @@ MISSING = frozenset(
     ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nul", "#null!", "#value!", "#ref!", "#div/0!", "1.#qnan")
 )
 """Spellings that always mean: no value (in lower case)."""
+
+CODE = r"^[+-]?0\d+$"
+"""A number with leading zeros."""
 
 MISSING_AMONG_NUMBERS = frozenset(("none", "nil", "?", "-", "--", ".", "..", "*", "missing", "unknown", "n.a.", "n.d.", "nd"))
 """Spellings that mean it among numbers, dates or booleans; in a text column they are values like others."""
@@ -66,8 +70,7 @@ def is_missing_among_numbers(text: str) -> bool:
     return text.strip().lower() in MISSING_AMONG_NUMBERS
 
 
-@dataclass(frozen=True, slots=True)
-class NumberStyle:
+class NumberStyle(NamedTuple):
     """How a column writes its numbers.
 
     Attributes:
@@ -253,6 +256,15 @@ def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
         return codes, values
     found, uniques = pd.factorize(column, use_na_sentinel=False)
     return found.astype(np.int64), [None if value is pd.NA else value for value in list(uniques)]
+
+
+def has_codes(column: pd.Series[Any]) -> bool:
+    """Whether a column of text has numbers with leading zeros in it, which are codes rather than quantities."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pa.array(column, type=pa.large_string(), from_pandas=True)
+    return bool(pc.any(pc.match_substring_regex(texts, CODE)).as_py())
 
 
 def plain_numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.cells import (
+    CODE,
     EXACT,
     FALSE_WORDS,
     PLAIN,
     TRUE_WORDS,
     NumberStyle,
     distinct,
+    has_codes,
     holds_objects,
     is_date,
     is_missing,
@@ -44,7 +46,7 @@ _STYLES = {
 }
 """The order in which styles are tried (decimal mark, then what separates thousands), by the file's decimal mark."""
 
-_CODE = re.compile(r"[+-]?0\d+", re.ASCII)
+_CODE = re.compile(CODE, re.ASCII)
 _LONG = re.compile(r"[+-]?\d{16,}", re.ASCII)
 _SIGNS = re.compile(r"[$€£¥₹%]|USD|EUR|GBP|CHF|JPY")
 _ID_NAME = re.compile(
@@ -159,7 +161,7 @@ def _quick(column: pd.Series[Any], name: str) -> Typed | None:
     numbers_found = plain_numbers(column)
     if numbers_found is None or np.nanmax(np.abs(numbers_found)) >= EXACT:
         return None
-    if any(_CODE.fullmatch(str(text).strip()) for text in column if str(text)[:1] in "0+-"):
+    if has_codes(column):
         return None
     return _numbers(numbers_found, name, PLAIN, False, ())
 
@@ -181,6 +183,9 @@ def _numeric(cells: _Cells, column: pd.Series[Any], name: str, decimal: str, *, 
     best, style = 0.0, PLAIN
     for letters in _STYLES[decimal]:
         candidate = NumberStyle(letters[0], letters[1:])
+        sample = cells.values[:: max(1, len(cells.values) // 200)]
+        if sum(_reads(v, candidate) or _gap(v) for v in sample) < 0.5 * len(sample) and not forced:
+            continue
         share = cells.share([_reads(v, candidate) or _gap(v) for v in cells.values])
         if share > best:
             best, style = share, candidate

@@ -136,9 +136,11 @@ def read_delimited(
     sample = _records(text, delimiter, _SAMPLE_RECORDS)
     header = _has_header(sample)
     width = max(len(record) for record in sample)
+    plain = text.encode()
+    del text, rest
     try:
         frame = pd.read_csv(
-            io.StringIO(text),
+            io.BytesIO(plain),
             sep=delimiter,
             header=None,
             names=range(width),

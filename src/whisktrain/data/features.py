@@ -163,57 +163,59 @@ def fit(columns: Sequence[tuple[str, Typed]], cells: Cells, scale: str) -> Featu
         The fitted features. Columns that are constant on the training rows are left out.
     """
     fitted: list[Column] = []
-    blocks: list[NDArray[np.float64]] = []
+    numbers: list[tuple[str, NDArray[np.float64]]] = []
+    flags: list[tuple[str, NDArray[np.float64]]] = []
     codes: list[NDArray[np.int64]] = []
-    number_names: list[str] = []
-    flag_names: list[str] = []
     for name, typed in columns:
         base = Column(
             name, typed.kind, style=typed.style, formats=typed.formats, tolerant=typed.tolerant, numeric_keys=typed.numeric_keys
         )
-        column = _fit_categories(base, cells(name)) if typed.kind == "categorical" else _fit_values(base, cells(name))
-        if column is None:
+        own = cells(name)
+        if typed.kind == "categorical":
+            column = _fit_categories(base, own)
+            if column is not None:
+                fitted.append(column)
+                codes.append(_codes(column, own)[0])
             continue
-        fitted.append(column)
-        if column.kind == "categorical":
-            codes.append(_codes(column, cells(name))[0])
+        values, _ = _values(base, own)
+        gone = np.isnan(values)
+        parts = {part: part_of(values, part) for part in PARTS} if base.kind == "date" else {"": values}
+        varied = {part: found for part, found in parts.items() if np.unique(found[~gone]).size > 1}
+        if not varied:
             continue
-        values, _ = _values(column, cells(name))
-        for part, fill in zip(column.parts or ("",), column.fill, strict=True):
-            title = f"{name}: {part}" if part else name
-            if column.kind == "boolean":
-                flag_names.append(title)
-            else:
-                number_names.append(title)
-                blocks.append(np.where(np.isnan(values), fill, part_of(values, part) if part else values))
-        if column.flag:
-            flag_names.append(f"{name} is missing")
-    scaler = _fit_scaler(blocks, number_names, scale)
+        titled = [(f"{name}: {part}" if part else name, found) for part, found in varied.items()]
+        (flags if base.kind == "boolean" else numbers).extend(titled)
+        flag = bool(gone.mean() >= FLAG_FROM)
+        fitted.append(replace(base, flag=flag, parts=tuple(varied) if base.kind == "date" else ()))
+
+    filled = _fills([v for _, v in numbers], "median")
+    marked = _fills([v for _, v in flags], "most_frequent")
+    of_numbers, of_flags = iter(filled), iter(marked)
+    done = [
+        c
+        if c.kind == "categorical"
+        else replace(c, fill=tuple(next(of_flags if c.kind == "boolean" else of_numbers) for _ in c.parts or ("",)))
+        for c in fitted
+    ]
+    blocks = [np.where(np.isnan(v), fill, v) for (_, v), fill in zip(numbers, filled, strict=True)]
+    scaler = _fit_scaler(blocks, [title for title, _ in numbers], scale)
     encoder = _fit_encoder(codes)
-    one_hot = _one_hot_names([c for c in fitted if c.kind == "categorical"], encoder)
-    return Features(tuple(fitted), scaler, encoder, (*number_names, *flag_names, *one_hot))
+    flag_names = [
+        title
+        for c in done
+        for title in ([c.name] if c.kind == "boolean" else []) + ([f"{c.name} is missing"] if c.flag else [])
+    ]
+    one_hot = _one_hot_names([c for c in done if c.kind == "categorical"], encoder)
+    return Features(tuple(done), scaler, encoder, (*(title for title, _ in numbers), *flag_names, *one_hot))
 
 
-def _fit_values(column: Column, cells: pd.Series[Any]) -> Column | None:
-    """Fills and parts of a column of numbers, booleans or dates; None where it is constant on these rows."""
-    values, _ = _values(column, cells)
-    gone = np.isnan(values)
-    if gone.all():
-        return None
-    parts = PARTS if column.kind == "date" else ("",)
-    varied = [part for part in parts if np.unique(part_of(values, part or "days")[~gone]).size > 1]
-    if not varied:
-        return None
-    block = np.column_stack([part_of(values, part or "days") for part in varied])
-    fill = _medians(block, most_frequent=column.kind == "boolean")
-    flag = bool(gone.mean() >= FLAG_FROM)
-    return replace(column, fill=tuple(fill), flag=flag, parts=tuple(varied) if column.kind == "date" else ())
-
-
-def _medians(block: NDArray[np.float64], *, most_frequent: bool) -> list[float]:
+def _fills(blocks: list[NDArray[np.float64]], strategy: str) -> list[float]:
+    """What missing values of each block become."""
+    if not blocks:
+        return []
     from sklearn.impute import SimpleImputer
 
-    imputer = SimpleImputer(strategy="most_frequent" if most_frequent else "median").fit(block)
+    imputer = SimpleImputer(strategy=strategy).fit(np.column_stack(blocks))
     return [float(value) for value in imputer.statistics_]
 
 

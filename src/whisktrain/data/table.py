@@ -40,7 +40,9 @@ class Table:
 
     def column(self, name: str) -> pd.Series[Any]:
         """One column's cells, shape (rows,)."""
-        return self.frame.iloc[:, self.names.index(name)]
+        at: Any = self.frame.columns.get_loc(name)
+        found: pd.Series[Any] = self.frame.iloc[:, at]
+        return found
 
     def __len__(self) -> int:
         return len(self.frame)
