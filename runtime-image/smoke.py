@@ -79,7 +79,7 @@ def speak(url: str, target: str) -> None:
     else:
         start(url, "actions/predict.py")
         answer = run(url, {"model": "nobody", "rows": [[1.0]], "store": STORE})
-        check("predict says that there is no such model", answer.get("error", {}).get("code") == "not_found", answer)
+        check("predict says that there is no such model", answer.get("error", {}).get("code") == "no_such_model", answer)
     print(f"     cold start and first answer: {time.monotonic() - before:.2f} s")
     before = time.monotonic()
     run(url, IRIS if target == "light" else {"model": "nobody", "rows": [[1.0]], "store": STORE})
