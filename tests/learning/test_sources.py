@@ -154,7 +154,7 @@ def test_factories_come_from_an_allow_list(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_model_py_runs_on_the_embedded_host_only(monkeypatch: pytest.MonkeyPatch) -> None:
     source = b"import keras\ndef build(x_shape, classes):\n    return keras.Sequential([keras.layers.Dense(classes)])\n"
-    spec = rig.spec_of({"factory": "model.py:build"}, loss={"name": "auto"})
+    spec = rig.spec_of({"factory": "model.py:build", "file": "upload:x"}, loss={"name": "auto"})
     with pytest.raises(RequestError, match="embedded host"):
         KerasLearner().build(spec, {"factory": source})
     monkeypatch.setenv("WHISKTRAIN_EMBEDDED", "1")

@@ -173,10 +173,10 @@ def make(spec: Spec, files: Mapping[str, bytes]) -> Any:
     with seeded(spec.seed):
         if "config" in source:
             model = _deserialise(_masters(source["config"]), spec)
+        elif "factory" in source:  # beside it, "file" names the source of a model.py
+            model = _from_factory(str(source["factory"]), files, spec)
         elif "file" in source:
             model = _from_file(files["file"], spec)
-        elif "factory" in source:
-            model = _from_factory(str(source["factory"]), files, spec)
         elif "init" in source:
             model = _from_earlier(files, spec)
         else:
