@@ -1,0 +1,60 @@
+"""The slots of a run are planned within what the platform says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whisktrain.rounds import slots
+
+
+@dataclass(frozen=True)
+class Limits:
+    concurrent: int = 30
+    invocations_per_minute: int = 60
+    memory_mb: int | None = None
+    cores: int = 4
+    max_duration_s: float = 300.0
+
+
+def test_a_standalone_with_its_defaults_has_room_for_one_worker() -> None:
+    assert slots.plan_slots(Limits(memory_mb=1024), 8) == 1
+    assert slots.plan_slots(Limits(memory_mb=6 * 1024), 8) == 8
+    assert slots.plan_slots(Limits(memory_mb=2048), 8) == 3
+
+
+def test_workers_are_the_smaller_of_cores_and_what_fits() -> None:
+    assert slots.plan_workers(Limits()) == 4
+    assert slots.plan_workers(Limits(memory_mb=1536)) == 2
+    assert slots.plan_workers(Limits(concurrent=6)) == 2
+    assert slots.plan_workers(Limits(cores=1)) == 1
+
+
+def test_a_lease_is_within_the_longest_duration() -> None:
+    assert slots.plan_lease(Limits(), None) == 225.0
+    assert slots.plan_lease(Limits(max_duration_s=60), None) == 45.0
+    assert slots.plan_lease(Limits(max_duration_s=60), 100.0) == 45.0
+    assert slots.plan_lease(Limits(), 0) == 0.0
+    assert slots.plan_lease(Limits(max_duration_s=3600), None) == 240.0
+
+
+@given(
+    st.builds(
+        Limits,
+        concurrent=st.integers(1, 200),
+        invocations_per_minute=st.integers(1, 10_000),
+        memory_mb=st.none() | st.integers(256, 65536),
+        cores=st.integers(1, 64),
+    ),
+    st.integers(1, 256),
+)
+def test_a_plan_never_exceeds_the_platform(limits: Limits, shards: int) -> None:
+    planned = slots.plan_slots(limits, shards)
+    assert 1 <= planned <= shards
+    if planned > 1:
+        assert planned + slots.RESERVED <= limits.concurrent
+        assert 2 * planned + 2 <= limits.invocations_per_minute * slots.SHARE
+        if limits.memory_mb is not None:
+            assert planned * slots.WORKER_MB + slots.AGGREGATE_MB + slots.TRAIN_MB <= limits.memory_mb
