@@ -9,7 +9,7 @@ import typer
 from whisktrain.cli.app import app
 from whisktrain.cli.desk import SHARED
 
-__all__ = ["render"]
+__all__ = ["commands", "render"]
 
 _HEAD = """# Command line
 
@@ -28,11 +28,12 @@ stays.
 """
 
 
-def _commands(group: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """All commands below a group, with the words that lead to each."""
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, command in group.commands.items():
         here = (*path, name)
-        found += _commands(command, here) if hasattr(command, "commands") else [(here, command)]
+        found += commands(command, here) if hasattr(command, "commands") else [(here, command)]
     return found
 
 
@@ -69,10 +70,10 @@ def _table(parameters: list[Any]) -> str:
 
 def render() -> str:
     """The whole page."""
-    commands = _commands(typer.main.get_command(app), ())
-    shared = [p for p in commands[0][1].params if p.name in SHARED]
+    everything = commands(typer.main.get_command(app))
+    shared = [p for p in everything[0][1].params if p.name in SHARED]
     parts = [_HEAD, f"## Options of every command\n\n{_table(shared)}"]
-    for path, command in commands:
+    for path, command in everything:
         text = " ".join((command.help or "").split())
         own = [p for p in command.params if p.name not in SHARED]
         parts.append(f"## whisktrain {' '.join(path)}\n\n{text}\n\n{_table(own)}".rstrip() + "\n")

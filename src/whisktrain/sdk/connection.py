@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
+from whisktrain.rounds.state import read_state
 from whisktrain.sdk import requests, training
 from whisktrain.sdk.data import Data
 from whisktrain.sdk.following import Progress
@@ -233,14 +234,21 @@ class Connection:
         return training.watch(self, run, progress=progress)
 
     def carry_on_if_abandoned(self, run: str) -> None:
-        """Start a host for a run on this machine that no live host carries on."""
+        """Start a host for a run on this machine that no live host carries on.
+
+        Whoever held its leases died with the last host, so workers and aggregate are invoked at once instead of when the leases
+        would have ended; doing that twice does no harm.
+        """
         if self.where.platform != "embedded" or self._hosting is not None:
             return
         from whisktrain.sdk.hosting import live_hosts
 
         if not live_hosts(self.where.home):
             self.narrate(f"nobody carries run {run} on; a host of this command does now")
-            _ = self.hosting
+            state = read_state(self.store, run)
+            for slot in range(state.spec.slots if state is not None and not state.final else 0):
+                self.client.start("whisktrain/worker", {"run": run, "slot": slot, "successor": True})
+            self.client.start("whisktrain/aggregate", {"run": run})
 
     def with_decisions(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer with the decisions in it that were stored because they were too large for it."""
