@@ -23,6 +23,12 @@ from .meddler import Meddler
 REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install the server before the first test, whose time-out it would otherwise use up."""
+    if not session.config.option.collectonly and any("pouchdb" in getattr(item, "fixturenames", ()) for item in session.items):
+        _installed()
+
+
 @pytest.fixture(scope="session")
 def pouchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PouchDB server that keeps everything in memory."""
@@ -64,8 +70,9 @@ def _installed() -> Path:
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "complete").exists():
-            command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(home), "pouchdb-server@4.2.0"]
-            subprocess.run(command, check=True, timeout=280, capture_output=True)
+            # Nothing of it needs compiling as long as everything is kept in memory.
+            command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home)]
+            subprocess.run([*command, "pouchdb-server@4.2.0"], check=True, timeout=900, capture_output=True)
             (home / "complete").touch()
     return program
 

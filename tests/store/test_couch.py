@@ -17,12 +17,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisktrain.errors import Conflict, Damaged, StoreError, StoreUnreachable
-from whisktrain.store import couch_http, multipart
+from whisktrain.store import couch_feed, couch_http, multipart
 from whisktrain.store.couch import CouchStore
 
 from .meddler import Meddler, status
 
 REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
+
+
+def test_what_was_asked_for_is_found_behind_full_pages_of_other_rows(
+    store: CouchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couch_feed, "PAGE", 4)
+    for k in range(10):
+        store.rounds.put(f"x:{k}", {})
+    for k in range(7):
+        store.rounds.put(f"d:{k}", {})
+    position, seen = "0", []
+    for _ in range(4):
+        found = store.rounds.changes(position, prefix="d:", limit=2)
+        seen += [row.id for row in found.rows]
+        position = found.position
+    assert seen == [f"d:{k}" for k in range(7)]
 
 
 def test_nobody_there_is_told_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
