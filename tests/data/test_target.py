@@ -93,6 +93,13 @@ def test_classes_or_values(cells: list[Any], task: str) -> None:
     assert read_target(column(*cells), "t").task == task
 
 
+def test_a_target_far_from_the_training_rows_is_named(make: Callable[..., Any]) -> None:
+    rows = [{"a": k % 3 + 0.5, "t": 1e38 if k == 7 else (k % 4) * 1e-3} for k in range(40)]
+    with pytest.raises(DataError, match="row 8 is too far"):
+        for seed in range(50):  # until the row validates, and so did not teach the scale
+            make(rows, target="t", task="regression", seed=seed)
+
+
 def test_the_task_can_be_chosen() -> None:
     assert read_target(column(1, 2, 3), "t", task="regression").y.tolist() == [1.0, 2.0, 3.0]
     assert read_target(column(*range(30), *range(30)), "t", task="classification").classes == tuple(range(30))

@@ -202,7 +202,17 @@ def _standardised(target: Target, held_out: NDArray[np.bool_]) -> tuple[NDArray[
         raise DataError(f"The target has values up to {largest:.3g}; expected at most 1e150 in size.", code="value_too_large")
     mean = float(target.y[~held_out].mean())
     scale = float(target.y[~held_out].std()) or 1.0
-    return ((target.y - mean) / scale).astype(np.float32), mean, scale
+    with np.errstate(over="ignore"):
+        y = ((target.y - mean) / scale).astype(np.float32)
+    if not np.isfinite(y).all():
+        at = int(np.argmin(np.isfinite(y)))
+        row = int(np.flatnonzero(target.used)[at])
+        raise DataError(
+            f"The target of row {row + 1} is too far from the others ({target.y[at]:.3g}) for a float32.",
+            code="value_too_large",
+            hint="Correct the row, or leave its target empty to drop it.",
+        )
+    return y, mean, scale
 
 
 def _groups(table: Table, column: str, numbers: NDArray[np.int64]) -> list[str]:
