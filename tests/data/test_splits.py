@@ -54,6 +54,13 @@ def test_groups_stay_together(groups: list[str]) -> None:
     assert set(places.tolist()) == set(range(shards))
 
 
+def test_equal_remainders_favour_no_stratum() -> None:
+    y = np.repeat(np.arange(10), 4)
+    drawn = sum(np.bincount(y[validation_rows(y, 0.2, seed)], minlength=10) for seed in range(200))
+    assert drawn.sum() == 200 * 8
+    assert drawn.min() > 100
+
+
 def test_other_seeds_draw_other_rows() -> None:
     y = np.zeros(100, dtype=np.int64)
     assert not np.array_equal(validation_rows(y, 0.2, 0), validation_rows(y, 0.2, 1))

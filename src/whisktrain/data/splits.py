@@ -36,8 +36,8 @@ def strata_of(y: NDArray[np.generic], task: str) -> NDArray[np.int64]:
 def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
     """Draw validation rows from each stratum in proportion to its size.
 
-    The seats are given by largest remainders, so that their sum is the share of all rows, rounded. The last row of a stratum
-    always stays in training.
+    The seats are given by largest remainders (equal ones in a drawn order), so that their sum is the share of all rows,
+    rounded. The last row of a stratum always stays in training.
 
     Args:
         strata: Each row's stratum, shape (rows,).
@@ -52,9 +52,10 @@ def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArr
     total = int(np.floor(share * len(strata) + 0.5))
     exact = share * counts
     seats = np.minimum(np.floor(exact).astype(np.int64), counts - 1)
+    drawn_order = seeds.generator(seed, "seats").permutation(len(kinds))
     while seats.sum() < total and (seats < counts - 1).any():
-        rest = np.where(seats < counts - 1, exact - seats, -np.inf)
-        seats[int(np.argmax(rest))] += 1
+        rest = np.where(seats < counts - 1, exact - seats, -np.inf)[drawn_order]
+        seats[drawn_order[int(np.argmax(rest))]] += 1
     for kind, number in zip(kinds, seats, strict=True):
         rows = np.flatnonzero(strata == kind)
         drawn = seeds.generator(seed, "validation", int(kind)).permutation(len(rows))[:number]
