@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ QUICK = Pace(
     retry=0.01,
 )
 """The protocol's times, short enough for a test."""
+
+
+PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=1.0)
+"""The same where activations are processes, which take a while to start."""
 
 
 class Killed(BaseException):

@@ -16,7 +16,7 @@ class Pace:
         build: A model that is not built after so long is overdue.
         first: The same for shards of rounds of unknown length: the first ones, and those that evaluate.
         least: The same for ordinary rounds, at least …
-        factor: … and this many times the 95th percentile of the rounds so far.
+        factor: … and this many times the median of the rounds so far.
         known: Ordinary rounds that must have been timed for that.
         backup: An idle leased worker computes others' missing shards after so long, at least …
         backup_factor: … and this many times the median round …
@@ -33,8 +33,8 @@ class Pace:
     margin: float = 3.0
     build: float = 120.0
     first: float = 60.0
-    least: float = 8.0
-    factor: float = 10.0
+    least: float = 10.0
+    factor: float = 20.0
     known: int = 5
     backup: float = 1.0
     backup_factor: float = 3.0

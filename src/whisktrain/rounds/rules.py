@@ -115,9 +115,10 @@ def overdue_after(state: State, pace: Pace) -> float:
     if state.phase == "build":
         return pace.build
     ordinary = state.phase == "train" and not plan.validates(spec, state.round, "train")
-    longest = timing.quantile(state.timing, 0.95)
-    if ordinary and longest is not None and timing.count(state.timing) >= pace.known:
-        return max(pace.least, pace.factor * longest / 1000)
+    # By the median: one round that somebody was killed in must not make the next one wait longer still.
+    usual = timing.quantile(state.timing, 0.5)
+    if ordinary and usual is not None and timing.count(state.timing) >= pace.known:
+        return max(pace.least, pace.factor * usual / 1000)
     return pace.first * -(-spec.shards // spec.slots)
 
 

@@ -1,0 +1,88 @@
+"""Real processes, killed with SIGKILL at random moments: the run ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from activation import Spool
+from rounds_rig import PATIENT, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+
+from whisktrain.rounds import feed
+from whisktrain.rounds.follower import Follower
+from whisktrain.rounds.opening import create
+from whisktrain.store.sqlite import SqliteStore
+
+SCRIPT = Path(__file__).parents[1] / "rounds" / "activation.py"
+
+
+class Processes:
+    """Starts what the spool asks for."""
+
+    def __init__(self, store: SqliteStore, spool: Path) -> None:
+        self.store, self.spool = store, spool
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.stop = threading.Event()
+        self.killed = 0
+        self.output = spool / "output.log"
+
+    def watch(self) -> None:
+        while not self.stop.is_set():
+            for asked in self.spool.glob("*.json"):
+                action, arguments = json.loads(asked.read_text())
+                asked.unlink()
+                path = self.store.url.removeprefix("sqlite:")
+                command = [sys.executable, str(SCRIPT), path, str(self.spool), action, json.dumps(arguments), asked.stem]
+                with self.output.open("ab") as output:
+                    self.running.append(subprocess.Popen(command, stdout=output, stderr=output))
+            self.running = [p for p in self.running if p.poll() is None]
+            time.sleep(0.005)
+
+    def kill_one(self, draw: random.Random) -> None:
+        alive = [p for p in self.running if p.poll() is None]
+        if alive:
+            draw.choice(alive).kill()
+            self.killed += 1
+
+    def close(self) -> None:
+        self.stop.set()
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+def test_killed_processes_change_nothing(store: SqliteStore, tmp_path: Path) -> None:
+    put_dataset(store)
+    spec = plan_of(rounds=20, attempts=9)
+    train(store, spec, run="undisturbed")
+
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    processes, invoker, draw = Processes(store, spool), Spool(spool), random.Random(1)
+    watching = threading.Thread(target=processes.watch)
+    watching.start()
+    feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, store, namespace="guest")
+    follower = Follower(store, lambda _, payload: invoker.invoke("aggregate", payload) and None, pace=PATIENT)
+    following = threading.Thread(target=follower.run, args=(processes.stop,))
+    following.start()
+    try:
+        create(store, invoker, "r", spec)
+        until = time.monotonic() + 6
+        while time.monotonic() < until and store.library.get("summary:r") is None:
+            time.sleep(draw.uniform(0.3, 1.2))
+            processes.kill_one(draw)
+        summary = wait_summary(store, "r", 150)
+        wait_clean(store)
+    finally:
+        processes.close()
+        watching.join()
+        following.join()
+    assert summary["status"] == "completed", summary
+    assert processes.killed >= 3
+    assert model_bytes(store, version=2) == model_bytes(store)
+    assert "Traceback" not in processes.output.read_text(), processes.output.read_text()[-3000:]
