@@ -28,7 +28,7 @@ def test_only_what_was_said_is_set() -> None:
 
 
 def test_an_unknown_setting_suggests_the_nearest() -> None:
-    with pytest.raises(RequestError, match="Did you mean .epochs."):
+    with pytest.raises(RequestError, match="Did you mean 'epochs'"):
         requests.build({}, {}, {"epoch": 3})
 
 

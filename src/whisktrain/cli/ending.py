@@ -71,7 +71,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
         )
     metrics = {k: v for k, v in (result.get("metrics") or {}).items() if not isinstance(v, Mapping)}
     if metrics:
-        lines.append("metrics   " + "  ".join(f"{k} {value(v)}" for k, v in metrics.items()))
+        lines.append("metrics   " + "  ".join(f"{k} {_figure(k, v)}" for k, v in metrics.items()))
     if result.get("rounds"):
         times = result.get("round_ms") or {}
         lines.append(
@@ -87,6 +87,10 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     if result.get("message"):
         lines.append(f"\n{result['message']}")
     return lines
+
+
+def _figure(name: str, thing: Any) -> str:
+    return f"{thing:.4f}" if name.endswith("accuracy") and isinstance(thing, (int, float)) else value(thing)
 
 
 def decision_lines(result: Mapping[str, Any]) -> list[str]:

@@ -45,6 +45,7 @@ class Progress:
     Attributes:
         run: Its id.
         model: The model that it will publish.
+        dataset: The data set that it trains on.
         status: "running" or a final state.
         reason: Why it is in a final state.
         phase: "build", "train" or "evaluate".
@@ -64,6 +65,7 @@ class Progress:
 
     run: str
     model: str
+    dataset: str
     status: str
     reason: str
     phase: str
@@ -116,6 +118,7 @@ def snapshot(store: Store, state: State, *, details: bool = True) -> Progress:
     return Progress(
         run=state.run,
         model=state.model,
+        dataset=spec.dataset,
         status=state.status,
         reason=state.reason,
         phase=state.phase,

@@ -11,6 +11,7 @@ from whisktrain.errors import Interrupted, NotFound, TrainingError, WhisktrainEr
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots, failures
 from whisktrain.sdk.interrupts import Interrupts
+from whisktrain.sdk.report import data_report
 from whisktrain.serving import messages
 from whisktrain.store import documents
 
@@ -119,6 +120,8 @@ def _follow(
             connection.runs.ask_to_stop(run)
             connection.narrate("stopping after this round; Ctrl-C again stops at once")
         shown = snapshots.take()
+        if shown is not None and newest is None:
+            _tell_data(connection, shown.dataset)
         newest = shown or newest
         if shown is not None and progress is not None:
             progress(shown)
@@ -142,6 +145,13 @@ def _follow(
                 say_the_end()
                 return _late(connection, {**early, **summary, "run": run}, rows)
         snapshots.wait(min(pause, 0.5))
+
+
+def _tell_data(connection: Connection, dataset: str) -> None:
+    """Say what was done with the data, before the training is shown."""
+    found = connection.store.library.get(documents.dataset(dataset))
+    for line in data_report(found.body) if found is not None else ():
+        connection.narrate(line)
 
 
 def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
