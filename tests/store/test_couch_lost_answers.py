@@ -107,12 +107,6 @@ class TestDeletions:
         assert store.rounds.delete("d") is True
         assert store.rounds.get("d") is None
 
-    def test_a_deletion_of_a_known_revision_is_one_request(self, store: CouchStore, meddler: Meddler) -> None:
-        rev = store.rounds.put("d", {})
-        meddler.requests.clear()
-        assert store.rounds.delete("d", rev=rev) is True
-        assert len(meddler.requests) == 1
-
     def test_many_deletions_whose_answer_was_lost_count(self, store: CouchStore, meddler: Meddler) -> None:
         for k in range(5):
             store.rounds.put(f"d:{k}", {})

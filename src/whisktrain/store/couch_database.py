@@ -102,20 +102,17 @@ class CouchDatabase:
         """Delete one document; see the protocol."""
         check_id(id)
         for _ in range(DELETE_ATTEMPTS):
-            held = rev
-            if held is None:
-                present = self.get(id)
-                if present is None:
-                    return False
-                held = present.rev
+            # Look first, also where the revision is known: CouchDB makes a tombstone of what never was.
+            present = self.get(id)
+            if present is None:
+                return False
+            if rev is not None and rev != present.rev:
+                raise Conflict(f"The document {id!r} is at revision {present.rev}; the deletion expected {rev}.")
             try:
-                self._write(id, {"_deleted": True}, held, None)
-                return True
+                self._write(id, {"_deleted": True}, present.rev, None)
             except Conflict:
-                if rev is not None:
-                    if self.get(id) is None:
-                        return False
-                    raise
+                continue  # somebody was quicker: look again
+            return True
         raise StoreError(f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.", retryable=True)
 
     def delete_many(self, ids: Iterable[str]) -> int:
