@@ -148,6 +148,9 @@ def test_factories_come_from_an_allow_list(tmp_path: Path, monkeypatch: pytest.M
     rows = rig.data((6,), 4)
     params, _ = rig.run(spec, built, opened, rows, 3, 2)
     assert rig.largest_difference(built, params, list(built.params.values())) > 0
+    monkeypatch.setenv("WHISKTRAIN_FACTORIES", "whisktrain_test_factory:build,whisktrain_test_factory:broken,no_such_module:f")
+    with pytest.raises(RequestError, match="cannot be imported: ModuleNotFoundError"):
+        KerasLearner().build(replace(spec, model={"factory": "no_such_module:f"}), {})
     with pytest.raises(RequestError, match="returned int"):
         KerasLearner().build(replace(spec, model={"factory": "whisktrain_test_factory:broken"}), {})
 

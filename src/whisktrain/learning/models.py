@@ -65,8 +65,7 @@ def _packages(spec: Spec) -> tuple[str, ...]:
 
 def _deserialise(config: Mapping[str, Any], spec: Spec) -> Any:
     if packages := _packages(spec):
-        _allowed(str(spec.model["factory"]))
-        importlib.import_module(str(spec.model["factory"]).partition(":")[0])
+        _module(str(spec.model["factory"]))  # its classes register themselves
     checks.check_config(config, spec.x_shape, packages)
     plain = {k: v for k, v in config.items() if k not in ("compile_config", "build_config")}
     shape = config.get("build_config")
@@ -100,13 +99,22 @@ def _from_file(data: bytes, spec: Spec) -> Any:
     return model
 
 
-def _allowed(factory: str) -> None:
+def _module(factory: str) -> types.ModuleType:
+    """The module of a factory that this deployment allows."""
     allowed = [name.strip() for name in os.environ.get("WHISKTRAIN_FACTORIES", "").split(",") if name.strip()]
     if factory not in allowed:
         raise RequestError(
             f"the factory {factory!r} is not on this deployment's allow-list ({', '.join(allowed) or 'which is empty'}).",
             hint="Have it added to WHISKTRAIN_FACTORIES of the deployment.",
         )
+    name = factory.partition(":")[0]
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - whatever the module's own code raises
+        raise RequestError(
+            f"the module {name} of the factory cannot be imported: {type(error).__name__}: {_reason(error)}",
+            hint="Install it where the workers run.",
+        ) from None
 
 
 def _call(function: Any, spec: Spec, name: str) -> Any:
@@ -135,8 +143,7 @@ def _from_factory(factory: str, files: Mapping[str, bytes], spec: Spec) -> Any:
             raise RequestError(f"model.py failed: {type(error).__name__}: {_reason(error)}") from None
         function = getattr(space, name, None)
     else:
-        _allowed(factory)
-        function = getattr(importlib.import_module(module), name, None)
+        function = getattr(_module(factory), name, None)
     if not callable(function):
         raise RequestError(f"{module} has no function {name}; expected {name}(x_shape, classes) that returns a Keras model.")
     made = _call(function, spec, factory)
