@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -225,6 +227,23 @@ def test_class_names_are_the_users(make: Make) -> None:
     made = make(rows, target="t")
     assert made.report["classes"] == sorted({n or "NaN?" for n in names})
     assert set(made.body) == set(make("iris").body)
+
+
+def test_heavy_libraries_stay_out() -> None:
+    """Workers read shards without pandas and scikit-learn, and stage 1 needs no TensorFlow."""
+    script = """
+import sys, tempfile
+import whisktrain.data.shards, whisktrain.data.uploads, whisktrain.stages.preprocess
+heavy = {"pandas", "sklearn", "pyarrow", "PIL", "skops", "keras", "tensorflow", "requests"}
+print(sorted(heavy & set(sys.modules)))
+from whisktrain.request import Request, parse
+from whisktrain.store import open_store
+store = open_store("sqlite:" + tempfile.mkdtemp())
+whisktrain.stages.preprocess.preprocess(parse(Request, {"data": "iris"}), store, workers=2)
+print(sorted({"keras", "tensorflow"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]
 
 
 def test_two_requests_at_once_write_the_same(store: Store) -> None:

@@ -23,6 +23,9 @@ from whisktrain.request import DataRequest
 
 __all__ = ["Prepared", "prepare"]
 
+MOST_NAMED_PIXELS = 4096
+"""Pixels of larger images have no names."""
+
 UNUSABLE = ("text", "id", "nested", "empty")
 
 
@@ -83,7 +86,9 @@ def _prepare_images(source: Images, request: DataRequest, seed: int) -> Prepared
     y, mean, scale = _standardised(target, held_out)
     fitted = Fitted((), None, picture, target.classes, mean, scale, "target")
     height, width, channels = picture.shape
-    names = list(source.names) or [f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)]
+    names = list(source.names)
+    if not names and height * width * channels <= MOST_NAMED_PIXELS:
+        names = [f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)]
     columns = [
         {"name": "image", "type": "image", "role": "feature", "done": f"divided by {picture.divisor:g}", "missing": 0},
         _target_entry("target", target, "the images' labels", len(source) - len(numbers)),

@@ -51,7 +51,7 @@ def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArr
     kinds, counts = np.unique(strata, return_counts=True)
     total = int(np.floor(share * len(strata) + 0.5))
     exact = share * counts
-    seats = np.minimum(np.floor(exact).astype(np.int64), counts - 1)
+    seats = np.floor(exact).astype(np.int64)  # below the count, as the share is at most 0.9
     drawn_order = seeds.generator(seed, "seats").permutation(len(kinds))
     while seats.sum() < total and (seats < counts - 1).any():
         rest = np.where(seats < counts - 1, exact - seats, -np.inf)[drawn_order]
