@@ -65,6 +65,10 @@ def test_headers(text: str, names: list[str]) -> None:
     assert rows(text)[0] == names
 
 
+def test_empty_cells_beyond_the_header_do_no_harm() -> None:
+    assert rows("a,b\n1,2,\n3,4\n")[1] == [["1", "2", ""], ["3", "4", ""]]
+
+
 def test_a_missing_header_keeps_the_first_row() -> None:
     assert rows("5.1,3.5,setosa\n4.9,3.0,virginica\n")[1] == [["5.1", "3.5", "setosa"], ["4.9", "3.0", "virginica"]]
 
@@ -98,6 +102,8 @@ def test_the_decimal_mark(text: str, decimal: str) -> None:
         (b"a,b\n", "no_rows"),
         (b"a,b\n1,2\n1,2,3,4\n1,2\n" * 200 + b"1,2,3,4,5\n", "bad_csv"),
         (b'a,b\n"x,1\n2,3\n', "bad_csv"),
+        (b"a,b\n1,2\n1,2,3\n", "bad_csv"),
+        (b"Sales report 2020\na,b,c\n1,2,3\n4,5,6\n", "bad_csv"),
         (b"\x00\x01\x02abc", "not_text"),
     ],
 )

@@ -163,6 +163,7 @@ def read_delimited(
         frame = frame.iloc[1:].reset_index(drop=True)
         if len(names) == width - 1 and all(len(record) == width for record in sample[1:]):
             names = ["rownames", *names]  # as R's write.table writes row names
+        _refuse_wider(sample, len(names), what)
         names += [""] * (width - len(names))
         unnamed = [at for at, name in enumerate(names) if not name]
         if unnamed:
@@ -176,6 +177,17 @@ def read_delimited(
         raise DataError(f"{what} has a header but no rows.", code="no_rows")
     frame.columns = pd.Index(names, dtype=object)
     return Table(frame, tuple(notices), decimal or _find_decimal(frame, delimiter))
+
+
+def _refuse_wider(sample: list[list[str]], columns: int, what: str) -> None:
+    """Refuse rows with more cells than the header has names; empty cells at the end do no harm."""
+    for at, record in enumerate(sample[1:], start=1):
+        if any(cell.strip() for cell in record[columns:]):
+            raise DataError(
+                f"Row {at} of {what} has {len(record)} cells; the header has {columns} names.",
+                code="bad_csv",
+                hint="Check quotes and delimiters, remove lines above the header, or set data.delimiter.",
+            )
 
 
 def _records(text: str, delimiter: str, count: int) -> list[list[str]]:
