@@ -117,6 +117,9 @@ class FollowerProcess:
             if process is None:
                 return
             process.wait()
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
             if self._stopping.wait(min(0.2 * 2**attempt, 3.0)):
                 return
             self._spawn()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
-from whisktrain.errors import Interrupted, NotFound, TrainingError, WhisktrainError, from_record
+from whisktrain.errors import Interrupted, NotFound, RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots, failures
 from whisktrain.sdk.interrupts import Interrupts
@@ -176,9 +176,9 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     raise error
 
 
-def _ended_badly(error: WhisktrainError) -> TrainingError:
-    """What a run failed of, as the failure of a training."""
-    if isinstance(error, TrainingError):
+def _ended_badly(error: WhisktrainError) -> WhisktrainError:
+    """What a run failed of: a request that only the worker could refuse, or the failure of a training."""
+    if isinstance(error, (TrainingError, RequestError)):
         return error
     return TrainingError(error.message, code=error.code, hint=error.hint, retryable=error.retryable)
 

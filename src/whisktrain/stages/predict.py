@@ -85,7 +85,13 @@ def _decide(name: str, request: PredictRequest, store: Store, result: Mapping[st
 def _rows(request: PredictRequest, store: Store) -> Any:
     if request.source is not None:
         from whisktrain.data.sources import read_rows_file
+        from whisktrain.data.uploads import get_upload
 
+        upload = get_upload(store, request.source)
+        if upload.name.endswith(".json"):  # arrays of features have no names of columns, so they are no table
+            rows = _json(upload.bytes)
+            if isinstance(rows, list) and rows and isinstance(rows[0], list):
+                return rows
         return read_rows_file(store, request.source)
     if request.rows is None:
         raise RequestError(
@@ -94,6 +100,14 @@ def _rows(request: PredictRequest, store: Store) -> Any:
             hint='Give "rows" (objects by column, or arrays of features), or "source": "upload:ID".',
         )
     return request.rows
+
+
+def _json(content: bytes) -> Any:
+    """A file's JSON; None where it holds none, which whoever reads it as a table says better."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 def _normalised(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""The SDK on a real embedded host: one connection for all tests, so that its processes stay warm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import whisktrain
+from whisktrain.errors import NotFound, RequestError
+from whisktrain.sdk.hosting import live_hosts
+
+# Keras' own variables meet NumPy 2 in the models that these tests make.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+QUICK = {"workers": 1, "epochs": 2, "learning_rate": 0.05}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def connection(home: Path) -> Iterator[whisktrain.Connection]:
+    with whisktrain.connect(platform="embedded", home=home) as opened:
+        yield opened
+    assert live_hosts(home) == []
+
+
+def test_train_reports_progress_and_returns_the_result(connection: whisktrain.Connection) -> None:
+    seen: list[whisktrain.Progress] = []
+    result = connection.train("iris", model="linear", workers=2, epochs=3, name="flowers", progress=seen.append)
+    assert (result["status"], result["model"], result["workers"]) == ("completed", "flowers:1", 2)
+    assert seen[-1].status == "completed"
+    assert [entry["epoch"] for entry in seen[-1].history] == [1, 2, 3]
+    assert [p.round for p in seen] == sorted(p.round for p in seen)
+    assert "decisions" not in result
+
+
+def test_predict_takes_rows_in_many_forms(connection: whisktrain.Connection, tmp_path: Path) -> None:
+    import pandas as pd
+
+    row = [5.1, 3.5, 1.4, 0.2]
+    answer = connection.predict("flowers", [row])
+    names = connection.models.show("flowers")["features"]
+    frame = pd.DataFrame([row], columns=names)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    forms = (row, dict(zip(names, row, strict=True)), np.array([row]), frame, tmp_path / "rows.csv")
+    for form in forms:
+        assert connection.predict("flowers", form)["decisions"] == answer["decisions"]
+    many = connection.predict("flowers:1", [row] * 30_000, top_k=1)
+    assert len(many["decisions"]) == 30_000, "uploaded, answered as a file, and fetched"
+    assert many["decisions"][17] == {**answer["decisions"][0], "top": answer["decisions"][0]["top"][:1]}
+    with pytest.raises(NotFound):
+        connection.predict("nothing", [row])
+
+
+def test_fit_trains_the_keras_model_in_place_from_its_own_weights(connection: whisktrain.Connection) -> None:
+    from whisktrain.learning import backend
+
+    keras = backend.keras()
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="own")
+    model.compile(
+        optimizer=keras.optimizers.SGD(learning_rate=0.1), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    draw = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    x = draw.normal(size=(90, 4)).astype("float32") + np.eye(3, 4, dtype="float32")[y] * 4
+    before = [w.copy() for w in model.get_weights()]
+    result = connection.fit(model, x, y, workers=2, epochs=6, batch=30)
+    assert result["model"] == "own:1"
+    assert connection.models.show("own")["training"]["optimizer"]["name"] == "sgd", "as the model was compiled"
+    assert not np.allclose(before[0], model.get_weights()[0])
+    answers = connection.predict("own", x[:5])["decisions"]
+    assert [a["class"] for a in answers] == model.predict(x[:5], verbose=0).argmax(axis=1).tolist()
+
+
+def test_fit_of_a_regression_says_where_its_answers_are(connection: whisktrain.Connection) -> None:
+    from whisktrain.learning import backend
+
+    keras = backend.keras()
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="line")
+    model.compile(optimizer="adam", loss="mse")
+    x = np.random.default_rng(1).normal(size=(60, 2)).astype("float32")
+    result = connection.fit(model, x, 100 + 50 * x[:, 0], workers=1, epochs=30, learning_rate=0.1)
+    assert "predict" in " ".join(result["notices"])
+    value = connection.predict("line", [[1.0, 0.0]])["decisions"][0]["value"]
+    assert value == pytest.approx(150, abs=25)
+
+
+def test_own_code_and_earlier_models_are_starting_points(
+    connection: whisktrain.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(
+        "import keras\n\n\ndef build(x_shape, classes):\n"
+        "    return keras.Sequential([keras.Input(x_shape), keras.layers.Dense(classes, activation='softmax')])\n"
+    )
+    assert connection.train("iris", model="model.py:build", name="mine", **QUICK)["status"] == "completed"
+    again = connection.train("iris", init="mine", name="mine", **{**QUICK, "epochs": 1})
+    assert again["model"] == "mine:2"
+    with pytest.raises(RequestError, match=r"package\.missing"):
+        connection.train("iris", model="package.missing:build", **QUICK)
+
+
+def test_the_same_key_finds_the_same_run(connection: whisktrain.Connection) -> None:
+    first = connection.train("iris", model="linear", key="mine-1", name="keyed", **QUICK)
+    second = connection.train("iris", model="linear", key="mine-1", name="keyed", **QUICK)
+    assert first["model"] == second["model"] == "keyed:1"
+    assert first["metrics"] == second["metrics"]
+    with pytest.raises(RequestError):
+        connection.train("iris", key="not a key", **QUICK)
+
+
+def test_two_connections_on_one_home_work_at_the_same_time(connection: whisktrain.Connection, home: Path) -> None:
+    with whisktrain.connect(platform="embedded", home=home) as other:
+        assert other.hosting.apihost != connection.hosting.apihost
+        assert len(live_hosts(home)) == 2
+        result = other.train("iris", model="linear", name="other", **QUICK)
+        assert result["status"] == "completed"
+        assert connection.predict("other", [[5.1, 3.5, 1.4, 0.2]])["model"] == "other:1"
+    assert len(live_hosts(home)) == 1
+    assert connection.predict("flowers", [[5.1, 3.5, 1.4, 0.2]])["model"] == "flowers:1"
+
+
+def test_the_follower_is_started_again_when_it_dies(connection: whisktrain.Connection) -> None:
+    import os
+    import signal
+    import time
+
+    [pid] = connection.hosting.pids
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while connection.hosting.pids in ([], [pid]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert connection.train("iris", model="linear", name="after", **QUICK)["status"] == "completed"
+
+
+def test_runs_can_be_stopped_from_elsewhere_and_resumed(connection: whisktrain.Connection, home: Path) -> None:
+    stopped: list[bool] = []
+
+    def stop_it(shown: whisktrain.Progress) -> None:
+        if shown.round > 3 and not stopped:
+            stopped.append(True)
+            with whisktrain.connect(platform="embedded", home=home) as other:
+                other.runs.stop(shown.run, wait=False)
+
+    result = connection.train("iris", model="linear", workers=1, epochs=2000, name="long", progress=stop_it)
+    assert result["status"] == "stopped"
+    assert 3 < result["rounds"] < 4000
+    shown = connection.runs.show(result["run"])
+    assert shown["status"] == "stopped"
+    again = connection.runs.resume(
+        result["run"], lambda p: stopped.append(p.round > result["rounds"] and _stop(connection, p.run))
+    )
+    assert again["rounds"] > result["rounds"]
+    connection.runs.delete(again["run"])
+    with pytest.raises(NotFound):
+        connection.runs.show(again["run"])
+
+
+def _stop(connection: whisktrain.Connection, run: str) -> bool:
+    connection.runs.ask_to_stop(run)
+    return True
