@@ -18,8 +18,13 @@ EVERY_EPOCH = 100
 """Up to so many epochs each has a line of its own; of more, one a second has."""
 
 
-def line(shown: Progress) -> str:
-    """A run in one line: round, figures, workers, time."""
+def line(shown: Progress, width: int = 200) -> str:
+    """A run in one line: round, figures, workers, time; without the epoch where that is too wide."""
+    full = _line(shown, epoch=True)
+    return full if len(full) <= width else _line(shown, epoch=False)
+
+
+def _line(shown: Progress, *, epoch: bool) -> str:
     if shown.status != "running":
         return f"{shown.status}: {shown.reason}"
     if shown.phase == "build":
@@ -28,10 +33,10 @@ def line(shown: Progress) -> str:
         head = "evaluating"
     else:
         head = f"round {shown.round}/{shown.rounds}"
-        if shown.rounds != shown.epochs:
-            head += f"  epoch {shown.epoch}/{shown.epochs}"
-    parts = [head, *_figures({**shown.latest, **({} if shown.latest else _last(shown))})]
-    parts.append(f"workers {shown.done}/{shown.workers} done" + (f", {shown.failed} failed" if shown.failed else ""))
+        if epoch and shown.rounds != shown.epochs:
+            head += f" (epoch {shown.epoch}/{shown.epochs})"
+    parts = [head, *_two_figures(shown.latest or _last(shown))]
+    parts.append(f"workers {shown.done}/{shown.workers}" + (f", {shown.failed} failed" if shown.failed else ""))
     parts.append(f"{shown.seconds:.1f} s")
     if shown.round_ms is not None:
         parts.append(f"{shown.round_ms:.0f} ms/round")
@@ -40,6 +45,12 @@ def line(shown: Progress) -> str:
 
 def _last(shown: Progress) -> dict[str, Any]:
     return shown.history[-1] if shown.history else {}
+
+
+def _two_figures(figures: dict[str, Any]) -> list[str]:
+    """The loss, and the one figure beside it that says most."""
+    best = next((k for k in ("val_accuracy", "val_mae", "accuracy", "mae") if figures.get(k) is not None), None)
+    return _figures({k: figures.get(k) for k in ("loss", best) if k is not None})
 
 
 def _figures(figures: dict[str, Any]) -> list[str]:
@@ -116,7 +127,7 @@ class Screen:
 
             self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=8, transient=True)
             self._live.start()
-        text = Text(line(shown), overflow="ellipsis", no_wrap=True)
+        text = Text(line(shown, self._live.console.width), overflow="ellipsis", no_wrap=True)
         self._live.update(text)
 
     def _say_epochs(self, shown: Progress) -> None:
