@@ -212,3 +212,12 @@ def test_the_feeds_life_cycle(store: Store) -> None:
     for wrong in ({"lifecycleEvent": "EXPLODE", "triggerName": "/_/t"}, {"lifecycleEvent": "CREATE", "triggerName": "/a/b/c"}):
         with pytest.raises(RequestError):
             feed.handle(wrong, store)
+
+
+def test_the_feed_makes_a_missing_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With wskdeploy alone, creating the trigger is the first that anybody asks of an empty store."""
+    made = []
+    monkeypatch.setattr(store, "ensure", lambda: made.append("ensure"))
+    for event in ("CREATE", "READ", "PAUSE", "UNPAUSE", "UPDATE", "DELETE"):
+        register(store, event)
+    assert made == ["ensure"], "at CREATE only: nothing else may need an administrator"

@@ -35,6 +35,8 @@ def handle(event: dict[str, Any], store: Store, *, namespace: str = "_") -> dict
     if kind not in EVENTS:
         raise RequestError(f"lifecycleEvent was {event.get('lifecycleEvent')!r}; expected one of {', '.join(EVENTS)}.")
     owner, trigger = _named(event.get("triggerName"), namespace)
+    if kind == "CREATE":
+        store.ensure()  # the moment of deployment: with wskdeploy alone nobody else makes the databases
     id_, full = documents.registration(owner, trigger), f"/{owner}/{trigger}"
     if kind == "DELETE":
         store.rounds.delete(id_)  # one that is gone already is as good: a trigger must always be deletable
