@@ -156,7 +156,11 @@ class Runs:
         documents.check_run_id(run)
         if self._store.rounds.get(documents.stop(run)) is not None:
             self.watch(run)
-        if self._store.library.get(documents.checkpoint(run)) is None:
+        checkpoint = self._store.library.get(documents.checkpoint(run))
+        if checkpoint is not None:
+            kept = int(checkpoint.body["round"]) - 1
+            self._connection.narrate(f"rounds 1 to {kept} of run {run} are kept; going on with round {kept + 1}")
+        else:
             status = self.show(run)["status"]
             raise RequestError(
                 f"Run {run!r} is {status}; only a stopped run can be resumed.",
