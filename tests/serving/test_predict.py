@@ -73,9 +73,9 @@ def test_a_regression_answers_in_the_targets_own_units(store: Store, publish: Pu
 
 
 def test_after_retraining_the_next_answer_comes_wholly_from_the_new_version(store: Store, publish: Publish) -> None:
-    publish("churn", TABLE, seed=0)
+    publish("churn", TABLE, seed=0, model="mlp")
     first = predict({"model": "churn", "rows": [ROW]}, store=store)
-    publish("churn", TABLE, seed=1, version=2)
+    publish("churn", TABLE, seed=1, model="mlp", version=2)
     second = predict({"model": "churn", "rows": [ROW]}, store=store)
     assert (first["model"], second["model"]) == ("churn:1", "churn:2")
     assert first["decisions"] != second["decisions"]

@@ -190,7 +190,7 @@ class Snapshots:
             before,
             status=str(summary["status"]),
             reason=str(summary.get("reason") or ""),
-            round=int(summary.get("rounds") or before.round),
+            round=max(before.round, int(summary.get("rounds") or 0)),
             seconds=float(summary.get("seconds") or before.seconds),
             history=tuple(summary.get("history") or ()),
             failures=(),
