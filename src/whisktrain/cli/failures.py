@@ -13,6 +13,7 @@ from whisktrain.errors import WhisktrainError
 __all__ = ["as_expected", "record", "report"]
 
 DEBUG = "WHISKTRAIN_DEBUG"
+LOG_LINES = 10
 
 
 def record(error: WhisktrainError) -> dict[str, Any]:
@@ -32,6 +33,15 @@ def as_expected(error: Exception) -> WhisktrainError:
     )
 
 
+def _log(error: Exception) -> list[str]:
+    """The last log lines of the worker, or of the action, that failed in an unexpected way; an error of ours says all itself."""
+    lines = getattr(error, "workers_log", None)
+    if not lines and getattr(error, "code", "") in ("internal", "action_failed", "timed_out"):
+        lines = getattr(getattr(error, "activation", None), "logs", None)
+    found = [str(line).rstrip() for line in (lines or [])][-LOG_LINES:]
+    return [] if found and found[-1].startswith("whisktrain.errors.") else found
+
+
 def report(error: Exception, *, as_json: bool) -> int:
     """Show a failure and return its exit code."""
     expected = as_expected(error)
@@ -41,6 +51,8 @@ def report(error: Exception, *, as_json: bool) -> int:
         print(json.dumps(record(expected), ensure_ascii=False))  # noqa: T201
     else:
         print(f"error: {expected.message}", file=sys.stderr)  # noqa: T201
+        for line in _log(error):
+            print(f"log: {line}", file=sys.stderr)  # noqa: T201
         if expected.hint:
             print(f"hint: {expected.hint}", file=sys.stderr)  # noqa: T201
     return expected.exit_code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from whisktrain import __version__
 from whisktrain.errors import Interrupted, NotFound, RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.sdk import requests
-from whisktrain.sdk.following import Progress, Snapshots, failures
+from whisktrain.sdk.following import Progress, Snapshots
 from whisktrain.sdk.interrupts import Interrupts
 from whisktrain.sdk.report import data_report
 from whisktrain.serving import messages
@@ -158,7 +158,7 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     """The result of an activation that has ended, with stored decisions fetched.
 
     Raises:
-        WhisktrainError: It failed; the error carries `run`, and `workers`, the failures that the run left behind.
+        WhisktrainError: It failed; the error carries `run`, and `workers_log`, the last log lines of the worker that failed.
     """
     from whisktrain.openwhisk.activation import failure_of
 
@@ -172,7 +172,6 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     if connection.has_store:
         summary = connection.store.library.get(documents.summary(run))
         error.workers_log = (summary.body if summary else {}).get("workers_log")  # type: ignore[attr-defined]
-        error.workers = failures(connection.store, run)  # type: ignore[attr-defined]
     raise error
 
 
