@@ -34,7 +34,7 @@ def as_expected(error: Exception) -> WhisktrainError:
 
 
 def _log(error: Exception) -> list[str]:
-    """The last log lines of the worker, or of the action, that failed in an unexpected way; an error of ours says all itself."""
+    """The last log lines of what failed in an unexpected way, worker or action; an error of ours says all itself."""
     lines = getattr(error, "workers_log", None)
     if not lines and getattr(error, "code", "") in ("internal", "action_failed", "timed_out"):
         lines = getattr(getattr(error, "activation", None), "logs", None)
