@@ -131,9 +131,18 @@ class Follower:
                 self._look(run, watch)
         due = min((watch.look_at for watch in self._watched.values()), default=float("inf"))
         wait = max(min(due - time.monotonic(), self._pace.look, most if most is not None else self._pace.look), 0.0)
+        rest = min(wait, self._rest())
+        time.sleep(rest)
+        wait -= rest
         heard = self._store.rounds.changes(self._position, timeout=wait)
         self._position = heard.position
         self._hear(heard)
+
+    def _rest(self) -> float:
+        """How long the feed is left to gather changes: behind live leases nobody waits for the follower, and a look at
+        every single change would cost the store as much as an idle worker does."""
+        leased = [watch.leased_until > time.time() for watch in self._watched.values()]
+        return self._pace.grace / 8 if leased and all(leased) else 0.0
 
     def _start(self) -> None:
         """Find every run that has documents, whether open or left over; the feed is followed from before that."""
