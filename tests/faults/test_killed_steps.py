@@ -30,6 +30,7 @@ class Limits:
     memory_mb: int | None = None
     cores: int = 2
     max_duration_s: float = 60.0
+    one_machine: bool = False
 
 
 class Killer:

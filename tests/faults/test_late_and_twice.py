@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner
-from rounds_rig import QUICK, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
-from whisktrain.rounds import aggregate, sweep
+from whisktrain.rounds import aggregate, moments, steps, sweep
 from whisktrain.rounds.opening import create
 from whisktrain.rounds.state import State, read_state
 from whisktrain.store import documents
@@ -116,8 +117,6 @@ def wait_round(store: Store, run: str, round_: int) -> State:
 
 def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """No aggregate remembers anything, and none manages to store moments before it is killed."""
-    from whisktrain.rounds import moments, steps
-
     monkeypatch.setattr(moments, "kept", lambda store, run, round_: None)
     replayed: list[int] = []
     original = moments._replay
@@ -132,19 +131,13 @@ def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: p
     def kill(step: str) -> None:
         if step == "A8" and kills[0] < 12 and kills[0] % 4 != 3:
             kills[0] += 1
-            raise steps_killed()
+            raise Killed(step)
         kills[0] += step == "A8"
 
     with steps.watched(kill):
         train(store, plan_of(rounds=15, lease=0.0))
     assert len(replayed) > 5
     assert model_bytes(store, version=2) == expected
-
-
-def steps_killed() -> BaseException:
-    from rounds_rig import Killed
-
-    return Killed("A8")
 
 
 def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expected: bytes) -> None:
@@ -183,3 +176,24 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
         wait_clean(store)
     assert summary["status"] == "completed" and sweep.leftovers(store, "r") == []
     assert np.isfinite(tensors.decode(model_bytes(store))["w"]).all()
+
+
+@pytest.mark.parametrize("nth", [4, 9])
+def test_moments_that_were_stored_rounds_ago_are_replayed(store: Store, expected: bytes, nth: int) -> None:
+    """A leased aggregate stores moments now and then; the one after it merges what came since once more."""
+    pace = replace(QUICK, store=60.0)
+    platform = Platform(store, pace=pace)
+    left = [nth]
+
+    def kill(step: str) -> None:
+        if step == "A6":
+            left[0] -= 1
+            if left[0] == 0:
+                kept.clear()
+                raise Killed(step)
+
+    kept = moments._KEPT._known
+    with steps.watched(kill):
+        train(store, SPEC, platform=platform)
+    assert left[0] < 0
+    assert model_bytes(store, version=2) == expected

@@ -38,6 +38,7 @@ QUICK = Pace(
     refire_most=1.0,
     look=0.1,
     retry=0.01,
+    store=0.0,
 )
 """The protocol's times, short enough for a test."""
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner, gradient
-from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
 from whisktrain.data.shards import read_rows
-from whisktrain.errors import RequestError
+from whisktrain.errors import Conflict, RequestError, TooManyRequests
 from whisktrain.rounds import plan
+from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.opening import create
 from whisktrain.rounds.progress import Story, after_round
+from whisktrain.rounds.state import read_state
 from whisktrain.spec import Contribution, Work
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class Limits:
+    concurrent: int = 30
+    invocations_per_minute: int = 6000
+    memory_mb: int | None = None
+    cores: int = 2
+    max_duration_s: float = 60.0
+    one_machine: bool = False
+
 
 EIGHT = (11, 9, 8, 8, 7, 7, 5, 1)
 
@@ -233,3 +247,72 @@ def test_history_stays_bounded(store: Store) -> None:
     state = State("r", spec, 1, round=1002, phase="train", params="p")
     step = after_round(state, story, [{"train": None, "validation": None}], stop=False)
     assert 500 <= len(step.story.history) <= 1000 and step.story.history[-1]["epoch"] == 1001
+
+
+def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
+    """With the best weights pinned across the stop: same bytes, same history, same early stop."""
+    put_dataset(store)
+    spec = plan_of(rounds=200, batch=25, patience=4, optimizer={"name": "sgd", "learning_rate": 5.0, "momentum": 0.5})
+    whole = train(store, spec, run="whole")
+    assert "Stopped early" in whole["reason"] and len(whole["history"]) > 5
+    platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.005)))
+    with platform.following():
+        create(store, platform, "s", spec)
+        while (state := read_state(store, "s")) is None or state.round < 6:
+            time.sleep(0.002)
+        store.rounds.put(documents.stop("s"), {"schema": 1})
+        stopped = wait_summary(store, "s")
+        wait_clean(store)
+    assert stopped["status"] == "stopped" and stopped["model"] == "m:2" and stopped["resumable"]
+    checkpoint = read_checkpoint(store, "s")
+    goes_on, best = checkpoint.going_on("s", "t", Limits())
+    platform = Platform(store)
+    with platform.following():
+        create(store, platform, "t", goes_on, best=best)
+        resumed = wait_summary(store, "t")
+        wait_clean(store)
+    assert model_bytes(store, version=3) == model_bytes(store)
+    assert resumed["history"] == whole["history"] and resumed["metrics"] == whole["metrics"]
+    assert resumed["reason"] == whole["reason"]
+
+
+def test_a_worker_that_is_killed_every_time_ends_the_run(store: Store) -> None:
+    put_dataset(store)
+
+    def trouble(work: Work) -> None:
+        if work.round == 2 and work.shard == 1:
+            raise Killed("out of memory")
+
+    summary = train(store, plan_of(lease=0.0), platform=Platform(store, NumpyLearner(trouble)))
+    assert summary["status"] == "failed" and summary["error"]["code"] == "worker_lost" and summary["error"]["retryable"]
+    assert "Worker 1 failed while training in round 2" in summary["error"]["message"] and summary["resumable"]
+
+
+def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None:
+    put_dataset(store)
+
+    class Full(Platform):
+        def invoke(self, action, arguments):
+            if action == "worker" and arguments["slot"] == 1:
+                raise TooManyRequests("Too many concurrent requests in flight (count: 5, allowed: 5).")
+            return super().invoke(action, arguments)
+
+    summary = train(store, plan_of(lease=0.0), platform=Full(store))
+    assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
+
+
+def test_damaged_updates_are_computed_again(store: Store) -> None:
+    put_dataset(store)
+    undisturbed = train(store, plan_of(rounds=4), run="u")
+    platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.2) if work.shard == 1 else None))
+    with platform.following():
+        create(store, platform, "r", plan_of(rounds=4))
+        while store.rounds.get(documents.update("r", 2, 0)) is None:
+            time.sleep(0.001)
+        found = store.rounds.get(documents.update("r", 2, 0))
+        with contextlib.suppress(Conflict):
+            store.rounds.put(documents.update("r", 2, 0), found.body, rev=found.rev, attachment=b"cut short")
+        summary = wait_summary(store, "r")
+        wait_clean(store)
+    assert undisturbed["status"] == summary["status"] == "completed"
+    assert model_bytes(store) == model_bytes(store, version=2)

@@ -109,11 +109,11 @@ def test_a_round_is_complete_by_its_expected_set_never_by_a_count(arrivals: list
     assert verdict.missing == lacking
 
 
-def test_overdue_doubles_with_every_attempt_until_the_run_has_failed() -> None:
+def test_overdue_shards_are_tried_again_until_the_run_has_failed() -> None:
     state, now = running(), 1000.0
     failures: list[Failure] = []
     for attempt in (1, 2, 3):
-        limit = PACE.first * 2 ** (attempt - 1)
+        limit = PACE.first * (1 if attempt == 1 else 2)
         assert rules.judge(state, {0}, failures, now + limit - 0.01, PACE).kind == "waiting"
         verdict = rules.judge(state, {0}, failures, now + limit, PACE)
         assert (verdict.kind, verdict.overdue) == ("again", (1,))

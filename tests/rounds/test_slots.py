@@ -17,12 +17,19 @@ class Limits:
     memory_mb: int | None = None
     cores: int = 4
     max_duration_s: float = 300.0
+    one_machine: bool = False
 
 
 def test_a_standalone_with_its_defaults_has_room_for_one_worker() -> None:
     assert slots.plan_slots(Limits(memory_mb=1024), 8) == 1
     assert slots.plan_slots(Limits(memory_mb=6 * 1024), 8) == 8
     assert slots.plan_slots(Limits(memory_mb=2048), 8) == 3
+
+
+def test_one_machine_serves_no_more_slots_than_it_has_cores() -> None:
+    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=2, one_machine=True), 8) == 2
+    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=2), 8) == 8
+    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=16, one_machine=True), 8) == 8
 
 
 def test_workers_are_the_smaller_of_cores_and_what_fits() -> None:

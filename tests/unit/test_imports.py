@@ -36,7 +36,7 @@ BELOW = {
         "tensors",
         "seeds",
         "errors",
-    },  # fmt: skip
+    },
     "openwhisk": {"stages", "rounds", "learning", "store", "spec", "request", "tensors", "errors"},
     "embedded": {"errors", "openwhisk"},
     "sdk": {

@@ -24,6 +24,7 @@ class Limits:
         cores: Processors.
         max_duration_s: Longest duration of an action, in seconds.
         max_memory_mb: Largest memory of an action, in MB.
+        one_machine: Whether every container runs on this process' own processors: on the embedded host.
     """
 
     concurrent: int = 30
@@ -33,6 +34,7 @@ class Limits:
     cores: int = 1
     max_duration_s: float = 300.0
     max_memory_mb: int = 512
+    one_machine: bool = False
 
 
 def cores() -> int:
@@ -60,7 +62,8 @@ def read(
     Args:
         info: The answer of `GET /`; its `limits` are the platform's (durations in ms, sizes in bytes).
         namespace: The answer of `GET …/limits` (durations in ms, sizes in MB); it goes before the platform's.
-        environment: `WHISKTRAIN_CONTAINER_MEMORY` says what OpenWhisk does not publish.
+        environment: `WHISKTRAIN_CONTAINER_MEMORY` says what OpenWhisk does not publish;
+            `WHISKTRAIN_EMBEDDED`, whether the host is ours.
         processors: Processors; this process' own by default.
     """
     platform: Mapping[str, Any] = info.get("limits") or {}
@@ -80,4 +83,5 @@ def read(
         cores=processors or cores(),
         max_duration_s=duration / 1000 if duration else default.max_duration_s,
         max_memory_mb=memory or default.max_memory_mb,
+        one_machine=environment.get("WHISKTRAIN_EMBEDDED") == "1",
     )

@@ -30,6 +30,7 @@ from whisktrain.rounds.sweep import dated, sweep_absent, sweep_recreated
 from whisktrain.rounds.updates import Failure, failures_of_round
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
+from whisktrain.tensors import Tensors
 
 __all__ = ["serve"]
 
@@ -50,6 +51,9 @@ class _Desk:
     swept: bool = False
     closed: int = 0
     again: set[tuple[int, int, int]] = field(default_factory=set)
+    refused: str = ""
+    stored: float = 0.0
+    unstored: tuple[State, Tensors | None] | None = None
     alive: set[str] = field(default_factory=set)
     pool: ThreadPoolExecutor | None = None
     cleaning: Future[None] | None = None
@@ -202,12 +206,15 @@ def _invoke_again(desk: _Desk, state: State, gathered: Gathered, verdict: Verdic
         at("A2.lost")
         attempt = verdict.attempts.get(shard, 0) + 1
         what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
+        why = "its activation was killed, or never started."
+        if desk.refused:
+            why = f"the platform refused to start its activation: {desk.refused}"
         lost = Failure(
             shard=shard,
             attempt=attempt,
             error={
                 "code": "worker_lost",
-                "message": f"{what} in time; its activation was killed, or never started.",
+                "message": f"{what} in time; {why}",
                 "hint": "Give the worker action more memory or time, or use fewer workers.",
                 "retryable": True,
             },
@@ -231,7 +238,9 @@ def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
         least = (len(slots) + 1) * 60.0 / float(per_minute)
         spent = time.time() - desk.shift.start
         time.sleep(max(min(least - spent, desk.shift.deadline - desk.shift.pace.margin - time.time()), 0.0))
-    invoke_all(desk.invoker, "worker", [{"run": desk.run, "slot": slot} for slot in slots])
+    errors = invoke_all(desk.invoker, "worker", [{"run": desk.run, "slot": slot} for slot in slots])
+    if slots:
+        desk.refused = errors[0].message if errors else ""
 
 
 def _holds(desk: _Desk, state: State) -> bool:
@@ -247,6 +256,7 @@ def _leave(desk: _Desk, state: State) -> str:
         return "the round is not complete"
     if state.nonce != desk.nonce and state.aggregate_lease > time.time():
         return "another aggregate serves"
+    _store(desk)
     _settled(desk)
     at("W6")
     try:
@@ -272,12 +282,27 @@ def _put_next(store: Store, state: State, closed: Closed) -> Params | None:
 
 
 def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered) -> None:
-    """A8 and A9, off the critical path: store the moments, and only then delete what they were made from."""
+    """Note what A8 and A9 have to do after a round; while rounds are short, they do it for several at once.
+
+    What is not stored yet can be replayed, because nothing that it is replayed from is deleted before.
+    """
     desk.alive |= {documents.update(desk.run, gathered.round, k) for k in gathered.updates}
     desk.alive |= {state.params, documents.moments(desk.run, state.round)}
+    desk.unstored = (state, closed.moments if state.phase == "train" or state.point is not None else None)
+    rests = desk.shift.leased and state.phase == "train" and time.time() < desk.stored + desk.shift.pace.store
+    if not rests:
+        _store(desk)
+    if not desk.shift.leased:
+        _settled(desk)
+
+
+def _store(desk: _Desk) -> None:
+    """A8 and A9, off the critical path: store the moments, and only then delete what they were made from."""
+    if desk.unstored is None:
+        return
+    (state, moments), desk.unstored = desk.unstored, None
     going = rules.deletable(desk.alive, state)
     desk.alive -= set(going)
-    moments = closed.moments if state.phase == "train" or state.point is not None else None
 
     def clean() -> None:
         if moments is not None:
@@ -289,9 +314,7 @@ def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered) -> Non
 
     if desk.pool is None:
         desk.pool = ThreadPoolExecutor(1, thread_name_prefix="moments")
-    desk.cleaning = desk.pool.submit(clean)
-    if not desk.shift.leased:
-        _settled(desk)
+    desk.stored, desk.cleaning = time.time(), desk.pool.submit(clean)
 
 
 def _settled(desk: _Desk) -> None:

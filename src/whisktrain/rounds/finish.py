@@ -106,15 +106,15 @@ def _publish(store: Store, state: State, dataset: Document | None) -> bool | Non
     with contextlib.suppress(Conflict):  # it is written once, and this run alone owns the version
         store.library.put(documents.model(spec.name, state.version), body, attachment=tensors.encode(attached), durable=True)
     at("F2.alias")
-    _raise_alias(store, spec.name, state.version)
+    _raise_alias(store, spec.name, state.version, completed=state.status == "completed")
     return True
 
 
-def _raise_alias(store: Store, name: str, version: int) -> None:
-    """Move a model's name upward to a version, by compare-and-swap."""
+def _raise_alias(store: Store, name: str, version: int, *, completed: bool) -> None:
+    """Move a model's name upward to a version, by compare-and-swap; what was stopped never replaces what was completed."""
     while True:
         found = store.library.get(documents.alias(name))
-        if found is not None and int(found.body["version"]) >= version:
+        if found is not None and (not completed or int(found.body["version"]) >= version):
             return
         try:
             store.library.put(

@@ -139,8 +139,11 @@ class Follower:
         self._hear(heard)
 
     def _rest(self) -> float:
-        """How long the feed is left to gather changes: behind live leases nobody waits for the follower, and a look at
-        every single change would cost the store as much as an idle worker does."""
+        """How long the feed is left to gather changes.
+
+        Behind live leases nobody waits for the follower, and a look at every single change would cost the store as much
+        as an idle worker does.
+        """
         leased = [watch.leased_until > time.time() for watch in self._watched.values()]
         return self._pace.grace / 8 if leased and all(leased) else 0.0
 

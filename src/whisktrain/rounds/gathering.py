@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from whisktrain.errors import Damaged
 from whisktrain.rounds import rules
 from whisktrain.rounds.places import place
 from whisktrain.rounds.state import State
@@ -103,7 +104,12 @@ def listen(store: Store, state: State, gathered: Gathered, position: str, second
 
 def _read(store: Store, state: State, gathered: Gathered, shard: int) -> bool:
     if shard not in gathered.updates:
-        update = read_update(store, state.run, state.round, shard)
+        try:
+            update = read_update(store, state.run, state.round, shard)
+        except Damaged:
+            # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
+            store.rounds.delete(documents.update(state.run, state.round, shard))
+            return True
         if update is None:
             return False
         gathered.updates[shard] = update

@@ -22,7 +22,7 @@ from whisktrain.tensors import Tensors
 
 __all__ = ["Kept", "keep", "kept", "moments_of", "put_moments", "read_blueprint"]
 
-MOST_BYTES = 192 * 2**20
+MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

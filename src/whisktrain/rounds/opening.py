@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from whisktrain.errors import Conflict, PlatformError
+from whisktrain.errors import Conflict
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.state import Best, State, read_state
 from whisktrain.rounds.steps import at
@@ -42,6 +42,10 @@ def create(
         spec: Its plan; that of a run that exists already stays.
         best: The best parameters of the run that this one goes on from.
         platform: What is known of the platform, for the rounds' pace and the cost.
+
+    Raises:
+        PlatformError: The worker that builds the model could not be started. The run exists all the same: asking again with its
+            id goes on, and so does an aggregate once the model is overdue.
     """
     at("C1")
     documents.check_run_id(run)
@@ -63,7 +67,7 @@ def create(
             state = fresh
     at("C3")
     if state is not None and state.round == 0 and not state.final:
-        _invoke_builder(invoker, run)
+        invoker.invoke("worker", {"run": run, "slot": 0})
     return Opened(state, None)
 
 
@@ -85,11 +89,3 @@ def _own_version(store: Store, name: str, run: str) -> int:
             version += 1
         else:
             return version
-
-
-def _invoke_builder(invoker: Invoker, run: str) -> None:
-    try:
-        invoker.invoke("worker", {"run": run, "slot": 0})
-    except PlatformError:
-        # The run exists, so the follower finds it and the aggregate invokes the builder again.
-        return

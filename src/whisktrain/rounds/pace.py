@@ -28,10 +28,11 @@ class Pace:
         refire_most: … this.
         look: The longest wait between two looks of anybody who waits.
         retry: The first pause after the store did not answer; doubled up to 2 s.
+        store: A leased aggregate stores moments, and deletes what they were made from, at most this often.
     """
 
     margin: float = 3.0
-    build: float = 120.0
+    build: float = 60.0
     first: float = 60.0
     least: float = 10.0
     factor: float = 20.0
@@ -46,6 +47,7 @@ class Pace:
     refire_most: float = 60.0
     look: float = 30.0
     retry: float = 0.05
+    store: float = 0.25
 
 
 PACE = Pace()

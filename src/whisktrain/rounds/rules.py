@@ -103,14 +103,14 @@ def judge(state: State, present: Collection[int], failures: Sequence[Failure], n
         return Verdict("exhausted", lacking, attempts, cause=next(f for f in failures if f.shard in lacking))
     limit = overdue_after(state, pace)
     since = {k: max([state.opened, *(f.written for f in failures if f.shard == k)]) for k in lacking}
-    ends = {k: since[k] + limit * 2 ** attempts.get(k, 0) for k in lacking}
+    ends = {k: since[k] + limit * (2 if attempts.get(k) else 1) for k in lacking}
     overdue = tuple(k for k in lacking if now >= ends[k])
     until = min(ends.values()) if not overdue else now
     return Verdict("again" if overdue else "waiting", lacking, attempts, overdue, until)
 
 
 def overdue_after(state: State, pace: Pace) -> float:
-    """Seconds after which a shard without an update is overdue at its first attempt; doubled at each further one."""
+    """Seconds after which a shard without an update is overdue at its first attempt; at further ones it is twice that."""
     spec = state.spec
     if state.phase == "build":
         return pace.build

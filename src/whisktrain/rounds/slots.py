@@ -41,6 +41,10 @@ class Limits(Protocol):
         """Processors, for work side by side."""
 
     @property
+    def one_machine(self) -> bool:
+        """Whether every container runs on these processors (the embedded host)."""
+
+    @property
     def max_duration_s(self) -> float:
         """The longest that an activation may take."""
 
@@ -61,8 +65,12 @@ def plan_workers(limits: Limits) -> int:
 
 
 def plan_slots(limits: Limits, shards: int) -> int:
-    """W: worker activations that serve `shards` shards at once."""
-    return min(shards, _most(limits))
+    """W: worker activations that serve `shards` shards at once; on one machine no more than it has processors.
+
+    Each worker computes on one thread, so more of them than processors only load TensorFlow more often.
+    """
+    most = _most(limits)
+    return min(shards, most, max(limits.cores, 1) if limits.one_machine else most)
 
 
 def plan_lease(limits: Limits, asked: float | None) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whisktrain.errors import Conflict, Diverged, PlatformError, StoreUnreachable
+from whisktrain.errors import Conflict, Damaged, Diverged, PlatformError, StoreUnreachable
 from whisktrain.rounds import plan, rules
 from whisktrain.rounds.building import build
 from whisktrain.rounds.caches import Checkout
@@ -115,7 +115,10 @@ def _round(desk: _Desk) -> str | None:
 
     at("W2")
     if desk.params is None or desk.params.id != state.params:
-        desk.params = read_params(desk.store, state.params)
+        try:
+            desk.params = read_params(desk.store, state.params)
+        except Damaged as error:
+            return _failed(desk, state, min(desk.slot, state.spec.shards - 1), error)
         if desk.params is None:  # the run has moved on: back to W1
             _moved(desk, desk.shift.rest(desk.shift.pace.backup))
             return "there is no time left" if desk.shift.out_of_time else None

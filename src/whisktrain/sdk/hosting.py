@@ -226,6 +226,8 @@ class Hosting:
         from whisktrain.openwhisk.client import Client
 
         environment = {
+            # Preprocessing holds the whole table, and here it is the user's own memory that it takes.
+            "WHISKTRAIN_PREPROCESS_MEMORY": str(max(512, min(host.limits.user_memory_mb // 3, host.limits.max_memory_mb))),
             **{k: v for k, v in os.environ.items() if k.startswith("WHISKTRAIN_")},
             "WHISKTRAIN_STORE": self._store,
             "WHISKTRAIN_CONTAINER_MEMORY": str(host.limits.user_memory_mb),
