@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner, gradient
-from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
 from whisktrain.data.shards import read_rows
@@ -249,6 +249,12 @@ def test_history_stays_bounded(store: Store) -> None:
     assert 500 <= len(step.story.history) <= 1000 and step.story.history[-1]["epoch"] == 1001
 
 
+def newest(store: Store) -> int:
+    found = store.library.get(documents.alias("m"))
+    assert found is not None
+    return int(found.body["version"])
+
+
 def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
     """With the best weights pinned across the stop: same bytes, same history, same early stop."""
     put_dataset(store)
@@ -264,6 +270,7 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
         stopped = wait_summary(store, "s")
         wait_clean(store)
     assert stopped["status"] == "stopped" and stopped["model"] == "m:2" and stopped["resumable"]
+    assert newest(store) == 1, "the name stays with the model that was completed"
     checkpoint = read_checkpoint(store, "s")
     goes_on, best = checkpoint.going_on("s", "t", Limits())
     platform = Platform(store)
@@ -272,6 +279,7 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
         resumed = wait_summary(store, "t")
         wait_clean(store)
     assert model_bytes(store, version=3) == model_bytes(store)
+    assert newest(store) == 3
     assert resumed["history"] == whole["history"] and resumed["metrics"] == whole["metrics"]
     assert resumed["reason"] == whole["reason"]
 
@@ -297,7 +305,8 @@ def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None
                 raise TooManyRequests("Too many concurrent requests in flight (count: 5, allowed: 5).")
             return super().invoke(action, arguments)
 
-    summary = train(store, plan_of(lease=0.0), platform=Full(store))
+    # Nobody else computes its shard meanwhile.
+    summary = train(store, plan_of(), platform=Full(store, pace=replace(QUICK, backup=60.0)))
     assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
 
 
