@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 from whisktrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from whisktrain.embedded import Host
+    from whisktrain.embedded import Host, Limits
 
 __all__ = ["FollowerProcess", "Hosting", "live_hosts"]
 
@@ -152,13 +152,24 @@ class Hosting:
         port: The port; 0 takes a free one.
         folder: The host's own folder; a new one under `HOME/hosts`, removed at the end, by default.
         bare: Whether to deploy nothing and to start no follower.
+        limits: What the host allows; the embedded host's own generous limits by default.
     """
 
-    def __init__(self, home: Path, store: str, *, port: int = 0, folder: Path | None = None, bare: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: str,
+        *,
+        port: int = 0,
+        folder: Path | None = None,
+        bare: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
         self.home = home
         self._store = store
         self._port = port
         self._bare = bare
+        self._limits = limits
         self._mark = home / "hosts" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = folder or self._mark
         self._lock: IO[str] | None = None
@@ -212,7 +223,7 @@ class Hosting:
                 hint="Name another one with --home.",
             ) from error
         try:
-            host = Host(self.folder, port=self._port, environment={"WHISKTRAIN_EMBEDDED": "1"})
+            host = Host(self.folder, port=self._port, limits=self._limits, environment={"WHISKTRAIN_EMBEDDED": "1"})
             self._host = host
             host.start()
             if not self._bare:
