@@ -1,9 +1,11 @@
 """Requests: defaults, shorthand, and errors that say what to do."""
 
+from pathlib import Path
+
 import pytest
 
 from whisktrain.errors import RequestError
-from whisktrain.request import DataRequest, Request, parse
+from whisktrain.request import DataRequest, ModelRequest, PredictRequest, Request, TrainRequest, parse
 
 
 def test_nothing_at_all_is_a_request() -> None:
@@ -67,3 +69,11 @@ def test_a_request_survives_json() -> None:
     request = parse(Request, {"data": {"source": "iris", "shards": {"by": "c"}}, "train": {"batch": "full", "workers": 3}})
     sent = request.model_dump(mode="json", exclude_unset=True)
     assert parse(Request, sent) == request
+
+
+def test_every_key_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "request.md").read_text()
+    sections = {"data": DataRequest, "model": ModelRequest, "train": TrainRequest, "predict": PredictRequest}
+    for name, section in sections.items():
+        part = text.partition(f"## `{name}`")[2].partition("\n## ")[0]
+        assert not [key for key in section.model_fields if f"`{key}`" not in part], name
