@@ -221,3 +221,18 @@ def test_the_feed_makes_a_missing_store(store: Store, monkeypatch: pytest.Monkey
     for event in ("CREATE", "READ", "PAUSE", "UNPAUSE", "UPDATE", "DELETE"):
         register(store, event)
     assert made == ["ensure"], "at CREATE only: nothing else may need an administrator"
+
+
+def test_who_holds_a_live_lease_is_first_to_try_again(store: Store) -> None:
+    register(store)
+    fires = Fires()
+    pace = replace(SLOW, first=0.2, grace=0.4)
+    follower = Follower(store, fires, pace=pace)
+    put_run(store, aggregate_lease=time.time() + 60)
+    put_update(store, 2, 0)
+    store.rounds.put(documents.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
+    began = time.monotonic()
+    while not fires.made and time.monotonic() < began + 5:
+        follower.turn(most=0.02)
+    # Overdue at the second attempt is twice 0.2 s after the failure.
+    assert 0.8 <= fires.made[0][2] - began < 2.0
