@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whisktrain.errors import PlatformError, StoreError
@@ -201,10 +201,14 @@ class Follower:
             return ("final",), 0.0
         present = present_of(self._store, state)
         failures = failures_of_round(self._store, state.run, state.round)
-        verdict = rules.judge(state, present, failures, time.time(), self._pace)
+        # Whoever holds a live lease tries failed and overdue shards again, and knows best why: it gets a grace period for that.
+        leased = state.aggregate_lease > time.time()
+        grace = self._pace.grace if leased else 0.0
+        verdict = rules.judge(state, present, failures, time.time() - grace, self._pace)
+        verdict = replace(verdict, until=verdict.until + grace)
         if verdict.kind != "waiting":
             return (verdict.kind, state.round), 0.0
-        fresh = [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing]
+        fresh = [] if leased else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing]
         if fresh and ("failure", state.round, *fresh[-1]) not in watch.done:
             return ("failure", state.round, *fresh[-1]), verdict.until
         if time.monotonic() - watch.moved >= self._pace.stale:
