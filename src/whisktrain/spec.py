@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -211,8 +211,3 @@ class Learner(Protocol):
 
     def open(self, spec: Spec, blueprint: Blueprint) -> OpenModel:
         """Prepare a model for computing (compile once, reuse)."""
-
-
-def ascending(contributions: Mapping[int, Contribution]) -> Sequence[Contribution]:
-    """The contributions in shard order: the only order in which they may be added up."""
-    return [contributions[k] for k in sorted(contributions)]
