@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whisktrain.openwhisk.follower_service import serve
+from whisktrain.openwhisk.follower_service import main
 
 if __name__ == "__main__":
-    serve()
+    main()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from whisktrain.errors import ConfigurationError, TooManyRequests
 from whisktrain.openwhisk.client import Client
@@ -54,7 +55,36 @@ def page(url: str):
         return None
 
 
-def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends_on_sigterm(platform, key, tmp_path) -> None:
+def container_command() -> list[str]:
+    """What compose.yaml starts in the follower's container, with this Python."""
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["follower"]
+    python, *arguments = service["entrypoint"]
+    assert python == "python"
+    return [sys.executable, *arguments]
+
+
+COMMANDS = [[sys.executable, str(ROOT / "aggregator" / "follower.py")], container_command()]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["file", "container"])
+def test_what_keeps_the_process_from_starting_is_its_last_words(command, tmp_path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "WHISK_APIHOST": "http://127.0.0.1:1",
+        "WHISK_AUTH": "a:b",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    said = json.loads(done.stdout)
+    assert said["event"] == "cannot follow"
+    assert said["fix"] == "Set WHISKTRAIN_STORE."
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["file", "container"])
+def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends_on_sigterm(
+    command, platform, key, tmp_path
+) -> None:
     address = f"sqlite:{tmp_path}/store"
     store = open_store(address)
     feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds", "authKey": key}, store, namespace="guest")
@@ -79,7 +109,6 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
         "WHISKTRAIN_STORE": address,
         "WHISKTRAIN_FOLLOWER_PORT": str(port),
     }
-    command = [sys.executable, str(ROOT / "aggregator" / "follower.py")]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         fired = until(lambda: [c for c in platform.calls if c[0] == "POST" and not verdicts])

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import prometheus_client
 import structlog
 
-from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests
+from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests, WhisktrainError
 from whisktrain.openwhisk import settings, wskprops
 from whisktrain.openwhisk.client import Client
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
 
-__all__ = ["Service", "serve"]
+__all__ = ["Service", "main", "serve"]
 
 STALE_S = 120.0
 """Seconds without a turn after which the follower counts as stuck."""
@@ -231,3 +231,16 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
         client.close()
         store.close()
         log.info("stopped")
+
+
+def main() -> None:
+    """The process of a container: `serve`, with what keeps it from starting as the last line of its log and its exit status."""
+    try:
+        serve()
+    except WhisktrainError as error:
+        logger().error("cannot follow", code=error.code, reason=error.message, fix=error.hint)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
