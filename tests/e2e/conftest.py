@@ -127,6 +127,12 @@ def openwhisk_platform(home: Path) -> Platform:
     return Platform("openwhisk", host, props["AUTH"], os.environ["WHISKTRAIN_STORE"], home)
 
 
+def at_site(command: list[str]) -> None:
+    """Run a deployment's command with the defaults for what the environment does not say."""
+    sourced = ["bash", "-c", 'set -a; . deploy/defaults.env; set +a; exec "$@"', "site", *command]
+    subprocess.run(sourced, cwd=ROOT, check=True, timeout=300)
+
+
 @pytest.fixture(scope="session")
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("home")
@@ -141,11 +147,19 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     tool = shutil.which("wskdeploy")
     deploy = [tool, "-m", "wskdeploy.yaml"] if tool else [*CLI, "deploy"]
     remove = [tool, "undeploy", "-m", "wskdeploy.yaml"] if tool else [*CLI, "undeploy"]
-    subprocess.run(deploy, cwd=ROOT, check=True, timeout=300)
+    at_site(deploy)
+    # A second follower beside the site's own does no harm, and where there is none nothing would go on.
+    follower = subprocess.Popen(
+        [*CLI, "follow", "--apihost", chosen.apihost, "--auth", chosen.auth, "--store", chosen.store_url],
+        stdout=subprocess.DEVNULL,
+        env=chosen.environment,
+    )
     try:
         yield chosen
     finally:
-        subprocess.run(remove, cwd=ROOT, check=True, timeout=300)
+        follower.terminate()
+        follower.wait(timeout=60)
+        at_site(remove)
         for kind in ("actions", "triggers", "rules"):
             left = [row["name"] for row in chosen.call("GET", kind, limit=0).json()]
             assert not left, f"undeploy left {kind} {left} behind"
