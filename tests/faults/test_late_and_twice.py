@@ -174,7 +174,7 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
         stop.set()
         thread.join()
         wait_clean(store)
-    assert summary["status"] == "completed" and sweep.leftovers(store, "r") == []
+    assert summary["status"] == "completed" and sweep.leftovers(store, "r") == {}
     assert np.isfinite(tensors.decode(model_bytes(store))["w"]).all()
 
 

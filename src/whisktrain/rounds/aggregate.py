@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whisktrain.errors import PlatformError, StoreUnreachable
 from whisktrain.rounds import rules
+from whisktrain.rounds.cleaning import Cleaning
 from whisktrain.rounds.finish import Final, end, finish
 from whisktrain.rounds.gathering import Gathered, gather, listen
 from whisktrain.rounds.invoker import Invoker, invoke_all
 from whisktrain.rounds.merging import Closed, close, counted, next_round, opened
-from whisktrain.rounds.moments import Kept, keep, put_moments
+from whisktrain.rounds.moments import Kept, keep
 from whisktrain.rounds.pace import PACE, Pace
 from whisktrain.rounds.progress import Next
 from whisktrain.rounds.rules import Verdict
@@ -30,7 +30,6 @@ from whisktrain.rounds.sweep import dated, sweep_absent, sweep_recreated
 from whisktrain.rounds.updates import Failure, failures_of_round
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
-from whisktrain.tensors import Tensors
 
 __all__ = ["serve"]
 
@@ -44,6 +43,7 @@ class _Desk:
     run: str
     shift: Shift
     nonce: str
+    cleaning: Cleaning
     position: str = ""
     state: State | None = None
     stop: bool = False
@@ -52,11 +52,6 @@ class _Desk:
     closed: int = 0
     again: set[tuple[int, int, int]] = field(default_factory=set)
     refused: str = ""
-    stored: float = 0.0
-    unstored: tuple[State, Tensors | None] | None = None
-    alive: set[str] = field(default_factory=set)
-    pool: ThreadPoolExecutor | None = None
-    cleaning: Future[None] | None = None
 
 
 def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, pace: Pace = PACE) -> dict[str, Any]:
@@ -75,7 +70,7 @@ def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline:
     """
     shift = Shift(execution, time.time(), deadline, pace)
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
-    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8))
+    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8), Cleaning(store, pace))
     left, pause = None, pace.retry
     try:
         while left is None:
@@ -89,10 +84,9 @@ def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, 2.0)
-        _settled(desk)
+        desk.cleaning.settle()
     finally:
-        if desk.pool is not None:
-            desk.pool.shutdown()
+        desk.cleaning.close()
     return {"run": run, "rounds": desk.closed, "left": left}
 
 
@@ -150,10 +144,10 @@ def _round(desk: _Desk) -> str | None:
     at("A7")
     _invoke(desk, swapped, rules.dead_slots(state.spec, swapped.leases, time.time(), desk.shift.pace))
 
-    _settled(desk)
+    desk.cleaning.settle()
     if closed.moments is not None:
         keep(store, run, Kept(swapped.round, params, closed.moments))
-    _clean(desk, swapped, closed, gathered)
+    _clean(desk, swapped, closed, gathered, params)
     desk.shift.worked(time.time() - began)
     if not desk.shift.leased:
         return "the round is closed"
@@ -172,7 +166,7 @@ def _look(desk: _Desk) -> str | None:
     if desk.state is not None:
         return None
     desk.position = store.rounds.changes(None).position
-    found = [] if desk.swept else dated(store, run)
+    found = {} if desk.swept else dated(store, run)
     state = read_state(store, run)
     if state is None:
         sweep_absent(store, run)
@@ -187,8 +181,9 @@ def _look(desk: _Desk) -> str | None:
         # The run was read after the listing: what has been written since belongs to rounds that are not swept.
         at("SWEEP")
         going = rules.sweepable(found, run, state)
-        store.rounds.delete_many(going)
-        desk.alive, desk.swept = set(found) - set(going), True
+        store.rounds.delete_many(going, known=found)
+        desk.cleaning.found({id_: rev for id_, rev in found.items() if id_ not in set(going)})
+        desk.swept = True
     desk.stop = store.rounds.get(documents.stop(run)) is not None
     desk.shift.lease = state.spec.lease
     desk.state, desk.listing = state, True
@@ -256,8 +251,8 @@ def _leave(desk: _Desk, state: State) -> str:
         return "the round is not complete"
     if state.nonce != desk.nonce and state.aggregate_lease > time.time():
         return "another aggregate serves"
-    _store(desk)
-    _settled(desk)
+    desk.cleaning.begin()
+    desk.cleaning.settle()
     at("W6")
     try:
         desk.invoker.invoke("aggregate", {"run": desk.run})
@@ -281,47 +276,15 @@ def _put_next(store: Store, state: State, closed: Closed) -> Params | None:
     return put_params(store, id_, tensors, closed.step.story, parent=state.params, merged=merged)
 
 
-def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered) -> None:
-    """Note what A8 and A9 have to do after a round; while rounds are short, they do it for several at once.
-
-    What is not stored yet can be replayed, because nothing that it is replayed from is deleted before.
-    """
-    desk.alive |= {documents.update(desk.run, gathered.round, k) for k in gathered.updates}
-    desk.alive |= {state.params, documents.moments(desk.run, state.round)}
-    desk.unstored = (state, closed.moments if state.phase == "train" or state.point is not None else None)
-    rests = desk.shift.leased and state.phase == "train" and time.time() < desk.stored + desk.shift.pace.store
-    if not rests:
-        _store(desk)
+def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered, params: Params) -> None:
+    """Note what A8 and A9 have to do after a round."""
+    seen = {documents.update(desk.run, gathered.round, k): update.rev for k, update in gathered.updates.items()}
+    desk.cleaning.found({**seen, params.id: params.rev})
+    moments = closed.moments if state.phase == "train" or state.point is not None else None
+    size = sum(t.nbytes for u in gathered.updates.values() for t in u.contribution.tensors.values())
+    desk.cleaning.closed(state, moments, size, patient=desk.shift.leased and state.phase == "train")
     if not desk.shift.leased:
-        _settled(desk)
-
-
-def _store(desk: _Desk) -> None:
-    """A8 and A9, off the critical path: store the moments, and only then delete what they were made from."""
-    if desk.unstored is None:
-        return
-    (state, moments), desk.unstored = desk.unstored, None
-    going = rules.deletable(desk.alive, state)
-    desk.alive -= set(going)
-
-    def clean() -> None:
-        if moments is not None:
-            at("A8")
-            put_moments(desk.store, documents.moments(desk.run, state.round), moments)
-        at("A9")
-        desk.store.rounds.delete_many(going)
-        at("A9.deleted")
-
-    if desk.pool is None:
-        desk.pool = ThreadPoolExecutor(1, thread_name_prefix="moments")
-    desk.stored, desk.cleaning = time.time(), desk.pool.submit(clean)
-
-
-def _settled(desk: _Desk) -> None:
-    """Wait for A8 and A9 of the round before."""
-    if desk.cleaning is not None:
-        cleaning, desk.cleaning = desk.cleaning, None
-        cleaning.result()
+        desk.cleaning.settle()
 
 
 def _complete(desk: _Desk, state: State, gathered: Gathered, step: Next) -> str | None:
@@ -345,7 +308,7 @@ def _fail(desk: _Desk, state: State, verdict: Verdict) -> str | None:
 
 
 def _end(desk: _Desk, state: State, final: Final) -> str | None:
-    _settled(desk)
+    desk.cleaning.settle()
     desk.state = None
     if not end(desk.store, state, final, desk.nonce):
         return None  # further on: A1

@@ -88,7 +88,7 @@ def put_checkpoint(store: Store, state: State) -> bool:
         "round": point.round,
         "layout": blueprint.layout,
         "best": asdict(point.best) if point.best else None,
-        "story": asdict(params.story),
+        "story": params.story.to_body(),
     }
     try:
         store.library.put(documents.checkpoint(state.run), body, attachment=tensors.encode(held), durable=True)

@@ -37,6 +37,10 @@ class Cost:
         now = [execution, round(start, 3), round(max(last, start), 3), megabytes]
         return Cost(self.invocations + 1, closed, {**self.serving, place: now})
 
+    def to_body(self) -> dict[str, Any]:
+        """The sums as JSON."""
+        return {"invocations": self.invocations, "gb_seconds": self.gb_seconds, "serving": self.serving}
+
     def total(self) -> dict[str, Any]:
         """`{"invocations", "gb_seconds"}` with those that still serve."""
         seconds = self.gb_seconds + sum(_gb_seconds(known) for known in self.serving.values())

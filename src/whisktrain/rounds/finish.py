@@ -74,7 +74,8 @@ def finish(store: Store, run: str) -> None:
             store.library.put(documents.summary(run), body, durable=True)
 
     at("F4")
-    store.rounds.delete_many(leftovers(store, run))
+    found = leftovers(store, run)
+    store.rounds.delete_many(found, known=found)
     at("F5")
     store.rounds.delete(documents.run(run), rev=state.rev)
 

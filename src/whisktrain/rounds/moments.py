@@ -66,9 +66,9 @@ def read_blueprint(store: Store, run: str) -> Blueprint | None:
     return known
 
 
-def put_moments(store: Store, id_: str, values: Tensors) -> None:
-    """A8: store moments; where they exist already, that is as good."""
-    create(store, id_, {}, tensors.encode(values))
+def put_moments(store: Store, id_: str, values: Tensors) -> str | None:
+    """A8: store moments; where they exist already, that is as good. Their revision, where this call wrote them."""
+    return create(store, id_, {}, tensors.encode(values))
 
 
 def moments_of(store: Store, state: State, round_: int, digest: str) -> Tensors | None:

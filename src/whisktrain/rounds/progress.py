@@ -35,6 +35,10 @@ class Story:
     epoch: int = 0
     sums: dict[str, Any] | None = None
 
+    def to_body(self) -> dict[str, Any]:
+        """The history as JSON."""
+        return {"history": self.history, "epoch": self.epoch, "sums": self.sums}
+
 
 @dataclass(frozen=True, slots=True)
 class Next:

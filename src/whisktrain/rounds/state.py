@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from whisktrain.rounds.cost import Cost
 from whisktrain.spec import Phase, Spec
 from whisktrain.store import documents
-from whisktrain.store.protocol import Store
+from whisktrain.store.protocol import Document, Store
 
-__all__ = ["Best", "Ending", "Outcome", "Point", "State", "Status", "read_state"]
+__all__ = ["Best", "Ending", "Outcome", "Point", "State", "Status", "read_state", "state_of"]
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
@@ -160,10 +160,11 @@ class State:
 
     def to_body(self) -> dict[str, Any]:
         """The document's body."""
-        body = asdict(replace(self, spec=None))  # type: ignore[arg-type]
-        del body["run"], body["rev"]
+        plain = {key: getattr(self, key) for key in self.__slots__ if key not in ("run", "rev")}
+        parts = {key: asdict(plain[key]) if plain[key] else None for key in ("best", "ending", "point", "outcome")}
         leases = {str(slot): end for slot, end in sorted(self.leases.items())}
-        return {"schema": documents.SCHEMA, **body, "spec": self.spec.to_json(), "merged": list(self.merged), "leases": leases}
+        own = {"spec": self.spec.to_json(), "merged": list(self.merged), "leases": leases, "cost": self.cost.to_body()}
+        return {"schema": documents.SCHEMA, **plain, **parts, **own}
 
     @classmethod
     def from_body(cls, run: str, rev: str, body: dict[str, Any]) -> State:
@@ -187,5 +188,9 @@ def _best(record: dict[str, Any] | None) -> Best | None:
 
 def read_state(store: Store, run: str) -> State | None:
     """The run as the store has it now; None where it is absent."""
-    found = store.rounds.get(documents.run(run))
+    return state_of(run, store.rounds.get(documents.run(run)))
+
+
+def state_of(run: str, found: Document | None) -> State | None:
+    """The run as a document that was read has it; None where there is none."""
     return State.from_body(run, found.rev, found.body) if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whisktrain import tensors
@@ -24,34 +24,36 @@ class Params:
         digest: Of the tensors' bytes: two documents with the same one are the same tensors.
         tensors: The tensors.
         story: The story so far.
+        rev: The document's revision; "" where it is not known.
     """
 
     id: str
     digest: str
     tensors: Tensors
     story: Story
+    rev: str = ""
 
 
-def create(store: Store, id_: str, body: dict[str, Any], attachment: bytes | None = None) -> bool:
+def create(store: Store, id_: str, body: dict[str, Any], attachment: bytes | None = None) -> str | None:
     """Put a document of the rounds that is written once; where it exists already, that is as good.
 
     Returns:
-        Whether this call wrote it.
+        Its revision where this call wrote it.
     """
     try:
-        store.rounds.put(id_, {"schema": documents.SCHEMA, **body}, attachment=attachment)
+        return store.rounds.put(id_, {"schema": documents.SCHEMA, **body}, attachment=attachment)
     except Conflict:
-        return False
-    return True
+        return None
 
 
 def put_params(store: Store, id_: str, values: Tensors, story: Story, *, parent: str, merged: tuple[int, ...]) -> Params:
     """A5: put the parameters of a round; the document that exists already counts, should it differ."""
     data = tensors.encode(values)
     params = Params(id_, tensors.digest(data), values, story)
-    body = {"parent": parent, "merged": list(merged), "digest": params.digest, "story": asdict(story)}
-    if create(store, id_, body, data):
-        return params
+    body = {"parent": parent, "merged": list(merged), "digest": params.digest, "story": story.to_body()}
+    rev = create(store, id_, body, data)
+    if rev is not None:
+        return replace(params, rev=rev)
     found = store.rounds.get(id_)
     same = found is None or found.body["digest"] == params.digest
     return params if same else (read_params(store, id_) or params)
@@ -62,4 +64,4 @@ def read_params(store: Store, id_: str) -> Params | None:
     found = store.rounds.get(id_, attachment=True)
     if found is None or found.attachment is None:
         return None
-    return Params(id_, found.body["digest"], tensors.decode(found.attachment), Story(**found.body["story"]))
+    return Params(id_, found.body["digest"], tensors.decode(found.attachment), Story(**found.body["story"]), found.rev)

@@ -31,6 +31,7 @@ class Update:
         cold: Whether it was the activation's first work in a new process.
         contribution: The numbers and tensors.
         written: When it was written.
+        rev: The document's revision, once it is read.
     """
 
     shard: int
@@ -42,6 +43,7 @@ class Update:
     cold: bool
     contribution: Contribution
     written: float
+    rev: str = ""
 
     def to_body(self) -> dict[str, Any]:
         """The document's body."""
@@ -79,6 +81,7 @@ def read_update(store: Store, run: str, round_: int, shard: int) -> Update | Non
         body["cold"],
         Contribution(arrays, body["numbers"]),
         body["written"],
+        found.rev,
     )
 
 

@@ -17,7 +17,7 @@ from whisktrain.rounds.moments import read_blueprint
 from whisktrain.rounds.pace import PACE, Pace
 from whisktrain.rounds.rows import rows_of
 from whisktrain.rounds.shift import Shift
-from whisktrain.rounds.state import State, read_state
+from whisktrain.rounds.state import State, read_state, state_of
 from whisktrain.rounds.steps import at
 from whisktrain.rounds.story import Params, create, read_params
 from whisktrain.rounds.updates import Failure, Update, failures_of_round
@@ -43,6 +43,7 @@ class _Desk:
     successor: bool
     shift: Shift
     position: str | None = None
+    heard: State | None = None
     served: int = 0
     rounds: set[int] = field(default_factory=set)
     params: Params | None = None
@@ -89,6 +90,7 @@ def serve(
             pause = pace.retry
         except StoreUnreachable:
             # Everything starts from the store's state, so starting over is always right.
+            desk.heard = None
             if desk.shift.out_of_time:
                 raise
             time.sleep(pause)
@@ -104,7 +106,8 @@ def _round(desk: _Desk) -> str | None:
         desk.position = desk.store.rounds.changes(None).position
 
     at("W1")
-    state = read_state(desk.store, desk.run)
+    # What the feed has just brought is as good as read.
+    state, desk.heard = desk.heard or read_state(desk.store, desk.run), None
     if state is None or state.final:
         return "the run has ended"
     if desk.slot >= state.spec.slots:
@@ -289,7 +292,8 @@ def _wait(desk: _Desk, state: State, params: Params) -> str | None:
 
 
 def _moved(desk: _Desk, seconds: float) -> bool:
-    """Wait until the run document changes; whether it did."""
-    found = desk.store.rounds.changes(desk.position, timeout=seconds, ids=[documents.run(desk.run)])
+    """Wait until the run document changes, which brings the new one; whether it did."""
+    found = desk.store.rounds.changes(desk.position, timeout=seconds, ids=[documents.run(desk.run)], bodies=True)
     desk.position = found.position
+    desk.heard = state_of(desk.run, found.rows[-1].document) if found.rows else None
     return bool(found.rows)

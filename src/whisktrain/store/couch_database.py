@@ -10,17 +10,18 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import couchdb
 from couchdb import http as couchdb_http
 
-from whisktrain.errors import Conflict, Damaged, StoreError
+from whisktrain.errors import Conflict, StoreError
 from whisktrain.store.bodies import NONCE, after_prefix, check_id, encode
+from whisktrain.store.couch_documents import plain, whole
 from whisktrain.store.couch_feed import follow
-from whisktrain.store.couch_http import Answer, HttpSession, in_our_words
-from whisktrain.store.multipart import ATTACHMENT, join, split
+from whisktrain.store.couch_http import HttpSession, in_our_words
+from whisktrain.store.multipart import ATTACHMENT, join
 from whisktrain.store.protocol import Changes, Document
 
 __all__ = ["CouchDatabase"]
@@ -60,7 +61,7 @@ class CouchDatabase:
         with in_our_words(self.name, self._url):
             try:
                 if not attachment:
-                    return _document(dict(self._database[id]), None)
+                    return plain(dict(self._database[id]))
                 answer = self._session.send(
                     "GET",
                     self._address(id, attachments=True),
@@ -70,7 +71,7 @@ class CouchDatabase:
                 if _is_document_missing(error):
                     return None
                 raise
-        return _document_with_attachment(id, answer)
+        return whole(id, answer)
 
     def put(
         self,
@@ -115,12 +116,11 @@ class CouchDatabase:
             return True
         raise StoreError(f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.", retryable=True)
 
-    def delete_many(self, ids: Iterable[str]) -> int:
+    def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
         """Delete whatever is there of these ids; see the protocol."""
         wanted = sorted({check_id(id_) for id_ in ids})
-        return sum(
-            self._delete_page(wanted[start : start + DELETES_AT_ONCE]) for start in range(0, len(wanted), DELETES_AT_ONCE)
-        )
+        pages = (wanted[start : start + DELETES_AT_ONCE] for start in range(0, len(wanted), DELETES_AT_ONCE))
+        return sum(self._delete_page(page, known or {}) for page in pages)
 
     def list(
         self,
@@ -156,6 +156,7 @@ class CouchDatabase:
         prefix: str | None = None,
         ids: Collection[str] | None = None,
         limit: int = 1000,
+        bodies: bool = False,
     ) -> Changes:
         """The feed after a position; see the protocol."""
         with in_our_words(self.name, self._url):
@@ -167,6 +168,7 @@ class CouchDatabase:
                 prefix=prefix,
                 ids=ids,
                 limit=limit,
+                bodies=bodies,
                 deaf=self._is_pouch(),
             )
 
@@ -255,17 +257,15 @@ class CouchDatabase:
                 return str(leaf["ok"]["_rev"])
         return None
 
-    def _delete_page(self, ids: Sequence[str]) -> int:
+    def _delete_page(self, ids: Sequence[str], known: Mapping[str, str]) -> int:
         deleted = 0
         nonce = secrets.token_hex(8)
+        revs = {id_: known[id_] for id_ in ids if id_ in known}
+        unknown = [id_ for id_ in ids if id_ not in known]
         for _ in range(DELETE_ATTEMPTS):
             with in_our_words(self.name, self._url), self._session.watching() as uncertain:
-                _, _, found = self._database.resource.post_json("_all_docs", body={"keys": ids})
-                revs = {
-                    row["id"]: row["value"]["rev"]
-                    for row in found["rows"]
-                    if "id" in row and row.get("value") and not row["value"].get("deleted")
-                }
+                if unknown:
+                    revs |= self._revisions(unknown)
                 if not revs:
                     return deleted
                 uncertain.yes = False
@@ -278,8 +278,20 @@ class CouchDatabase:
                     mine = {id_ for id_ in refused if self._revision_with(id_, nonce) is not None}
                     deleted += len(mine)
                     refused = [id_ for id_ in refused if id_ not in mine]
-            ids = refused
-        raise StoreError(f"{len(ids)} documents kept changing while they were to be deleted.", retryable=True)
+            if not refused:
+                return deleted
+            # Somebody was quicker, or what was believed of a revision was wrong: look.
+            unknown, revs = refused, {}
+        raise StoreError(f"{len(unknown)} documents kept changing while they were to be deleted.", retryable=True)
+
+    def _revisions(self, ids: Sequence[str]) -> dict[str, str]:
+        """The present revisions of those that are there."""
+        _, _, found = self._database.resource.post_json("_all_docs", body={"keys": ids})
+        return {
+            row["id"]: row["value"]["rev"]
+            for row in found["rows"]
+            if "id" in row and row.get("value") and not row["value"].get("deleted")
+        }
 
     def _rows(self, options: dict[str, Any]) -> Sequence[dict[str, Any]]:
         query = {
@@ -300,31 +312,7 @@ def _is_document_missing(error: couchdb_http.ResourceNotFound) -> bool:
     return isinstance(said, tuple) and said[-1] in ("missing", "deleted")
 
 
-def _document(found: dict[str, Any], attachment: bytes | None) -> Document:
-    stub = (found.pop("_attachments", None) or {}).get(ATTACHMENT)
-    id_, rev = found.pop("_id"), found.pop("_rev")
-    body = {key: value for key, value in found.items() if key != NONCE}
-    return Document(id_, rev, body, attachment, None if stub is None else stub["length"])
-
-
-def _document_with_attachment(id_: str, answer: Answer) -> Document:
-    content_type = answer.headers.get("Content-Type", "")
-    if content_type.startswith("multipart/"):
-        found, data = split(content_type, answer.content)
-    else:
-        found, data = answer.json(), None
-    stub = (found.get("_attachments") or {}).get(ATTACHMENT)
-    if stub is not None and "data" in stub:
-        data = base64.b64decode(stub["data"])
-        stub.setdefault("length", len(data))
-    if stub is not None and (data is None or ("encoding" not in stub and len(data) != stub["length"])):
-        raise Damaged(f"The attachment of {id_!r} came with {len(data or b'')} bytes instead of {stub['length']}.")
-    if stub is not None and data is not None:
-        stub["length"] = len(data)
-    return _document(found, data)
-
-
 def _listed(row: dict[str, Any], bodies: bool) -> Document:
     if bodies:
-        return _document(dict(row["doc"]), None)
+        return plain(dict(row["doc"]))
     return Document(row["id"], row["value"]["rev"], {})

@@ -10,6 +10,7 @@ from typing import Any
 
 from couchdb import http as couchdb_http
 
+from whisktrain.store.couch_documents import plain
 from whisktrain.store.couch_http import Answer, HttpSession
 from whisktrain.store.protocol import Change, Changes
 
@@ -17,6 +18,9 @@ __all__ = ["follow"]
 
 LONGEST_POLL = 20.0
 """Seconds of one long poll; longer waits are several, so that a dead connection is noticed."""
+
+FIRST_POLL = 1.0
+"""Seconds of the first of them, doubled each time: a server that has overslept a write, which has been seen, is asked again."""
 
 PAGE = 500
 """Rows to look through at once for a prefix."""
@@ -34,6 +38,7 @@ def follow(
     prefix: str | None,
     ids: Collection[str] | None,
     limit: int,
+    bodies: bool,
     deaf: bool,
 ) -> Changes:
     """The feed at `address` after a position; see `whisktrain.store.protocol.Database.changes`.
@@ -46,9 +51,11 @@ def follow(
     until = time.monotonic() + timeout
     position = since
     page = limit if prefix is None else max(limit, PAGE)
+    longest = FIRST_POLL
     while True:
-        wait = min(max(until - time.monotonic(), 0.0), LONGEST_POLL)
-        query: dict[str, Any] = {"since": position, "limit": page}
+        wait = min(max(until - time.monotonic(), 0.0), longest, LONGEST_POLL)
+        longest *= 2
+        query: dict[str, Any] = {"since": position, "limit": page} | ({"include_docs": "true"} if bodies else {})
         if wait > 0:
             # A deaf server is left waiting: no byte of a heartbeat may come before we hang up.
             query |= {"feed": "longpoll"} | ({"heartbeat": 3_600_000} if deaf else {"timeout": math.ceil(wait * 1000)})
@@ -63,7 +70,12 @@ def follow(
             position = str(asked[-1]["seq"])
         # A full page may have more of what is asked for behind it, also when nothing is waited for.
         if asked or (len(raw) < page and time.monotonic() >= until):
-            return Changes(position, [Change(row["id"], bool(row.get("deleted"))) for row in asked])
+            return Changes(position, [_change(row) for row in asked])
+
+
+def _change(row: dict[str, Any]) -> Change:
+    found, deleted = row.get("doc"), bool(row.get("deleted"))
+    return Change(row["id"], deleted, plain(found) if found and not deleted else None)
 
 
 def _is_asked(id_: str, prefix: str | None, wanted: frozenset[str] | None) -> bool:

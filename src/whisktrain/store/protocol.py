@@ -7,7 +7,7 @@ whatever was written appears, in the order of writing, in the database's feed of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,10 +35,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of the feed: the newest change of one document."""
+    """One row of the feed: the newest change of one document.
+
+    Attributes:
+        id: The document's id.
+        deleted: Whether it was deleted.
+        document: The document, without its attachment's bytes, where bodies were asked for and it is there.
+    """
 
     id: str
     deleted: bool
+    document: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +109,16 @@ class Database(Protocol):
             Conflict: `rev` was given and the document has another revision.
         """
 
-    def delete_many(self, ids: Iterable[str]) -> int:
-        """Delete whatever is there of these ids, in as few requests as possible; returns how many were deleted."""
+    def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
+        """Delete whatever is there of these ids, in as few requests as possible.
+
+        Args:
+            ids: The ids.
+            known: Revisions that the caller has seen some of them at: where that is the newest one, it need not be looked up.
+
+        Returns:
+            How many were deleted.
+        """
 
     def list(
         self,
@@ -132,6 +147,7 @@ class Database(Protocol):
         prefix: str | None = None,
         ids: Collection[str] | None = None,
         limit: int = 1000,
+        bodies: bool = False,
     ) -> Changes:
         """The feed after a position: waits until something that is asked for has changed, at most `timeout` seconds.
 
@@ -142,6 +158,7 @@ class Database(Protocol):
             prefix: Only ids that start so.
             ids: Only these ids.
             limit: At most so many rows.
+            bodies: Whether to read the documents in the same request: as they are when the answer is made.
 
         Returns:
             The rows, each document once, by its newest change; and the position to go on from (also when rows are empty).

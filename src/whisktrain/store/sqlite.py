@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,9 @@ class SqliteDatabase:
         self._wrote([old[2]])
         return True
 
-    def delete_many(self, ids: Iterable[str]) -> int:
-        """Delete whatever is there of these ids; see the protocol."""
+    def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
+        """Delete whatever is there of these ids; see the protocol. Looking revisions up costs nothing here."""
+        del known
         wanted = sorted({check_id(id_) for id_ in ids})
         deleted = 0
         for start in range(0, len(wanted), DELETES_AT_ONCE):
@@ -187,19 +188,20 @@ class SqliteDatabase:
         prefix: str | None = None,
         ids: Collection[str] | None = None,
         limit: int = 1000,
+        bodies: bool = False,
     ) -> Changes:
         """The feed after a position; see the protocol."""
         until = time.monotonic() + timeout
         position = self._sequence(since)
         if position is None:
             return Changes(self._position(self._last()), [])
-        found = self._rows(position, prefix, ids, limit)
+        found = self._rows(position, prefix, ids, limit, bodies)
         if found.rows or timeout <= 0:
             return found
         with Waiter(self._sockets) as waiter:
             while True:
                 # The socket is bound: what was written before is found now, what is written from now on wakes us.
-                found = self._rows(self._sequence(found.position) or 0, prefix, ids, limit)
+                found = self._rows(self._sequence(found.position) or 0, prefix, ids, limit, bodies)
                 rest = until - time.monotonic()
                 if found.rows or rest <= 0:
                     return found
@@ -241,7 +243,7 @@ class SqliteDatabase:
                 with in_our_words(self._path):
                     self._files.remove(name)
 
-    def _rows(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int) -> Changes:
+    def _rows(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool) -> Changes:
         where, values = "", []
         if prefix:
             end = after_prefix(prefix)
@@ -254,12 +256,13 @@ class SqliteDatabase:
         # Read the end first: what moves behind it meanwhile is found from there the next time.
         last = self._last()
         rows = self._connections.rows(
-            f"SELECT seq, id, deleted FROM documents WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",  # noqa: S608
+            f"SELECT id, deleted, rev, size, {'body' if bodies else 'NULL'}, seq FROM documents"  # noqa: S608
+            f" WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",
             (after, last, *values, limit),
         )
         if len(rows) == limit and rows:
-            last = rows[-1][0]
-        return Changes(self._position(max(last, after)), [Change(id_, bool(deleted)) for _, id_, deleted in rows])
+            last = rows[-1][-1]
+        return Changes(self._position(max(last, after)), [_change(*row[:-1]) for row in rows])
 
     def _last(self) -> int:
         return int(self._connections.rows("SELECT coalesce(max(seq), 0) FROM documents")[0][0])
@@ -318,6 +321,11 @@ class SqliteStore:
         """Close every connection; the object is not used afterwards."""
         for database in (self._library, self._rounds):
             database.close()
+
+
+def _change(id_: str, deleted: int, rev: str, size: int | None, text: str | None) -> Change:
+    found = Document(id_, rev, decode(id_, text), attachment_size=size) if text is not None and not deleted else None
+    return Change(id_, bool(deleted), found)
 
 
 _Row = tuple[str, int, str | None]

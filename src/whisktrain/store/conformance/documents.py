@@ -189,6 +189,18 @@ class DocumentTests(Basis):
         assert {document.id for document in database.list("")} == {f"d:{k}" for k in range(30, 40)}
         assert database.put("d:7", {"again": True})
 
+    def test_known_revisions_of_what_is_deleted_may_be_old(self, database: Database) -> None:
+        known = {f"d:{k}": database.put(f"d:{k}", {"n": k}) for k in range(4)}
+        database.put("d:1", {"n": 9}, rev=known["d:1"])
+        database.delete("d:2")
+        database.put("d:5", {})
+        assert database.delete_many([*known, "d:5", "absent"], known=known) == 4
+        assert database.list("") == []
+        assert database.delete_many(known, known=known) == 0
+        for k in range(4):
+            database.put(f"d:{k}", {"again": True})
+        assert len(database.list("")) == 4
+
     def test_the_two_databases_are_apart(self, store: Store) -> None:
         store.library.put("d", {"in": "library"})
         assert store.rounds.get("d") is None

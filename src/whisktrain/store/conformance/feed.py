@@ -13,7 +13,7 @@ import pytest
 
 from whisktrain.store.conformance.basis import Basis, processes
 from whisktrain.store.opening import open_store
-from whisktrain.store.protocol import Changes, Database
+from whisktrain.store.protocol import Changes, Database, Document
 
 __all__ = ["FeedTests"]
 
@@ -104,6 +104,31 @@ class FeedTests(Basis):
         database.put("d:1", {})
         assert _seen(database.changes(found.position)) in ([("d:1", False)], [("x:1", False), ("d:1", False)])
         assert _seen(database.changes(found.position, prefix="d:")) == [("d:1", False)]
+
+    def test_documents_come_with_the_rows_where_they_are_asked_for(self, database: Database) -> None:
+        first = database.put("a", {"n": 1}, attachment=b"12345")
+        rev = database.put("b", {"n": 1})
+        gone = database.put("c", {})
+        position = database.changes(None).position
+        rev = database.put("b", {"n": 2, "deep": {"_id": "x", "list": [1.5, None]}}, rev=rev)
+        database.delete("c", rev=gone)
+        rows = database.changes(position, bodies=True).rows
+        assert rows[0].document == Document("b", rev, {"n": 2, "deep": {"_id": "x", "list": [1.5, None]}})
+        assert [(row.id, row.deleted) for row in rows] == [("b", False), ("c", True)]
+        assert rows[1].document is None
+        every = database.changes("0", bodies=True, ids=["a", "c"]).rows
+        assert [row.document for row in every] == [Document("a", first, {"n": 1}, None, 5), None]
+        assert [row.document for row in database.changes("0").rows] == [None] * 3
+
+    def test_a_waiting_reader_gets_the_document_that_it_waited_for(self, database: Database) -> None:
+        rev = database.put("a", {"n": 1})
+        position = database.changes(None).position
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(database.changes, position, timeout=20, ids=["a"], bodies=True)
+            time.sleep(0.3)
+            database.put("b", {})
+            rev = database.put("a", {"n": 2}, rev=rev)
+            assert [row.document for row in waiting.result(20).rows] == [Document("a", rev, {"n": 2})]
 
     def test_waiting_ends_at_the_timeout(self, database: Database) -> None:
         position = database.changes(None).position

@@ -1,0 +1,44 @@
+"""From CouchDB's JSON, and its multipart answers, to documents."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from whisktrain.errors import Damaged
+from whisktrain.store.bodies import NONCE
+from whisktrain.store.couch_http import Answer
+from whisktrain.store.multipart import ATTACHMENT, split
+from whisktrain.store.protocol import Document
+
+__all__ = ["plain", "whole"]
+
+
+def plain(found: dict[str, Any], attachment: bytes | None = None) -> Document:
+    """A document from its JSON, which is used up, and its attachment's bytes."""
+    stub = (found.pop("_attachments", None) or {}).get(ATTACHMENT)
+    id_, rev = found.pop("_id"), found.pop("_rev")
+    body = {key: value for key, value in found.items() if key != NONCE}
+    return Document(id_, rev, body, attachment, None if stub is None else stub["length"])
+
+
+def whole(id_: str, answer: Answer) -> Document:
+    """A document from an answer that has its attachment too.
+
+    Raises:
+        Damaged: The attachment is not whole.
+    """
+    content_type = answer.headers.get("Content-Type", "")
+    if content_type.startswith("multipart/"):
+        found, data = split(content_type, answer.content)
+    else:
+        found, data = answer.json(), None
+    stub = (found.get("_attachments") or {}).get(ATTACHMENT)
+    if stub is not None and "data" in stub:
+        data = base64.b64decode(stub["data"])
+        stub.setdefault("length", len(data))
+    if stub is not None and (data is None or ("encoding" not in stub and len(data) != stub["length"])):
+        raise Damaged(f"The attachment of {id_!r} came with {len(data or b'')} bytes instead of {stub['length']}.")
+    if stub is not None and data is not None:
+        stub["length"] = len(data)
+    return plain(found, data)
