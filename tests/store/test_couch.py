@@ -150,10 +150,21 @@ def test_proxies_are_never_used_for_this_machine(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("no_proxy", "")
     for host in ("127.0.0.1", "localhost", "[::1]", "127.8.8.8", "couch.localhost"):
         with contextlib.closing(CouchStore(f"http://{host}:5984")) as store:
-            assert not store._session._session.proxies
-            assert store._session._session.trust_env is False
+            assert store._session._pools.proxy is None
     with contextlib.closing(CouchStore("http://couch.example.org:5984")) as store:
-        assert store._session._session.proxies == {"http": "http://proxy.invalid:1"}
+        assert str(store._session._pools.proxy) == "http://proxy.invalid:1"
+
+
+def test_a_proxy_is_asked_for_the_whole_address(pouchdb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the proxy's own password, which the server does not see."""
+    with contextlib.closing(Meddler(pouchdb)) as meddler:
+        monkeypatch.setenv("http_proxy", meddler.address.replace("://", "://me:geheim@"))
+        with contextlib.closing(CouchStore("http://couch.example.org:5984")) as store:
+            meddler.answers = [status(404)]
+            with pytest.raises(StoreError):
+                store.greeting()
+    assert meddler.raw.startswith(b"GET http://couch.example.org:5984/")
+    assert b"Proxy-Authorization: Basic " in meddler.raw
 
 
 def test_an_ipv6_address_is_reached(pouchdb: str) -> None:

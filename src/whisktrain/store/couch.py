@@ -66,7 +66,7 @@ class CouchStore:
     def greeting(self) -> dict[str, Any]:
         """What the server says of itself: its name and version."""
         with in_our_words("/", self._url):
-            _, _, data = self._server.resource.get_json()
+            _, _, data = self._server.resource.get_json([""])
         if not isinstance(data, dict) or not {"couchdb", "express-pouchdb"} & data.keys():
             raise StoreError(
                 f"What answers at {self._url} does not say that it is a CouchDB.",

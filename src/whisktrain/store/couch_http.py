@@ -1,7 +1,8 @@
 """Requests to one CouchDB: pooled connections, time-outs, bounded retries, failures in our own words.
 
 `HttpSession` has the interface of `couchdb.http.Session`, so that the couchdb package's documents and databases go through
-the same connections as our own multipart requests.
+the same connections as our own multipart requests. They are urllib3's, which `requests` only configures: what it does for each
+single request takes as long as the request itself, many times a round.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import certifi
 import requests
 import tenacity
 import urllib3
@@ -86,29 +89,21 @@ class HttpSession:
         self._base = base
         self._answered = False
         self._local = threading.local()
-        self._session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
         # What the environment says is read once, and never leads requests to this machine through a proxy.
-        self._session.trust_env = False
-        if not is_loopback(host):
-            self._session.proxies.update(requests.utils.get_environ_proxies(base))
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        if bundle:
-            self._session.verify = bundle
+        proxies = {} if is_loopback(host) else requests.utils.get_environ_proxies(base)
+        self._pools = _pools(requests.utils.select_proxy(base, proxies))
         # Tensors do not compress: asking for it would only cost both sides time.
-        self._session.headers.update({"User-Agent": "whisktrain", "Accept-Encoding": "identity"})
+        self._headers = {"User-Agent": "whisktrain", "Accept-Encoding": "identity"}
         if credentials is not None:
             token = base64.b64encode(":".join(credentials).encode()).decode()
-            self._session.headers["Authorization"] = f"Basic {token}"
+            self._headers["Authorization"] = f"Basic {token}"
 
     def __repr__(self) -> str:
         return f"HttpSession({self._base!r})"
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._pools.clear()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Uncertain]:
@@ -182,52 +177,64 @@ class HttpSession:
         silence: Answer | None,
     ) -> Answer:
         try:
-            with self._session.request(
+            response = self._pools.urlopen(
                 method,
                 url,
-                data=body,
-                headers=headers,
-                timeout=(CONNECT_SECONDS, read_timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                # One read of everything; `content` would take it in pieces of 10 KB.
-                content = response.raw.read(decode_content=True)
-                if not content and method != "HEAD" and not {"content-length", "transfer-encoding"} & set(response.headers):
-                    raise urllib3.exceptions.ProtocolError("the answer ends within its head")
-        except requests.exceptions.SSLError as error:
+                body=body,
+                headers={**self._headers, **headers},
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            content = response.read(decode_content=True)
+            response.release_conn()
+            if not content and method != "HEAD" and not {"content-length", "transfer-encoding"} & set(response.headers):
+                raise urllib3.exceptions.ProtocolError("the answer ends within its head")
+        except urllib3.exceptions.SSLError as error:
             raise StoreError(
                 f"The certificate of the store {self._base} is not trusted: {_root(error)}.",
                 code="store_certificate",
                 hint="Set REQUESTS_CA_BUNDLE to the file of its authority.",
             ) from None
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if silence is not None and isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if silence is not None and isinstance(error, urllib3.exceptions.ReadTimeoutError):
                 return silence
             # urllib3 has thrown the broken connection away: the next attempt opens a new one.
-            self._note_uncertain(not isinstance(error, requests.exceptions.ConnectTimeout))
+            self._note_uncertain(not isinstance(error, urllib3.exceptions.ConnectTimeoutError))
             raise StoreUnreachable(
                 f"The store {self._base} does not answer ({type(error).__name__}: {_root(error)}).",
                 hint="Check that it runs and that the address is right.",
             ) from None
         self._answered = True
-        if response.status_code >= 500 or response.status_code == 429:
-            self._note_uncertain(response.status_code != 429)
-            raise StoreUnreachable(f"The store {self._base} answered {response.status_code}: {_reason(content)}.")
-        if response.status_code >= 400:
-            raise _http_error(response.status_code)(_error_and_reason(response.status_code, content))
-        if response.status_code >= 300:
+        if response.status >= 500 or response.status == 429:
+            self._note_uncertain(response.status != 429)
+            raise StoreUnreachable(f"The store {self._base} answered {response.status}: {_reason(content)}.")
+        if response.status >= 400:
+            raise _http_error(response.status)(_error_and_reason(response.status, content))
+        if response.status >= 300:
             raise StoreError(
-                f"The store {self._base} answered with a redirection ({response.status_code}).",
+                f"The store {self._base} answered with a redirection ({response.status}).",
                 code="store_protocol",
                 hint="Give the address that it leads to.",
             )
-        return Answer(response.status_code, response.headers, content)
+        return Answer(response.status, response.headers, content)
 
     def _note_uncertain(self, may_have_arrived: bool) -> None:
         uncertain = getattr(self._local, "uncertain", None)
         if uncertain is not None and may_have_arrived:
             uncertain.yes = True
+
+
+def _pools(proxy: str | None) -> urllib3.PoolManager:
+    """The connections, by way of a proxy where there is one."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    trusted: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if Path(bundle).is_dir() else "ca_certs": bundle}
+    if proxy:
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
+        through: urllib3.PoolManager = adapter.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}", **trusted)
+        return through
+    return urllib3.PoolManager(num_pools=1, maxsize=CONNECTIONS, **trusted)
 
 
 def is_loopback(host: str) -> bool:
