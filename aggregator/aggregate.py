@@ -18,4 +18,5 @@ def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
         invoker=context.invoker,
         execution=context.activation,
         deadline=context.deadline,
+        after=str(arguments.get("after", "")),
     )

@@ -96,7 +96,7 @@ def serve(store: Store, invoker: Any, learner: Learner, call: tuple[str, dict[st
     if action == "worker":
         worker.serve(arguments["run"], arguments["slot"], learner=learner, **common)
     elif action == "aggregate":
-        aggregate.serve(arguments["run"], **common)
+        aggregate.serve(arguments["run"], after=arguments.get("after", ""), **common)
     else:
         stop = threading.Event()
         threading.Thread(target=_when_gone, args=(Path(arguments["until"]), stop), daemon=True).start()

@@ -154,6 +154,32 @@ def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expecte
     assert model_bytes(store, version=2) == expected
 
 
+@pytest.mark.parametrize("after", ["before", "", "else"])
+def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(store: Store, expected: bytes, after: str) -> None:
+    """An aggregate hands over early where its next work may not fit; clocks of two machines differ, too."""
+    platform = Platform(store)
+    now = time.time()
+    state = State("r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60)
+    store.rounds.put(documents.run("r"), state.to_body())
+    common = {"store": store, "invoker": platform, "execution": "e", "deadline": now + 30, "pace": QUICK}
+    results = []
+    thread = threading.Thread(target=lambda: results.append(aggregate.serve("r", after=after, **common)))
+    thread.start()
+    time.sleep(0.3)
+    assert thread.is_alive() == (after == "before")
+    platform.invoke("worker", {"run": "r", "slot": 0})
+    if after != "before":
+        while store.rounds.get(documents.params("r", 1)) is None:
+            time.sleep(0.01)
+        aggregate.serve("r", after=after, **common)
+    thread.join()
+    wait_summary(store, "r")
+    wait_clean(store)
+    platform.join()
+    assert results[0]["rounds"] == (SPEC.rounds + 1 if after == "before" else 0)
+    assert model_bytes(store, version=2) == expected
+
+
 def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
     """SWEEP against a run under way, over and over."""
     put_dataset(store)

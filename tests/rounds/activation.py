@@ -45,7 +45,7 @@ def main(store: str, spool: str, action: str, arguments: str, activation: str) -
         slowly = NumpyLearner(lambda work: time.sleep(0.05))
         worker.serve(given["run"], given["slot"], learner=slowly, successor=bool(given.get("successor")), **common)
     else:
-        aggregate.serve(given["run"], **common)
+        aggregate.serve(given["run"], after=given.get("after", ""), **common)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ class Platform:
                 successor = bool(arguments.get("successor"))
                 result = worker.serve(arguments["run"], arguments["slot"], learner=self.learner, successor=successor, **common)
             else:
-                result = aggregate.serve(arguments["run"], **common)
+                result = aggregate.serve(arguments["run"], after=arguments.get("after", ""), **common)
             self.ended.append((action, result))
         except BaseException as error:
             self.ended.append((action, error))

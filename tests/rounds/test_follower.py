@@ -100,6 +100,23 @@ def test_a_live_lease_gets_a_grace_period(store: Store) -> None:
     assert 0.3 <= fires.made[0][2] - began < 1.0
 
 
+def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None:
+    """The successor has shown nothing yet; should it never come, that is noticed as soon as with a live lease."""
+    register(store)
+    for ended in (-0.05, 100.0):  # while the hand-over lasts, and in a round that outlasts it by far
+        fires = Fires()
+        follower = Follower(store, fires, pace=replace(SLOW, grace=0.5, hand_over=0.4))
+        put_run(store, aggregate_lease=time.time() - ended)
+        turns(follower, 0.05)
+        put_update(store, 2, 0)
+        put_update(store, 2, 1)
+        began = time.monotonic()
+        while not fires.made and time.monotonic() < began + 3:
+            follower.turn(most=0.02)
+        assert 0.45 <= fires.made[0][2] - began < 1.0
+        store.rounds.delete_many([documents.run("r"), documents.update("r", 2, 0), documents.update("r", 2, 1)])
+
+
 def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: Store) -> None:
     register(store)
     fires = Fires()

@@ -43,6 +43,7 @@ class _Desk:
     run: str
     shift: Shift
     nonce: str
+    after: str
     cleaning: Cleaning
     position: str = ""
     state: State | None = None
@@ -54,7 +55,9 @@ class _Desk:
     refused: str = ""
 
 
-def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, pace: Pace = PACE) -> dict[str, Any]:
+def serve(
+    run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, after: str = "", pace: Pace = PACE
+) -> dict[str, Any]:
     """Close the rounds of a run for as long as the lease lasts; without one, at most one round.
 
     Args:
@@ -63,6 +66,7 @@ def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline:
         invoker: Starts workers and the successor.
         execution: This activation's id.
         deadline: When the platform ends this activation, in seconds of the epoch.
+        after: The word of the execution that handed over to this one: what is left of its lease is this one's.
         pace: How long things may take.
 
     Returns:
@@ -70,7 +74,7 @@ def serve(run: str, *, store: Store, invoker: Invoker, execution: str, deadline:
     """
     shift = Shift(execution, time.time(), deadline, pace)
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
-    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8), Cleaning(store, pace))
+    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8), after, Cleaning(store, pace))
     left, pause = None, pace.retry
     try:
         while left is None:
@@ -240,22 +244,25 @@ def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
 
 def _holds(desk: _Desk, state: State) -> bool:
     """Whether to wait for the round: only with a lease, and not beside another aggregate whose lease lives."""
-    if not desk.shift.leased:
-        return False
-    return state.nonce == desk.nonce or state.aggregate_lease <= time.time()
+    return desk.shift.leased and not _served(desk, state)
+
+
+def _served(desk: _Desk, state: State) -> bool:
+    """Whether another aggregate, whose lease lives, serves the run."""
+    return state.nonce not in (desk.nonce, desk.after) and state.aggregate_lease > time.time()
 
 
 def _leave(desk: _Desk, state: State) -> str:
     """W6 for the aggregate: as its last act it invokes its successor, where it is the one that serves."""
     if not (desk.shift.leased and desk.shift.over):
         return "the round is not complete"
-    if state.nonce != desk.nonce and state.aggregate_lease > time.time():
+    if _served(desk, state):
         return "another aggregate serves"
     desk.cleaning.begin()
     desk.cleaning.settle()
     at("W6")
     try:
-        desk.invoker.invoke("aggregate", {"run": desk.run})
+        desk.invoker.invoke("aggregate", {"run": desk.run, "after": desk.nonce if state.nonce == desk.nonce else desk.after})
     except PlatformError as error:
         return f"the lease is over; the successor could not be invoked: {error.message}"
     return "the lease is over; the successor is invoked"

@@ -42,7 +42,7 @@ class _Watch:
         look_at: When to look at it next.
         moved: When a document of it last changed.
         fired_for: What it was last fired for.
-        leased_until: When the lease of its aggregate ends, in seconds of the epoch.
+        leased_until: When the lease of its aggregate ends, and the time to hand over with it, in seconds of the epoch.
         pause: The pause before it is fired for the same again.
         fire_at: When it may be fired for the same again.
         done: What it has been fired for, at least once.
@@ -183,7 +183,8 @@ class Follower:
             else:
                 self._watched.pop(run, None)
             return
-        watch.leased_until = state.aggregate_lease if not state.final else 0.0
+        # A lease that ended just now has been handed over: the successor is on its way.
+        watch.leased_until = state.aggregate_lease + self._pace.hand_over if state.aggregate_lease and not state.final else 0.0
         now, pace = time.monotonic(), self._pace
         leased = watch.leased_until > time.time()
         if leased and now - watch.moved < pace.grace:
@@ -202,10 +203,15 @@ class Follower:
         present = present_of(self._store, state)
         failures = failures_of_round(self._store, state.run, state.round)
         # Whoever holds a live lease tries failed and overdue shards again, and knows best why: it gets a grace period for that.
-        leased = state.aggregate_lease > time.time()
+        leased = watch.leased_until > time.time()
         grace = self._pace.grace if leased else 0.0
         verdict = rules.judge(state, present, failures, time.time() - grace, self._pace)
         verdict = replace(verdict, until=verdict.until + grace)
+        if verdict.kind == "complete" and state.aggregate_lease:
+            # A round longer than the hand-over does not show yet whether there is a successor: it is given the same grace.
+            quiet = time.monotonic() - watch.moved
+            if quiet < self._pace.grace:
+                return None, time.time() + self._pace.grace - quiet
         if verdict.kind != "waiting":
             return (verdict.kind, state.round), 0.0
         fresh = [] if leased else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing]
