@@ -13,7 +13,7 @@ from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_datase
 
 from whisktrain import tensors
 from whisktrain.data.shards import read_rows
-from whisktrain.errors import Conflict, RequestError, TooManyRequests
+from whisktrain.errors import Conflict, PlatformError, RequestError, TooManyRequests
 from whisktrain.rounds import plan
 from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.opening import create
@@ -308,6 +308,56 @@ def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None
     # Nobody else computes its shard meanwhile.
     summary = train(store, plan_of(), platform=Full(store, pace=replace(QUICK, backup=60.0)))
     assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
+
+
+def test_what_the_platform_answered_for_ever_is_the_reason(store: Store) -> None:
+    """Without leases, whoever is refused and whoever finds the shard overdue are different activations."""
+    put_dataset(store)
+
+    class Full(Platform):
+        def invoke(self, action, arguments):
+            if action == "worker" and arguments["slot"] == 1:
+                raise TooManyRequests("OpenWhisk answered 429: Too many requests.", hint="Have the limits raised.")
+            return super().invoke(action, arguments)
+
+    summary = train(store, plan_of(lease=0.0), platform=Full(store))
+    assert summary["status"] == "failed" and summary["error"]["code"] == "worker_refused"
+    assert "Worker 1 failed while training in round 1" in summary["reason"]
+    assert "answered 429: Too many requests. Have the limits raised." in summary["reason"]
+    assert summary["error"]["hint"] == "Have the limits raised." and summary["error"]["retryable"]
+
+
+def test_a_refusal_that_passes_is_no_failed_attempt(store: Store) -> None:
+    put_dataset(store)
+    refused = []
+
+    class Full(Platform):
+        def invoke(self, action, arguments):
+            if action == "worker" and arguments["slot"] == 1 and len(refused) < 2:
+                refused.append(arguments)
+                raise TooManyRequests("Too many requests.")
+            return super().invoke(action, arguments)
+
+    assert train(store, plan_of(lease=0.0, attempts=4), platform=Full(store))["status"] == "completed"
+    assert len(refused) == 2
+
+
+def test_a_platform_that_does_not_start_the_first_worker_is_the_reason(store: Store) -> None:
+    put_dataset(store)
+
+    class Empty(Platform):
+        def invoke(self, action, arguments):
+            if action == "worker":
+                raise PlatformError("OpenWhisk answered 404: The requested resource does not exist.", hint="whisktrain deploy")
+            return super().invoke(action, arguments)
+
+    platform = Empty(store, pace=replace(QUICK, build=0.3))
+    with platform.following():
+        with pytest.raises(PlatformError, match="does not exist"):
+            create(store, platform, "r", plan_of(lease=0.0))
+        summary = wait_summary(store, "r")
+        wait_clean(store)
+    assert summary["status"] == "failed" and "404" in summary["reason"] and "whisktrain deploy" in summary["reason"]
 
 
 def test_damaged_updates_are_computed_again(store: Store) -> None:

@@ -15,11 +15,12 @@ from whisktrain.rounds import rules
 from whisktrain.rounds.cleaning import Cleaning
 from whisktrain.rounds.finish import Final, end, finish
 from whisktrain.rounds.gathering import Gathered, gather, listen
-from whisktrain.rounds.invoker import Invoker, invoke_all
+from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.merging import Closed, close, counted, next_round, opened
 from whisktrain.rounds.moments import Kept, keep
 from whisktrain.rounds.pace import PACE, Pace
 from whisktrain.rounds.progress import Next
+from whisktrain.rounds.refusals import invoke_workers
 from whisktrain.rounds.rules import Verdict
 from whisktrain.rounds.shift import Shift
 from whisktrain.rounds.state import Ending, Outcome, Point, State, read_state
@@ -52,7 +53,6 @@ class _Desk:
     swept: bool = False
     closed: int = 0
     again: set[tuple[int, int, int]] = field(default_factory=set)
-    refused: str = ""
 
 
 def serve(
@@ -204,21 +204,7 @@ def _invoke_again(desk: _Desk, state: State, gathered: Gathered, verdict: Verdic
     for shard in verdict.overdue:
         at("A2.lost")
         attempt = verdict.attempts.get(shard, 0) + 1
-        what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
-        why = "its activation was killed, or never started."
-        if desk.refused:
-            why = f"the platform refused to start its activation: {desk.refused}"
-        lost = Failure(
-            shard=shard,
-            attempt=attempt,
-            error={
-                "code": "worker_lost",
-                "message": f"{what} in time; {why}",
-                "hint": "Give the worker action more memory or time, or use fewer workers.",
-                "retryable": True,
-            },
-            written=time.time(),
-        )
+        lost = Failure(shard, attempt, rules.lost_error(shard, state, verdict.refused.get(shard)), written=time.time())
         create(desk.store, documents.failure(desk.run, state.round, shard, attempt), lost.to_body())
         gathered.failures = True
     due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
@@ -237,9 +223,7 @@ def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
         least = (len(slots) + 1) * 60.0 / float(per_minute)
         spent = time.time() - desk.shift.start
         time.sleep(max(min(least - spent, desk.shift.deadline - desk.shift.pace.margin - time.time()), 0.0))
-    errors = invoke_all(desk.invoker, "worker", [{"run": desk.run, "slot": slot} for slot in slots])
-    if slots:
-        desk.refused = errors[0].message if errors else ""
+    invoke_workers(desk.store, desk.invoker, state, slots)
 
 
 def _holds(desk: _Desk, state: State) -> bool:
@@ -311,7 +295,8 @@ def _fail(desk: _Desk, state: State, verdict: Verdict) -> str | None:
     if not cause.fatal and state.phase == "train":
         point = Point(state.round, state.params, documents.moments(desk.run, state.round), state.best)
         state = replace(state, point=point)
-    return _end(desk, state, Final("diverged" if cause.diverged else "failed", sentence, outcome))
+    reason = f"{sentence} {cause.error['hint']}" if cause.error.get("code") == "worker_refused" else sentence
+    return _end(desk, state, Final("diverged" if cause.diverged else "failed", reason, outcome))
 
 
 def _end(desk: _Desk, state: State, final: Final) -> str | None:

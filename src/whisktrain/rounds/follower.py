@@ -214,7 +214,11 @@ class Follower:
                 return None, time.time() + self._pace.grace - quiet
         if verdict.kind != "waiting":
             return (verdict.kind, state.round), 0.0
-        fresh = [] if leased else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing]
+        fresh = (
+            []
+            if leased
+            else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing and f.attempt != rules.REFUSED]
+        )
         if fresh and ("failure", state.round, *fresh[-1]) not in watch.done:
             return ("failure", state.round, *fresh[-1]), verdict.until
         if time.monotonic() - watch.moved >= self._pace.stale:

@@ -78,7 +78,7 @@ def gather(store: Store, state: State) -> Gathered:
 def listen(store: Store, state: State, gathered: Gathered, position: str, seconds: float) -> Heard:
     """Wait until something of the round has come, at most `seconds`, and read it."""
     lacking = rules.missing(state.round, state.spec.shards, gathered.present)
-    attempts = range(1, state.spec.attempts + 1)
+    attempts = range(rules.REFUSED, state.spec.attempts + 1)
     ids = {documents.failure(state.run, state.round, k, a) for k in lacking for a in attempts}
     ids |= {documents.update(state.run, state.round, k) for k in lacking} if state.round else set()
     ids |= {documents.stop(state.run), documents.params(state.run, state.spec.first_round)} if not state.round else set()

@@ -31,23 +31,23 @@ class Invoker(Protocol):
         """
 
 
-def invoke_all(invoker: Invoker, action: str, calls: Sequence[dict[str, Any]]) -> list[PlatformError]:
+def invoke_all(invoker: Invoker, action: str, calls: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], PlatformError]]:
     """Start several activations side by side.
 
     A platform that refuses some is no reason to fail: what was not started becomes overdue and is started again.
 
     Returns:
-        The failures.
+        The arguments of those that were not started, and why.
     """
 
-    def one(arguments: dict[str, Any]) -> PlatformError | None:
+    def one(arguments: dict[str, Any]) -> tuple[dict[str, Any], PlatformError] | None:
         try:
             invoker.invoke(action, arguments)
         except PlatformError as error:
-            return error
+            return arguments, error
         return None
 
     if len(calls) <= 1:
-        return [error for error in map(one, calls) if error]
+        return [refused for refused in map(one, calls) if refused]
     with ThreadPoolExecutor(min(len(calls), AT_ONCE), thread_name_prefix="invoke") as pool:
-        return [error for error in pool.map(one, calls) if error]
+        return [refused for refused in pool.map(one, calls) if refused]

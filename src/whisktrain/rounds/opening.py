@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from whisktrain.errors import Conflict
+from whisktrain.errors import Conflict, PlatformError
 from whisktrain.rounds.invoker import Invoker
+from whisktrain.rounds.refusals import tell
 from whisktrain.rounds.state import Best, State, read_state
 from whisktrain.rounds.steps import at
 from whisktrain.spec import Spec
@@ -67,7 +68,11 @@ def create(
             state = fresh
     at("C3")
     if state is not None and state.round == 0 and not state.final:
-        invoker.invoke("worker", {"run": run, "slot": 0})
+        try:
+            invoker.invoke("worker", {"run": run, "slot": 0})
+        except PlatformError as error:
+            tell(store, state, 0, error)
+            raise
     return Opened(state, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from whisktrain.rounds import plan, timing
 from whisktrain.rounds.pace import Pace
@@ -14,7 +14,9 @@ from whisktrain.rounds.updates import Failure
 from whisktrain.spec import Spec
 
 __all__ = [
+    "LOST",
     "MERGE",
+    "REFUSED",
     "Verdict",
     "backup_delay",
     "dead_slots",
@@ -24,6 +26,7 @@ __all__ = [
     "is_mine",
     "judge",
     "leases_after",
+    "lost_error",
     "missing",
     "overdue_after",
     "owned",
@@ -33,6 +36,12 @@ __all__ = [
 
 MERGE = -1
 """Stands for the merge where failures name a shard."""
+
+REFUSED = 0
+"""Stands for no attempt at all where failures count them: the platform did not start the worker."""
+
+LOST = ("worker_lost", "worker_refused")
+"""What an aggregate says of a worker that could not say anything itself."""
 
 
 def owned(slot: int, slots: int, shards: int) -> tuple[int, ...]:
@@ -71,6 +80,7 @@ class Verdict:
         overdue: Missing shards whose worker left no word: their failure document is due.
         until: When the next of the rest becomes overdue, in seconds of the epoch.
         cause: The failure to name, where the run has failed.
+        refused: What the platform answered where it did not start the newest attempt at a missing shard: error records.
     """
 
     kind: Literal["complete", "waiting", "again", "exhausted"]
@@ -79,6 +89,7 @@ class Verdict:
     overdue: tuple[int, ...] = ()
     until: float = 0.0
     cause: Failure | None = None
+    refused: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def judge(state: State, present: Collection[int], failures: Sequence[Failure], now: float, pace: Pace) -> Verdict:
@@ -92,6 +103,7 @@ def judge(state: State, present: Collection[int], failures: Sequence[Failure], n
         pace: How long things may take.
     """
     lacking = missing(state.round, state.spec.shards, present)
+    refusals, failures = [f for f in failures if f.attempt == REFUSED], [f for f in failures if f.attempt != REFUSED]
     merge_failed = [f for f in failures if f.shard == MERGE]
     fatal = next((f for f in failures if f.fatal and (f.shard in lacking or f.shard == MERGE)), None)
     if fatal is not None or len(merge_failed) >= state.spec.attempts:
@@ -100,13 +112,36 @@ def judge(state: State, present: Collection[int], failures: Sequence[Failure], n
         return Verdict("complete")
     attempts = {k: max(f.attempt for f in failures if f.shard == k) for k in lacking if any(f.shard == k for f in failures)}
     if any(n >= state.spec.attempts for n in attempts.values()):
-        return Verdict("exhausted", lacking, attempts, cause=next(f for f in failures if f.shard in lacking))
+        return Verdict("exhausted", lacking, attempts, cause=_telling([f for f in failures if f.shard in lacking]))
     limit = overdue_after(state, pace)
     since = {k: max([state.opened, *(f.written for f in failures if f.shard == k)]) for k in lacking}
     ends = {k: since[k] + limit * (2 if attempts.get(k) else 1) for k in lacking}
     overdue = tuple(k for k in lacking if now >= ends[k])
+    refused = {f.shard: f.error for f in refusals if f.shard in lacking and f.written + 0.001 >= since[f.shard]}
     until = min(ends.values()) if not overdue else now
-    return Verdict("again" if overdue else "waiting", lacking, attempts, overdue, until)
+    return Verdict("again" if overdue else "waiting", lacking, attempts, overdue, until, refused=refused)
+
+
+def _telling(failures: Sequence[Failure]) -> Failure:
+    """The first failure that a worker told itself; else the first that the platform is to blame for; else the first."""
+    codes = [str(f.error.get("code")) for f in failures]
+    told = [f for f, code in zip(failures, codes, strict=True) if code not in LOST]
+    return [*told, *(f for f, code in zip(failures, codes, strict=True) if code == "worker_refused"), *failures][0]
+
+
+def lost_error(shard: int, state: State, refusal: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What to say of a worker that left no word: `{code, message, hint, retryable}`."""
+    what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
+    if refusal is not None:
+        why = f"the platform did not start its activation: {refusal.get('message', 'it did not say why')}"
+        hint = refusal.get("hint") or "See what the platform's log says."
+        return {"code": "worker_refused", "message": f"{what} in time; {why}", "hint": hint, "retryable": True}
+    return {
+        "code": "worker_lost",
+        "message": f"{what} in time; its activation was killed, or never started.",
+        "hint": "Give the worker action more memory or time, or use fewer workers.",
+        "retryable": True,
+    }
 
 
 def overdue_after(state: State, pace: Pace) -> float:

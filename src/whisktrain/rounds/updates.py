@@ -91,7 +91,7 @@ class Failure:
 
     Attributes:
         shard: The shard; 0 for the building of the model, -1 for the merge.
-        attempt: Which attempt it was, from 1.
+        attempt: Which attempt it was, from 1; 0: none, because the platform did not start the worker.
         error: `{code, message, hint, retryable}`.
         fatal: Whether another attempt would fail in the same way.
         log: The last log lines.
