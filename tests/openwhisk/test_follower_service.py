@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import requests
 import yaml
 
-from whisktrain.errors import ConfigurationError, TooManyRequests
+from whisktrain.errors import ConfigurationError, StoreError, StoreUnreachable, TooManyRequests
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.follower_service import Service, serve
 from whisktrain.rounds import feed
@@ -151,8 +152,6 @@ def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(platform, key
 
 
 def test_following_goes_on_after_a_fault_that_nobody_expected(platform, key, tmp_path, monkeypatch) -> None:
-    import threading
-
     store, log, stop, turns = open_store(f"sqlite:{tmp_path}/store"), Log(), threading.Event(), []
     service = Service(store, Client(platform.url, key), log, 60)
 
@@ -168,6 +167,39 @@ def test_following_goes_on_after_a_fault_that_nobody_expected(platform, key, tmp
     assert turns == [True, True, True]
     assert [more["reason"] for event, more in log.lines if event == "following failed"] == ["KeyError", "KeyError"]
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "healthy"),
+    [(StoreError("No database.", code="store_missing"), True), (StoreUnreachable("Refused."), False)],
+    ids=["nobody has deployed yet", "store down"],
+)
+def test_how_it_is_while_the_store_does_not_answer_and_that_it_goes_on_after(
+    failure, healthy, platform, key, tmp_path, monkeypatch
+) -> None:
+    store, log, stop, there = open_store(f"sqlite:{tmp_path}/store"), Log(), threading.Event(), threading.Event()
+    answer = store.rounds.changes
+
+    def changes(*args, **more):
+        if there.is_set():
+            return answer(*args, **more)
+        raise failure
+
+    monkeypatch.setattr(store.rounds, "changes", changes)
+    service = Service(store, Client(platform.url, key), log, 60)
+    thread = threading.Thread(target=service.run, args=(stop,))
+    thread.start()
+    try:
+        seen = until(lambda: (s := service.check())["error"] and s)
+        assert (seen["ok"], seen["waiting"]) == (healthy, healthy)
+        there.set()
+        healed = until(lambda: (s := service.check())["ok"] and not s["error"] and s)
+        assert healed["waiting"] is False
+    finally:
+        stop.set()
+        thread.join(20)
+        store.close()
+    assert [event for event, _ in log.lines] == ["store does not answer", "store answers"]
 
 
 def test_what_is_missing_is_named(tmp_path) -> None:

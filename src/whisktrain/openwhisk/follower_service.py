@@ -65,7 +65,7 @@ class Service:
 
         self._client = client
         self._log = log
-        self.follower = Follower(store, self.fire, fires_per_minute=fires_per_minute)
+        self.follower = Follower(store, self.fire, fires_per_minute=fires_per_minute, report=self._report)
         self.following = False
         self.registry = prometheus_client.CollectorRegistry()
         self._fires = prometheus_client.Counter(
@@ -109,10 +109,16 @@ class Service:
         else:
             self._log.info("fired", trigger=trigger, run=payload.get("run"), activation=activation)
 
+    def _report(self, error: str) -> None:
+        if error:
+            self._log.warning("store does not answer", reason=error)
+        else:
+            self._log.info("store answers")
+
     def check(self) -> dict[str, Any]:
         """How it is: `{"ok", "following", …what the follower says of itself}`."""
         status = self.follower.status()
-        well = self.following and status["idle_s"] < STALE_S and not status["error"]
+        well = self.following and status["idle_s"] < STALE_S and (status["waiting"] or not status["error"])
         return {"ok": well, "following": self.following, **status}
 
     def run(self, stop: threading.Event) -> None:

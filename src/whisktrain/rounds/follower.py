@@ -30,6 +30,8 @@ Fire = Callable[[str, dict[str, Any]], None]
 """Fires a trigger, by its name, with a payload. Raises `PlatformError` where the platform did not accept it."""
 
 MOST_PAUSE = 60.0
+MOST_STORE_PAUSE = 4.0
+"""Longest pause before a store that failed is asked again: whoever started it, or deployed, waits for that."""
 STOP_LOOK = 0.5
 """Seconds after which a follower that waits looks whether it is to stop."""
 
@@ -63,6 +65,7 @@ class _Health:
     refused: int = 0
     looks: int = 0
     error: str = ""
+    waiting: bool = False
     turned: float = field(default_factory=time.monotonic)
 
 
@@ -83,9 +86,18 @@ class Follower:
         fire: Fires a trigger with `{"run": R}`.
         fires_per_minute: What the platform allows; the follower stays below.
         pace: The protocol's times.
+        report: Told what keeps the store from answering, when that changes; an empty text once it answers again.
     """
 
-    def __init__(self, store: Store, fire: Fire, *, fires_per_minute: int = 60, pace: Pace = PACE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fire: Fire,
+        *,
+        fires_per_minute: int = 60,
+        pace: Pace = PACE,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._store, self._fire, self._pace = store, fire, pace
         self._most = max(int(fires_per_minute * 0.9), 1)
         self._fired: deque[float] = deque()
@@ -95,9 +107,13 @@ class Follower:
         self._blocked_until = 0.0
         self._refusals = 0
         self._health = _Health()
+        self._report = report
 
     def status(self) -> dict[str, Any]:
-        """How it is: `{"runs", "triggers", "fires", "refused", "looks", "idle_s", "error"}`."""
+        """How it is: `{"runs", "triggers", "fires", "refused", "looks", "idle_s", "error", "waiting"}`.
+
+        `waiting` says that `error` is only that nobody has deployed yet: the databases are not there.
+        """
         return {
             "runs": len(self._watched),
             "triggers": len([1 for active in (self._triggers or {}).values() if active]),
@@ -106,6 +122,7 @@ class Follower:
             "looks": self._health.looks,
             "idle_s": round(time.monotonic() - self._health.turned, 3),
             "error": self._health.error,
+            "waiting": self._health.waiting,
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -114,13 +131,22 @@ class Follower:
         while not stop.is_set():
             try:
                 self.turn(STOP_LOOK)
-                refused, self._health.error = 0, ""
+                refused = 0
+                self._note("")
             except StoreError as error:
                 # Nothing that was remembered of the feed is trusted after that: list again.
                 self._position, refused = None, refused + 1
-                self._health.error = f"{error.code}: {error.message}"
-                stop.wait(random.uniform(0, min(0.1 * 2 ** min(refused, 9), MOST_PAUSE / 2)))
+                self._health.waiting = error.code == "store_missing"
+                self._note(f"{error.code}: {error.message}")
+                stop.wait(random.uniform(0, min(0.1 * 2 ** min(refused, 9), MOST_STORE_PAUSE)))
             self._health.turned = time.monotonic()
+
+    def _note(self, error: str) -> None:
+        if error != self._health.error:
+            self._health.error = error
+            self._report(error)
+        if not error:
+            self._health.waiting = False
 
     def turn(self, most: float | None = None) -> None:
         """Look at every run that is due, then wait for the feed until the next one is, at most `most` seconds."""
