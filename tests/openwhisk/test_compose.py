@@ -43,7 +43,7 @@ def test_the_defaults_are_those_of_a_deployment() -> None:
 def test_nothing_listens_beyond_this_machine() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
-    assert {port.rsplit(":", 2)[0] for port in ports} == {"127.0.0.1", "172.17.0.1"}
+    assert {default(port).rsplit(":", 2)[0] for port in ports} == {"127.0.0.1", "172.17.0.1"}
 
 
 def test_what_the_image_copies_is_sent_to_the_build() -> None:
