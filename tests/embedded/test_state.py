@@ -26,9 +26,11 @@ def test_names_survive_being_written(namespace: str, package: str | None, name: 
     assert parse_relative(written.in_namespace, namespace) == written
 
 
-@pytest.mark.parametrize("text", ["", "name", "/", "//", "/a/b/c/d", "/a/ b", "/a/b!", None, 3, {"a": 1}])
+@pytest.mark.parametrize("text", ["", "name", "/", "//", "/a/ b", "/a/b!", None, 3, {"a": 1}])
 def test_what_is_no_name(text: object) -> None:
-    with pytest.raises(ValueError, match=r"name of the entity"):
+    with pytest.raises(
+        ValueError, match=r"name of the entity|path undefined|path contains invalid parts|fully qualified name malformed"
+    ):
         parse(text, "guest")
 
 

@@ -151,7 +151,7 @@ def test_a_large_body_is_declined(caller: Any) -> None:
 def test_the_api_gateway_is_said_to_be_absent(caller: Any) -> None:
     answer = caller.send("GET", "/api/v1/web/whisk.system/apimgmt/getApi.http?x=1", auth=False)
     assert answer.status == 404
-    assert "API gateway (whisk.system/apimgmt) is not served" in answer.error
+    assert answer.error == "The requested resource does not exist."
 
 
 JSON = st.recursive(

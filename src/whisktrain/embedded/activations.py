@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from whisktrain.embedded.parameters import Parameters
+
 SUCCESS, APPLICATION_ERROR, DEVELOPER_ERROR, WHISK_ERROR = range(4)
 _STATUS = ("success", "application error", "action developer error", "whisk internal error")
 
@@ -73,13 +75,13 @@ class Activation:
     end: int | None = None
     duration: int | None = None
     cause: str | None = None
-    annotations: list[dict[str, Any]] = field(default_factory=list)
+    annotations: Parameters = field(default_factory=Parameters)
     logs: list[str] = field(default_factory=list)
 
     def _common(self) -> dict[str, Any]:
         record: dict[str, Any] = {
             "activationId": self.id,
-            "annotations": self.annotations,
+            "annotations": self.annotations.to_wire(),
             "name": self.name,
             "namespace": self.namespace,
             "publish": False,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from whisktrain.embedded.activations import Activation
 from whisktrain.embedded.limits import Limits
+from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.registry import Registry, Resolved
 
 
@@ -56,21 +57,23 @@ class Call:
         """The call of a component of this sequence or composition."""
         return Call(resolved, payload, self.transaction, self.id, self.count)
 
-    def annotations(self, kind: str, memory_mb: int | None = None) -> list[dict[str, Any]]:
-        """The annotations that all activations have.
+    def annotations(self, kind: str, memory_mb: int | None, **marks: Any) -> Parameters:
+        """The annotations of the call's activation.
 
         Args:
             kind: What ran it.
-            memory_mb: Shown as the memory limit instead of the action's own.
+            memory_mb: The memory limit with which it ran; None leaves the limits out: nothing ran.
+            marks: Further ones.
         """
         action = self.resolved.action
-        limits: dict[str, int] = dict(action.limits) if memory_mb is None else {**action.limits, "memory": memory_mb}
-        entries: dict[str, Any] = {"path": action.name.qualified, "kind": kind, "limits": limits}
+        entries: dict[str, Any] = {"path": action.name.qualified, "kind": kind, **marks}
+        if memory_mb is not None:
+            entries["limits"] = {**action.limits, "memory": memory_mb}
         if self.cause is not None:
             entries["causedBy"] = "sequence"
         if self.resolved.binding is not None:
             entries["binding"] = self.resolved.binding.qualified
-        return [{"key": key, "value": value} for key, value in entries.items()]
+        return Parameters.of(entries)
 
     @property
     def filter_path(self) -> str:
@@ -91,5 +94,5 @@ class Carrier(Protocol):
 
 def memory_of(activation: Activation) -> int:
     """The memory limit that an activation ran with, in MB."""
-    limits: dict[str, Any] = next((a["value"] for a in activation.annotations if a["key"] == "limits"), {})
-    return int(limits.get("memory", 0))
+    limits = activation.annotations.get("limits")
+    return 0 if limits is None else int(limits["memory"])

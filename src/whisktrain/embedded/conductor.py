@@ -42,11 +42,7 @@ async def carry_out_composition(call: Call, carrier: Carrier, conduct: Carrier) 
     action, start = call.resolved.action, now_ms()
     session = _Session(memory_mb=action.limits["memory"])
     response = await _conduct(call, carrier, conduct, session)
-    marks = [
-        {"key": "topmost", "value": call.cause is None},
-        {"key": "conductor", "value": True},
-        {"key": "waitTime", "value": start - call.received},
-    ]
+    marks = {"topmost": call.cause is None, "conductor": True, "waitTime": start - call.received}
     return Activation(
         id=call.id,
         namespace=action.name.namespace,
@@ -58,7 +54,7 @@ async def carry_out_composition(call: Call, carrier: Carrier, conduct: Carrier) 
         duration=session.duration,
         response=response,
         cause=call.cause,
-        annotations=[*call.annotations("sequence", session.memory_mb), *marks],
+        annotations=call.annotations("sequence", session.memory_mb, **marks),
         logs=session.ids,
     )
 

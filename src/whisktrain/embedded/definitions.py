@@ -6,6 +6,7 @@ action, whatever its image; without code a `blackbox` action is declined.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,15 @@ DEFAULT_KIND = "python:3.11"
 """The kind that is published, and that `python:default` means."""
 _KINDS = re.compile(r"python:(default|3(\.\d+)?)")
 _BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
-_LIMITS = ("timeout", "memory", "logs", "concurrency")
+_LIMITS = {"timeout": "time", "memory": "memory", "logs": "log", "concurrency": "concurrency"}
+_HALF = 1 << 31
+_PART = r"[a-z0-9]+(?:(?:[_.]|-*)[a-z0-9]+)*"
+_DOMAIN = r"(?:[a-z0-9-]*(?:\.[a-z0-9-]*)+(?::\d+)?|[a-z0-9-]*(?:\.[a-z0-9-]*)*:\d+)"
+_IMAGE = re.compile(
+    rf"((?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::[a-z0-9_][a-z0-9_.-]{{0,127}})?)"
+    r"(?:@[a-z][a-z0-9]*(?:[+._-][a-z][a-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+"""The names of images that the platform takes: it knows no capitals and no double underscores. The digest is dropped."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,11 @@ class ActionBody:
     version: str | None
     publish: bool | None
 
+    def components(self) -> list[Name]:
+        """The actions of a sequence."""
+        listed = [] if self.execution is None else self.execution.get("components", [])
+        return [names.parse(component, "") for component in listed]
+
 
 def read_optional_parameters(body: Mapping[str, Any], key: str) -> Parameters | None:
     """The parameters or annotations of a body; None when they are not given."""
@@ -64,16 +78,17 @@ def read_version(body: Mapping[str, Any]) -> str | None:
     version = body.get("version")
     if version is None:
         return None
-    if not isinstance(version, str) or not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise malformed("bad semantic version")
-    return version
+    figures = version.split(".")[:3] if isinstance(version, str) else [""]
+    if not all(re.fullmatch(r"\d{1,9}", figure) for figure in figures) or not any(map(int, figures)):
+        raise malformed("semantic version malformed")
+    return ".".join(str(int(figure)) for figure in [*figures, "0", "0"][:3])
 
 
 def read_publish(body: Mapping[str, Any]) -> bool | None:
     """Whether a body says that its entity is shared; None when it does not say."""
     publish = body.get("publish")
     if publish is not None and not isinstance(publish, bool):
-        raise malformed("'publish' must be a boolean")
+        raise malformed(f"Expected JsBoolean, but got {json.dumps(publish)}")
     return publish
 
 
@@ -97,18 +112,22 @@ def read_action(body: Mapping[str, Any], namespace: str, limits: Limits) -> Acti
         if part is not None and part.size() > limits.max_payload:
             raise too_large(what, part.size(), limits.max_payload)
     removed = body.get("delAnnotations") or []
-    if not isinstance(removed, list) or not all(isinstance(key, str) for key in removed):
-        raise malformed("'delAnnotations' must be an array of names")
+    if not isinstance(removed, list):
+        raise malformed(f"Expected Array as JsArray, but got {json.dumps(removed)}")
+    if not all(isinstance(key, str) for key in removed):
+        raise malformed("Expected String as JsString")
     return ActionBody(execution, parameters, annotations, tuple(removed), given, read_version(body), read_publish(body))
 
 
 def _read_execution(content: object, namespace: str, limits: Limits) -> dict[str, Any]:
-    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+    if not isinstance(content, dict):
+        raise malformed("JSON object expected")
+    if not isinstance(content.get("kind"), str):
         raise malformed("'kind' must be a string defined in 'exec'")
     kind = content["kind"].strip().lower()
     if kind == "sequence":
         if not isinstance(content.get("components"), list):
-            raise malformed("'components' must be defined for sequence kind")
+            raise malformed("'components' must be an array")
         try:
             components = [names.parse(component, namespace) for component in content["components"]]
         except ValueError as error:
@@ -120,11 +139,16 @@ def _read_execution(content: object, namespace: str, limits: Limits) -> dict[str
     code, main = content.get("code"), content.get("main")
     if kind == "blackbox" and not isinstance(content.get("image"), str):
         raise malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
+    image = _IMAGE.fullmatch(content["image"]) if kind == "blackbox" else None
+    if kind == "blackbox" and image is None:
+        raise malformed("could not parse image name")
     if kind == "blackbox" and (not isinstance(code, str) or not code.strip()):
         raise malformed(
             "'code' must be defined in 'exec' for 'blackbox' actions: this host starts no containers, "
             "it runs the code in its own Python"
         )
+    if code is not None and not isinstance(code, str | dict):
+        raise malformed(f"Could not deserialize as attachment record: {json.dumps(code)}")
     if not isinstance(code, str):
         raise malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
     if main is not None and not isinstance(main, str):
@@ -136,8 +160,8 @@ def _read_execution(content: object, namespace: str, limits: Limits) -> dict[str
         "code": code,
         "binary": is_binary(code),
     }
-    if kind == "blackbox":
-        execution["image"] = content["image"]
+    if image is not None:
+        execution["image"] = image[1]
     if main is not None:
         execution["main"] = main
     return execution
@@ -147,14 +171,19 @@ def _read_limits(content: object, limits: Limits) -> dict[str, int]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise malformed("limits malformed")
+        raise malformed("Object expected in field 'timeout'")
     given: dict[str, int] = {}
-    for key in _LIMITS:
+    for key, called in _LIMITS.items():
         value = content.get(key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise malformed(f"{key} limit must be whole number")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise malformed(f"{called} limit malformed")
+        if value != int(value):
+            raise malformed(f"requirement failed: {called} limit must be whole number")
+        value = (int(value) + _HALF) % (2 * _HALF) - _HALF  # it overflows as a 32-bit integer does
+        if key in ("memory", "logs") and value < 0:
+            raise malformed("requirement failed: a negative size of an object is not allowed.")
         given[key] = value
     _within("memory size", given.get("memory"), limits.min_memory_mb, limits.max_memory_mb, " MB")
     _within("duration", given.get("timeout"), limits.min_duration_ms, limits.max_duration_ms, " milliseconds")

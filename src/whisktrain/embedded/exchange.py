@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from whisktrain.embedded.limits import MB
-from whisktrain.embedded.rejections import Rejection, bad_query, malformed, too_large
+from whisktrain.embedded.rejections import Rejection, bad_query, malformed, not_authorized, too_large
 
 _T = TypeVar("_T")
 LIST_MOST, LIST_DEFAULT = 200, 30
@@ -22,6 +22,8 @@ CORS = {
     "Access-Control-Allow-Methods": "GET, DELETE, POST, PUT, HEAD",
 }
 _DRAINED = 256 * MB
+_INTEGERS = 1 << 31
+_NOTHING = "Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n"
 ACTIVATION_HEADER = "X-OpenWhisk-Activation-Id"
 
 
@@ -32,12 +34,14 @@ class Exchange:
     Args:
         request: The request.
         namespace: The namespace that it concerns.
+        caller: The caller's own namespace.
         segments: What follows the collection in its path.
         transaction: Its id.
     """
 
     request: Request
     namespace: str
+    caller: str
     segments: tuple[str, ...]
     transaction: str
 
@@ -45,6 +49,15 @@ class Exchange:
     def method(self) -> str:
         """The HTTP method."""
         return self.request.method
+
+    def authorize(self, *names: str) -> None:
+        """Check that the caller may concern itself with an entity of the namespace, or with the whole of it.
+
+        Raises:
+            Rejection: 403; it is another's.
+        """
+        if self.namespace != self.caller:
+            raise not_authorized("/".join((self.namespace, *names)))
 
     def flag(self, name: str, default: bool = False) -> bool:
         """A boolean of the query."""
@@ -72,9 +85,10 @@ class Exchange:
         text = self.request.query_params.get(name)
         if text is None:
             return default
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
+        if number is None or not -_INTEGERS <= number < _INTEGERS:
             raise bad_query(name, f"The value '{text}' is not an integer for {collection}.")
-        return int(text)
+        return number
 
     def listed(self, collection: str, found: list[_T]) -> list[_T] | int:
         """The part of a list that is asked for, or its length if that is asked for."""
@@ -85,8 +99,13 @@ class Exchange:
 
     def forwarded_headers(self) -> dict[str, str]:
         """The headers as actions get them in `__ow_headers`."""
-        framing = ("content-length", "transfer-encoding")
-        return {name: value for name, value in self.request.headers.items() if name not in framing}
+        given = self.request.headers
+        headers = {name: value for name, value in given.items() if name not in ("content-length", "transfer-encoding")}
+        if "content-type" in headers:
+            headers["content-type"] = _canonical(headers["content-type"])
+        elif given.get("content-length", "0") != "0":
+            headers["content-type"] = "application/octet-stream"
+        return headers
 
     async def body(self, most: int) -> bytes:
         """The body.
@@ -116,6 +135,8 @@ class Exchange:
         content = await self.body(most)
         media = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not content:
+            if required and media == "application/json":
+                raise malformed(_NOTHING)
             if required:
                 raise Rejection(400, "Request entity expected but not supplied", cors=False)
             return {}
@@ -127,6 +148,13 @@ class Exchange:
         if not isinstance(value, dict):
             raise malformed("JSON object expected")
         return value
+
+
+def _canonical(content_type: str) -> str:
+    """A content type as the platform writes it: JSON without a charset, charsets in capitals."""
+    if content_type.partition(";")[0].strip().lower() == "application/json":
+        return "application/json"
+    return re.sub(r"(?<=charset=)[\w-]+", lambda charset: charset[0].upper(), content_type)
 
 
 def parse_json(content: bytes) -> Any:
@@ -146,26 +174,82 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def encode(content: Any) -> bytes:
-    """JSON as short as it can be."""
-    return json.dumps(content, separators=(",", ":")).encode()
+    """JSON as the platform writes it: short, keys in order, text as it is."""
+    return json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode(errors="replace")
+
+
+def encode_for_people(content: Any, indent: int = 0) -> str:
+    """JSON as the platform writes it for the web: a line for each member of an object, arrays on one line."""
+    if isinstance(content, dict):
+        margin = " " * (indent + 2)
+        members = [
+            f"{margin}{json.dumps(key, ensure_ascii=False)}: {encode_for_people(content[key], indent + 2)}"
+            for key in sorted(content)
+        ]
+        return "{\n" + ",\n".join(members) + "\n" + " " * indent + "}"
+    if isinstance(content, list):
+        return "[" + ", ".join(encode_for_people(item, indent) for item in content) + "]"
+    return json.dumps(content, ensure_ascii=False)
+
+
+class Negotiated(Response):
+    """An answer in a type that, if it is a success, the caller's header `Accept` must allow.
+
+    Args:
+        content: The body.
+        status_code: The status.
+        headers: The headers.
+        offered: The type as it is called where the caller does not accept it; None: as in the headers.
+    """
+
+    def __init__(
+        self, content: str | bytes | None, status_code: int = 200, headers: Mapping[str, str] = {}, offered: str | None = None
+    ) -> None:
+        super().__init__(content, status_code, dict(headers))
+        self._offered = offered or self.headers.get("content-type", "")
+
+    def check(self, accepted: str | None) -> None:
+        """Check that the caller accepts the answer's type.
+
+        Raises:
+            Rejection: 406; the caller does not.
+        """
+        offered = self._offered
+        if accepted is None or not offered or self.status_code >= 300:
+            return
+        if not _accepts(accepted, offered.partition(";")[0]):
+            why = f"Resource representation is only available with these types:\n{offered}"
+            raise Rejection(406, why, cors=False)
+
+
+def _accepts(accepted: str, offered: str) -> bool:
+    """Whether a header `Accept` allows a media type; one that cannot be read allows all."""
+    weights: dict[str, float] = {}
+    for part in accepted.split(","):
+        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if "/" not in media:
+            return True
+        weight = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
+        weights[media] = float(weight) if re.fullmatch(r"[01](\.\d*)?", weight) else 1.0
+    ranges = (offered, offered.partition("/")[0] + "/*", "*/*")
+    return next((weights[media] for media in ranges if media in weights), 0.0) > 0
 
 
 def answer(content: Any, status: int = 200, *, activation: str | None = None, headers: Mapping[str, str] = CORS) -> Response:
     """An answer of the API in JSON, or without a body for None."""
-    response = Response(
+    response = Negotiated(
         None if content is None else encode(content),
-        status_code=status,
-        headers=dict(headers),
-        media_type=None if content is None else "application/json",
+        status,
+        headers if content is None else {**headers, "Content-Type": "application/json"},
     )
     if activation is not None:
         response.headers[ACTIVATION_HEADER] = activation
     return response
 
 
-def answer_text(text: str, *, headers: Mapping[str, str] = CORS) -> Response:
+def answer_text(text: str, *, status: int = 200, headers: Mapping[str, str] = CORS) -> Response:
     """An answer in plain text."""
-    return Response(text, headers={**headers, "Content-Type": "text/plain; charset=UTF-8"})
+    return Response(text, status, headers={**headers, "Content-Type": "text/plain; charset=UTF-8"})
 
 
 def answer_list(collection: str, listed: Iterable[dict[str, Any]] | int) -> Response:

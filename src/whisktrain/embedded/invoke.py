@@ -67,8 +67,8 @@ class Invoker:
             start=call.received,
             end=now,
             duration=now - call.received,
-            response=Response.error(WHISK_ERROR, "There was an internal server error."),
-            annotations=call.annotations(action.kind),
+            response=Response.error(WHISK_ERROR, rejections.FAULT),
+            annotations=call.annotations(action.kind, action.limits["memory"]),
         )
         self.activations.add(activation)
         return activation

@@ -48,7 +48,7 @@ class Name:
 def check_segment(segment: str) -> str:
     """Return a name from a URL if it is a legal one, else decline the request."""
     if len(segment) > _LONGEST:
-        raise Rejection(413, f"Name longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
+        raise Rejection(400, f"Name segement longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
     if not _NAME.fullmatch(segment):
         raise Rejection(400, rejections.NAME_ILLEGAL, cors=False)
     return segment
@@ -59,23 +59,39 @@ def is_legal(segment: str) -> bool:
     return _NAME.fullmatch(segment) is not None
 
 
-def parse(text: object, namespace: str) -> Name:
+def check_namespace(segment: str) -> str:
+    """Return a namespace from a URL if it is a legal name, else decline the request."""
+    if len(segment) > _LONGEST:
+        raise Rejection(400, f"Namespace longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
+    if not _NAME.fullmatch(segment):
+        raise Rejection(400, "The namespace contains illegal characters.", cors=False)
+    return segment
+
+
+def parse(reference: object, namespace: str) -> Name:
     """Read a reference to an entity inside a body.
 
     Args:
-        text: `/ns/name`, `/ns/package/name`, `ns/name` or `ns/package/name`; `_` stands for the caller's namespace.
+        reference: `/ns/name` or `/ns/package/name`, the first slash not needed, or `{"path", "name"}`; `_` stands for the
+            caller's namespace.
         namespace: The caller's namespace.
 
     Raises:
         ValueError: It is not such a reference; the message is the platform's own.
     """
-    parts = text.removeprefix("/").split("/") if isinstance(text, str) else []
+    if isinstance(reference, dict) and isinstance(reference.get("path"), str) and isinstance(reference.get("name"), str):
+        reference = f"{reference['path']}/{reference['name']}"
+    if not isinstance(reference, str):
+        raise ValueError("fully qualified name malformed")  # noqa: TRY004 - one kind of error for all that is wrong
+    parts = [part for part in reference.split("/") if part]
+    if not parts:
+        raise ValueError("requirement failed: path undefined")
+    if not all(is_legal(part) for part in parts):
+        raise ValueError(f"requirement failed: path contains invalid parts WrappedArray({', '.join(parts)})")
     if len(parts) < 2:
-        raise ValueError(rejections.NAME_MALFORMED)
-    if len(parts) > 3 or not all(is_legal(part) for part in parts):
-        raise ValueError(rejections.NAME_ILLEGAL)
+        raise ValueError(f"requirement failed: {rejections.NAME_MALFORMED}")
     owner = namespace if parts[0] == "_" else parts[0]
-    return Name(owner, parts[1] if len(parts) == 3 else None, parts[-1])
+    return Name(owner, "/".join(parts[1:-1]) or None, parts[-1])
 
 
 def parse_relative(text: object, namespace: str) -> Name:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+_V = TypeVar("_V")
+_AS_GIVEN = 4
+_WORD = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Values by key, in the order in which they were given.
+    """Values by key: up to four in the order in which they were given, more in the platform's.
 
     Args:
         entries: The wire entries by key.
     """
 
     entries: Mapping[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # people bind passwords
+
+    def __post_init__(self) -> None:
+        if len(self.entries) > _AS_GIVEN:
+            object.__setattr__(self, "entries", in_order(self.entries))
 
     @classmethod
     def from_wire(cls, content: object) -> Parameters:
@@ -27,9 +35,9 @@ class Parameters:
         """
         entries: dict[str, dict[str, Any]] = {}
         for entry in content if isinstance(content, list) else [None]:
-            if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or not entry["key"].strip():
+            if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or "value" not in entry:
                 raise ValueError("parameters malformed!")
-            read = {"key": entry["key"], "value": entry.get("value")}
+            read = {"key": entry["key"], "value": entry["value"]}
             if entry.get("init") is True:
                 read["init"] = True
             entries[entry["key"]] = read
@@ -86,3 +94,26 @@ class Parameters:
     def size(self) -> int:
         """Bytes that keys and values take as JSON."""
         return sum(len(key) + len(json.dumps(entry["value"])) for key, entry in self.entries.items())
+
+
+def in_order(entries: Mapping[str, _V]) -> dict[str, _V]:
+    """Entries as an immutable map of Scala 2.12 holds them: up to four as they came, more by the hashes of their keys."""
+    if len(entries) <= _AS_GIVEN:
+        return dict(entries)
+    return dict(sorted(entries.items(), key=lambda item: _place(item[0])))
+
+
+def _place(key: str) -> tuple[int, ...]:
+    """Where a key stands in an immutable map of Scala 2.12 with more than four keys.
+
+    Java's hash of the text, improved (scala.collection.immutable.HashMap.improve), five bits after five, the lowest first.
+    """
+    code = 0
+    units = key.encode("utf-16-be", errors="surrogatepass")
+    for high, low in zip(units[::2], units[1::2], strict=True):
+        code = (31 * code + (high << 8 | low)) & _WORD
+    code = (code + ~(code << 9)) & _WORD
+    code ^= code >> 14
+    code = (code + (code << 4)) & _WORD
+    code ^= code >> 10
+    return tuple(code >> shift & 31 for shift in range(0, 35, 5))

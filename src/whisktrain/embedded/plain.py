@@ -79,13 +79,9 @@ class PlainActions:
             start = now_ms()
             run = _Run(Response.error(WHISK_ERROR, _NOT_PROVISIONED), [])
         end = now_ms()
-        annotations = call.annotations(action.kind)
-        annotations += [
-            {"key": "waitTime", "value": start - call.received},
-            {"key": "timeout", "value": run.timed_out},
-        ]
+        marks: dict[str, Any] = {"waitTime": start - call.received, "timeout": run.timed_out}
         if run.init_ms is not None:
-            annotations.append({"key": "initTime", "value": run.init_ms})
+            marks["initTime"] = run.init_ms
         return Activation(
             id=call.id,
             namespace=action.name.namespace,
@@ -97,7 +93,7 @@ class PlainActions:
             duration=end - start,
             response=run.response,
             cause=call.cause,
-            annotations=annotations,
+            annotations=call.annotations(action.kind, action.limits["memory"], **marks),
             logs=run.logs if action.limits["logs"] else [],
         )
 
@@ -197,7 +193,7 @@ def read_answer(answer: Answer, allowed: int) -> Response:
         message = f"The action produced a response that exceeded the allowed length: {answer.size} > {allowed} bytes."
         message += f" The truncated response was: {answer.text[:_TRUNCATED]}"
         return Response.error(APPLICATION_ERROR, message, answer.size)
-    size = len(answer.text)
+    size = len(answer.text.encode("utf-16-le", errors="surrogatepass")) // 2  # as Java counts
     try:
         result = json.loads(answer.text, parse_constant=_refuse)
     except ValueError:

@@ -10,7 +10,7 @@ from whisktrain.embedded import rejections
 from whisktrain.embedded.entities import INACTIVE, Action, Entity, Link, Package, Rule, Trigger
 from whisktrain.embedded.names import Name
 from whisktrain.embedded.parameters import Parameters
-from whisktrain.embedded.rejections import Rejection, not_found
+from whisktrain.embedded.rejections import Rejection, not_authorized, not_found
 
 _E = TypeVar("_E", bound=Entity)
 
@@ -121,6 +121,18 @@ class Registry:
         if target is not package:
             parameters = parameters.merged(package.parameters)
         return Resolved(action, parameters.merged(action.parameters), package.name if target is not package else None)
+
+    def check_references(self, caller: str, *actions: Name) -> None:
+        """Check that a caller may refer to actions: they are the caller's own, and the packages that they name exist.
+
+        Raises:
+            Rejection: 403 or 404; one is another's, or its package does not exist.
+        """
+        for name in actions:
+            if name.namespace != caller:
+                raise not_authorized((name.of_package or name).qualified)
+            if name.of_package is not None:
+                self.target(self.get(Package, name.of_package))
 
     def status_of(self, rule: Rule) -> str:
         """Whether a rule is active: its trigger knows; without the trigger it is not."""

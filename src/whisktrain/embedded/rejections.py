@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 NOT_FOUND = "The requested resource does not exist."
 NO_SUCH_ROUTE = "The requested resource could not be found."
 EXISTS = "resource already exists"
@@ -17,9 +19,13 @@ BINDING_MISSING = "Binding references a package that does not exist."
 BINDING_OF_BINDING = "Cannot bind to another package binding."
 PACKAGE_NOT_BINDING = "Resource is a package and cannot be converted into a binding."
 NOT_ON_BINDING = "Operation not permitted on package binding."
+FAULT = "There was an internal server error."
 PROCESSING_FAILED = "There was an error processing your request."
 NO_CREDENTIALS = "The resource requires authentication, which was not supplied with the request"
 BAD_CREDENTIALS = "The supplied authentication is invalid"
+
+
+Layout = Literal["short", "spread", "text"]
 
 
 class Rejection(Exception):
@@ -31,14 +37,18 @@ class Rejection(Exception):
         cors: Whether the answer carries the API's CORS headers: the platform leaves them out where it declines a request
             before it has looked at any entity (malformed content, bad query, unknown route).
         headers: Further headers.
+        layout: Of the body: `short` JSON, JSON `spread` over lines as declined web actions have it, or only the `text`.
     """
 
-    def __init__(self, status: int, message: str, *, cors: bool = True, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, cors: bool = True, headers: dict[str, str] | None = None, layout: Layout = "short"
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.cors = cors
         self.headers = headers or {}
+        self.layout = layout
 
 
 def not_found() -> Rejection:
@@ -49,6 +59,11 @@ def not_found() -> Rejection:
 def malformed(why: str) -> Rejection:
     """The body is not what the operation takes."""
     return Rejection(400, f"The request content was malformed:\n{why}", cors=False)
+
+
+def not_authorized(resource: str) -> Rejection:
+    """The caller has no right to that: `namespace` or `namespace/entity`."""
+    return Rejection(403, f"The supplied authentication is not authorized to access '{resource}'.")
 
 
 def bad_query(parameter: str, why: str) -> Rejection:

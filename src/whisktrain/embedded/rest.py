@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from whisktrain import __version__
-from whisktrain.embedded import rejections
+from whisktrain.embedded import names, rejections
 from whisktrain.embedded.calls import new_id
 from whisktrain.embedded.definitions import DEFAULT_KIND
-from whisktrain.embedded.exchange import CORS, Exchange, answer, answer_text
+from whisktrain.embedded.exchange import CORS, Exchange, Negotiated, answer, answer_text, encode, encode_for_people
 from whisktrain.embedded.invoke import Invoker
 from whisktrain.embedded.pool import Pool
 from whisktrain.embedded.rejections import Rejection
@@ -54,7 +54,7 @@ class Api:
         self._limits = invoker.limits
         self._namespace = namespace
         self._auth = auth.encode()
-        self._web = WebActions(invoker, namespace)
+        self._web = WebActions(invoker)
         self._collections: dict[str, _Collection] = {
             "actions": Actions(invoker.registry, invoker, pool),
             "packages": Packages(invoker.registry, invoker.limits, pool),
@@ -72,11 +72,13 @@ class Api:
         transaction = given if _TRANSACTION.fullmatch(given) else new_id()
         try:
             response = await self._answer(request, transaction)
+            if isinstance(response, Negotiated):
+                response.check(request.headers.get("accept"))
         except Rejection as declined:
             response = _declined(declined, transaction)
         except Exception:  # noqa: BLE001 - a fault of the host must not end the connection without an answer
             _LOG.exception("%s %s failed", request.method, request.url.path)
-            response = _declined(Rejection(500, "There was an internal server error."), transaction)
+            response = _declined(Rejection(500, rejections.FAULT), transaction)
         response.headers["X-Request-ID"] = transaction
         await response(scope, receive, send)
 
@@ -86,33 +88,35 @@ class Api:
             case ("",) if request.method == "GET":
                 return answer(self._about(), headers={})
             case ("ping",) if request.method == "GET":
-                return answer_text("pong", headers={})
-            case ("api", "v1", "web", *rest):
-                exchange = Exchange(request, self._namespace, tuple(rest), transaction)
+                return Negotiated("pong", headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
+            case ("api", "v1", "web", owner, package, action, *_) if action:
+                exchange = Exchange(request, owner, self._namespace, (package, action, *segments[6:]), transaction)
                 return await self._web.answer(exchange, authenticated=self._is_authenticated(request))
             case ("api", "v1", *rest):
                 return await self._answer_api(request, tuple(rest), transaction)
-        why = "HTTP method not allowed, supported methods: OPTIONS"
-        raise Rejection(405, why, cors=False, headers={"Allow": "OPTIONS"})
+        if request.method == "OPTIONS":
+            return answer_text("OK", headers={**CORS, "Access-Control-Allow-Methods": "OPTIONS, GET, POST"})
+        allowed = "GET, OPTIONS" if segments in (("",), ("ping",)) else "OPTIONS"
+        why = f"HTTP method not allowed, supported methods: {allowed}"
+        raise Rejection(405, why, cors=False, headers={"Allow": allowed})
 
     async def _answer_api(self, request: Request, segments: tuple[str, ...], transaction: str) -> Response:
         if request.method == "OPTIONS":
-            return Response(headers=CORS)
+            return answer_text("OK")
         if segments in ((), ("",)) and request.method == "GET":
             return answer(_about_version())
         self._authenticate(request)
         if segments in (("namespaces",), ("namespaces", "")) and request.method == "GET":
             return answer([self._namespace])
         match segments:
-            case ("namespaces", owner, "limits", *rest) if request.method == "GET" and not any(rest):
-                self._authorize(owner)
-                return answer(self._limits.of_the_namespace())
-            case ("namespaces", owner, "packages") if request.method == "GET" and owner not in ("_", self._namespace):
-                return answer([])  # anyone may list another namespace's shared packages, of which there are none
-            case ("namespaces", owner, collection, *rest) if collection in self._collections:
-                self._authorize(owner)
-                exchange = Exchange(request, self._namespace, tuple(rest), transaction)
-                return await self._collections[collection].answer(exchange)
+            case ("namespaces", owner, collection, *rest) if collection == "limits" or collection in self._collections:
+                namespace = self._namespace if owner == "_" else names.check_namespace(owner)
+                exchange = Exchange(request, namespace, self._namespace, tuple(rest), transaction)
+                if collection != "limits":
+                    return await self._collections[collection].answer(exchange)
+                if request.method == "GET" and not any(rest):
+                    exchange.authorize()
+                    return answer(self._limits.of_the_namespace())
         raise rejections.no_such_route()
 
     def _is_authenticated(self, request: Request) -> bool:
@@ -132,10 +136,6 @@ class Api:
         known = "authorization" in request.headers
         why = rejections.BAD_CREDENTIALS if known else rejections.NO_CREDENTIALS
         raise Rejection(401, why, cors=False, headers=_CHALLENGE)
-
-    def _authorize(self, owner: str) -> None:
-        if owner not in ("_", self._namespace):
-            raise Rejection(403, f"The supplied authentication is not authorized to access '{owner}'.")
 
     def _about(self) -> dict[str, object]:
         kind = {
@@ -168,4 +168,8 @@ def _about_version() -> dict[str, object]:
 
 def _declined(declined: Rejection, transaction: str) -> Response:
     headers = {**(CORS if declined.cors else {}), **declined.headers}
-    return answer({"error": declined.message, "code": transaction}, declined.status, headers=headers)
+    if declined.layout == "text":
+        return answer_text(declined.message, status=declined.status, headers=headers)
+    content = {"error": declined.message, "code": transaction}
+    text = encode_for_people(content).encode() if declined.layout == "spread" else encode(content)
+    return Response(text, declined.status, headers, "application/json")

@@ -39,13 +39,16 @@ class Actions:
         if segments in ((), ("",)):
             if exchange.method != "GET":
                 raise no_such_route()
+            exchange.authorize()
             return self._list(exchange, exchange.namespace)
-        if len(segments) == 2 and not segments[1]:
+        if len(segments) == 2 and segments[0] and not segments[1]:
             return self._list_package(exchange)
-        if len(segments) > 2 and any(segments[2:]):
+        if len(segments) > 2 or not all(segments) or exchange.method not in ("GET", "PUT", "POST", "DELETE"):
             raise no_such_route()
-        names = [check_segment(segment) for segment in segments[:2]]
-        name = Name(exchange.namespace, names[0] if len(names) == 2 else None, names[-1])
+        parts = [check_segment(segment) for segment in segments]
+        # Who may read a package may read and invoke what is in it; the platform asks for the package then.
+        exchange.authorize(*(parts[:1] if exchange.method in ("GET", "POST") else parts))
+        name = Name(exchange.namespace, parts[0] if len(parts) == 2 else None, parts[-1])
         match exchange.method:
             case "GET":
                 return self._get(exchange, name)
@@ -65,6 +68,7 @@ class Actions:
         if exchange.method != "GET":
             raise no_such_route()
         name = Name(exchange.namespace, None, check_segment(exchange.segments[0]))
+        exchange.authorize(name.name)
         package = self._registry.target(self._registry.get(Package, name))
         return self._list(exchange, package.name.qualified)
 
@@ -82,6 +86,7 @@ class Actions:
         self._check_package(name)
         content = await exchange.json(self._limits.max_code + 2 * self._limits.max_payload + MB, required=True)
         body = definitions.read_action(content, exchange.namespace, self._limits)
+        self._registry.check_references(exchange.caller, *body.components())
         old = self._registry.find(Action, name)
         if old is None:
             action = definitions.create(name, body, self._registry, self._limits)

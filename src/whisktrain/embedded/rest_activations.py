@@ -7,7 +7,7 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from whisktrain.embedded.activations import Activation, Activations
+from whisktrain.embedded.activations import Activations
 from whisktrain.embedded.exchange import Exchange, answer
 from whisktrain.embedded.names import is_legal
 from whisktrain.embedded.rejections import Rejection, bad_query, no_such_route, not_found
@@ -31,8 +31,15 @@ class ActivationRecords:
             raise no_such_route()
         segments = exchange.segments
         if segments in ((), ("",)):
+            exchange.authorize()
             return self._list(exchange)
-        activation = self._find(segments[0])
+        if not segments[0]:
+            raise no_such_route()
+        activation_id = _read_id(segments[0])
+        exchange.authorize(segments[0])
+        activation = self._activations.get(activation_id)
+        if activation is None:
+            raise not_found()
         match segments[1:]:
             case () | ("",):
                 return answer(activation.to_record())
@@ -41,17 +48,6 @@ class ActivationRecords:
             case ("logs",):
                 return answer({"logs": activation.logs})
         raise no_such_route()
-
-    def _find(self, activation_id: str) -> Activation:
-        if len(activation_id) != 32:
-            why = f"Activation id length is {len(activation_id)} but must be 32."
-            raise Rejection(400, why, cors=False)
-        if not re.fullmatch(r"[0-9a-fA-F]{32}", activation_id):
-            raise Rejection(400, "The activation id is not valid.", cors=False)
-        activation = self._activations.get(activation_id.lower())
-        if activation is None:
-            raise not_found()
-        return activation
 
     def _list(self, exchange: Exchange) -> Response:
         skip, limit = exchange.page(COLLECTION)
@@ -65,6 +61,14 @@ class ActivationRecords:
             return answer({COLLECTION: max(0, sum(1 for _ in found) - skip)})
         page = islice(found, skip, skip + limit)
         return answer([record.to_record() if docs else record.to_summary() for record in page])
+
+
+def _read_id(text: str) -> str:
+    if len(text) != 32:
+        raise Rejection(400, f"Activation id length is {len(text)} but must be 32.", cors=False)
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        raise Rejection(400, "The activation id is not valid.", cors=False)
+    return text.lower()
 
 
 def _name_filter(exchange: Exchange) -> str | None:

@@ -17,7 +17,7 @@ from whisktrain.embedded.names import Name, check_segment, is_legal
 from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.pool import Pool
 from whisktrain.embedded.registry import Registry, next_version
-from whisktrain.embedded.rejections import Rejection, malformed, no_such_route
+from whisktrain.embedded.rejections import Rejection, malformed, no_such_route, not_authorized
 
 COLLECTION = "packages"
 
@@ -42,11 +42,13 @@ class Packages:
         if segments in ((), ("",)):
             if exchange.method != "GET":
                 raise no_such_route()
+            # Anyone may list another namespace's shared packages; there are none.
             listed = exchange.listed(COLLECTION, self._registry.newest_first(Package, exchange.namespace))
             return answer_list(COLLECTION, listed if isinstance(listed, int) else [p.to_summary() for p in listed])
-        if len(segments) > 1 and any(segments[1:]):
+        if len(segments) > 1 or exchange.method not in ("GET", "PUT", "DELETE"):
             raise no_such_route()
         name = Name(exchange.namespace, None, check_segment(segments[0]))
+        exchange.authorize(name.name)
         match exchange.method:
             case "GET":
                 return self._get(name)
@@ -57,8 +59,13 @@ class Packages:
         raise no_such_route()
 
     def _get(self, name: Name) -> Response:
-        package = self._registry.get(Package, name)
-        target = self._registry.target(package)
+        try:
+            package = self._registry.get(Package, name)
+            target = self._registry.target(package)
+        except Rejection as declined:
+            if declined.status != 404:
+                raise
+            raise Rejection(404, f"The requested resource '{name.qualified}' does not exist.") from None
         parameters = target.parameters.merged(package.parameters) if target is not package else package.parameters
         actions = self._registry.newest_first(Action, target.name.qualified)
         feeds = [action for action in actions if action.annotations.is_truthy("feed")]
@@ -106,15 +113,20 @@ class Packages:
         return answer(package.to_record())
 
     def _read_binding(self, content: Mapping[str, Any], namespace: str) -> Name | None:
-        binding = content.get("binding")
-        if not binding:
+        binding = content.get("binding", {})
+        if binding == {}:
             return None
-        if not isinstance(binding, dict) or not isinstance(binding.get("name"), str) or not is_legal(binding["name"]):
-            raise malformed("binding malformed")
-        owner = binding.get("namespace", "_")
-        if not isinstance(owner, str):
-            raise malformed("binding malformed")
-        return Name(namespace if owner in ("_", "") else owner, None, binding["name"])
+        if not isinstance(binding, dict):
+            raise malformed("Object expected in field 'namespace'")
+        for key in ("namespace", "name"):
+            if key not in binding:
+                raise malformed(f"Object is missing required member '{key}'")
+            if not isinstance(binding[key], str) or not is_legal(binding[key]):
+                raise malformed("entity name malformed")
+        owner = namespace if binding["namespace"] == "_" else binding["namespace"]
+        if owner != namespace:
+            raise not_authorized(f"{owner}/{binding['name']}")
+        return Name(owner, None, binding["name"])
 
     def _check_binding(self, binding: Name, old: Package | None) -> None:
         target = self._registry.find(Package, binding)
@@ -126,9 +138,10 @@ class Packages:
             raise Rejection(400, rejections.BINDING_OF_BINDING)
 
     def _delete(self, exchange: Exchange, name: Name) -> Response:
+        forced = exchange.flag("force")
         package = self._registry.get(Package, name)
         inside = [] if package.binding is not None else self._registry.newest_first(Action, name.qualified)
-        if inside and not exchange.flag("force"):
+        if inside and not forced:
             contents = f"{len(inside)} {'entity' if len(inside) == 1 else 'entities'}"
             why = f"Package not empty (contains {contents}). Set force param or delete package contents."
             raise Rejection(409, why)

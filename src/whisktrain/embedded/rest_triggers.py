@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,9 +17,7 @@ from whisktrain.embedded.limits import MB
 from whisktrain.embedded.names import Name, check_segment
 from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.registry import Registry, next_version
-from whisktrain.embedded.rejections import Rejection, malformed, no_such_route
-
-_FEED = re.compile(r"/?[\w][\w@ .&-]*(/[\w][\w@ .&-]*){0,2}", re.ASCII)
+from whisktrain.embedded.rejections import Rejection, malformed, no_such_route, not_authorized
 
 
 class Triggers:
@@ -60,10 +57,11 @@ class Triggers:
         parameters = read_optional_parameters(content, "parameters")
         annotations = read_optional_parameters(content, "annotations")
         publish = read_publish(content)
+        if not isinstance(content.get("limits", {}), dict):
+            raise malformed("Object expected")
         old = self._registry.find(Trigger, name)
         if old is None:
-            feed = None if annotations is None else annotations.get("feed")
-            if feed is not None and not (isinstance(feed, str) and _FEED.fullmatch(feed)):
+            if annotations is not None and "feed" in annotations and not _is_feed(annotations.get("feed")):
                 raise Rejection(400, "Feed name is not valid")
             trigger = Trigger(
                 name,
@@ -136,6 +134,9 @@ class Rules:
         action = _read_reference(content, "action", exchange.namespace)
         annotations = read_optional_parameters(content, "annotations")
         publish = read_publish(content)
+        self._registry.check_references(exchange.caller, *([] if action is None else [action]))
+        if trigger is not None and trigger.namespace != exchange.caller:
+            raise not_authorized(trigger.qualified)
         old = self._registry.find(Rule, name)
         if old is None:
             if trigger is None or action is None:
@@ -180,13 +181,16 @@ class Rules:
 
     async def _set_status(self, exchange: Exchange, name: Name) -> Response:
         content = await exchange.json(MB)
-        status = content.get("status")
+        if "status" not in content:
+            raise malformed("key not found: status")
+        status = content["status"]
         if status not in (ACTIVE, INACTIVE):
             raise malformed(f"requirement failed: {status} is not a recognized rule state")
         rule = self._registry.get(Rule, name)
         if status != self._registry.status_of(rule):
             if self._registry.find(Trigger, rule.trigger) is None:
                 raise Rejection(404, "Only rules with existing triggers can be activated")
+            self._registry.unlink(rule)  # a rule whose status changes is its trigger's last
             self._registry.link(rule, status)
         return answer_text("OK")
 
@@ -197,20 +201,25 @@ def _named(exchange: Exchange) -> Name | None:
     if segments in ((), ("",)):
         if exchange.method != "GET":
             raise no_such_route()
+        exchange.authorize()
         return None
-    if any(segments[1:]):
+    if len(segments) > 1 or exchange.method not in ("GET", "PUT", "POST", "DELETE"):
         raise no_such_route()
-    return Name(exchange.namespace, None, check_segment(segments[0]))
+    name = Name(exchange.namespace, None, check_segment(segments[0]))
+    exchange.authorize(name.name)
+    return name
+
+
+def _is_feed(value: Any) -> bool:
+    parts = [part for part in value.split("/") if part] if isinstance(value, str) else []
+    return bool(parts) and all(names.is_legal(part) for part in parts)
 
 
 def _read_reference(content: Mapping[str, Any], key: str, namespace: str) -> Name | None:
     """The trigger or action that a rule's body names; None when it names none."""
-    reference = content.get(key)
-    if reference is None:
+    if content.get(key) is None:
         return None
-    if isinstance(reference, dict):
-        reference = f"{reference.get('path', '')}/{reference.get('name', '')}"
     try:
-        return names.parse(reference, namespace)
+        return names.parse(content[key], namespace)
     except ValueError as error:
         raise malformed(str(error)) from None

@@ -38,8 +38,7 @@ async def carry_out_sequence(call: Call, carrier: Carrier) -> Activation:
         response = activation.response
         if isinstance(response.result, dict) and "error" in response.result:
             break
-    topmost = {"key": "topmost", "value": call.cause is None}
-    waited = {"key": "waitTime", "value": start - call.received}
+    marks = {"topmost": call.cause is None, "waitTime": start - call.received}
     return Activation(
         id=call.id,
         namespace=action.name.namespace,
@@ -51,7 +50,7 @@ async def carry_out_sequence(call: Call, carrier: Carrier) -> Activation:
         duration=duration,
         response=response,
         cause=call.cause,
-        annotations=[topmost, *call.annotations("sequence", memory_mb), waited],
+        annotations=call.annotations("sequence", memory_mb, **marks),
         logs=ids,
     )
 

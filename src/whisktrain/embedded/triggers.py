@@ -9,7 +9,7 @@ from whisktrain.embedded.activations import APPLICATION_ERROR, SUCCESS, WHISK_ER
 from whisktrain.embedded.calls import new_id, now_ms
 from whisktrain.embedded.entities import ACTIVE, Link, Trigger
 from whisktrain.embedded.invoke import Invoker
-from whisktrain.embedded.names import Name
+from whisktrain.embedded.parameters import in_order
 from whisktrain.embedded.rejections import Rejection
 
 
@@ -30,7 +30,8 @@ def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], inv
         return None
     activation_id, start = new_id(), now_ms()
     arguments = {**trigger.parameters.arguments(), "__ow_headers": headers, **payload}
-    logs = [_follow(rule, link, arguments, invoker, transaction) for rule, link in trigger.rules.items()]
+    rules = in_order({rule.qualified: link for rule, link in trigger.rules.items()})
+    logs = [_follow(rule, link, arguments, invoker, transaction) for rule, link in rules.items()]
     record = Activation(
         id=activation_id,
         namespace=trigger.name.namespace,
@@ -39,17 +40,17 @@ def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], inv
         version=trigger.version,
         start=start,
         response=Response(SUCCESS, payload),
-        logs=[json.dumps(line, separators=(",", ":")) for line in logs],
+        logs=[json.dumps(in_order(line), separators=(",", ":"), ensure_ascii=False) for line in logs],
     )
     invoker.activations.add(record)
     return activation_id
 
 
-def _follow(rule: Name, link: Link, arguments: dict[str, Any], invoker: Invoker, transaction: str) -> dict[str, Any]:
+def _follow(rule: str, link: Link, arguments: dict[str, Any], invoker: Invoker, transaction: str) -> dict[str, Any]:
     """Start a rule's action; what comes of it is a line in the trigger's record and nowhere else."""
-    line: dict[str, Any] = {"rule": rule.qualified, "action": link.action.qualified}
+    line: dict[str, Any] = {"rule": rule, "action": link.action.qualified}
     if link.status != ACTIVE:
-        why = f"Rule '{rule.qualified}' is inactive, action '{link.action.qualified}' was not activated."
+        why = f"Rule '{rule}' is inactive, action '{link.action.qualified}' was not activated."
         return {**line, "statusCode": APPLICATION_ERROR, "success": False, "error": why}
     try:
         activation_id = invoker.post(link.action, arguments, transaction)

@@ -18,14 +18,10 @@ from whisktrain.embedded.invoke import Invoker
 from whisktrain.embedded.names import Name, is_legal
 from whisktrain.embedded.registry import Resolved
 from whisktrain.embedded.rejections import Rejection
-from whisktrain.embedded.web_answers import Transcoder, is_json, is_text, split_extension
+from whisktrain.embedded.web_answers import Transcoder, is_json, is_json_text, is_text, split_extension
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
 _RESERVED = frozenset(f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body"))
-_NO_GATEWAY = (
-    "The API gateway (whisk.system/apimgmt) is not served by this host. Call web actions at "
-    "/api/v1/web/NAMESPACE/PACKAGE/ACTION instead."
-)
 
 
 class WebActions:
@@ -33,26 +29,20 @@ class WebActions:
 
     Args:
         invoker: Invokes the actions.
-        namespace: The host's namespace.
     """
 
-    def __init__(self, invoker: Invoker, namespace: str) -> None:
+    def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
-        self._namespace = namespace
 
     async def answer(self, exchange: Exchange, *, authenticated: bool) -> Response:
         """Answer one request.
 
         Args:
-            exchange: The request; its segments are namespace, package, action and the rest.
+            exchange: The request; its segments are package, action and the rest.
             authenticated: Whether it came with the host's key.
         """
         if exchange.method not in METHODS:
             raise rejections.no_such_route()
-        if exchange.segments[:2] == ("whisk.system", "apimgmt"):
-            raise Rejection(404, _NO_GATEWAY, cors=False)
-        if len(exchange.segments) < 3:
-            raise Rejection(404, rejections.NOT_FOUND, cors=False)
         resolved, transcoder = self._find(exchange)
         custom_options = resolved.action.annotations.get("web-custom-options") is True
         cors = {} if custom_options else _cors(exchange)
@@ -62,7 +52,7 @@ class WebActions:
             response = await self._run(exchange, resolved, transcoder, authenticated)
         except Rejection as declined:
             if declined.cors:
-                declined.cors = False
+                declined.cors, declined.layout = False, "spread"
                 declined.headers = {**declined.headers, **cors}
             raise
         for name, value in cors.items():
@@ -71,19 +61,19 @@ class WebActions:
 
     def _find(self, exchange: Exchange) -> tuple[Resolved, Transcoder]:
         """The action that the address means, if it is a web action."""
-        namespace, package, segment = exchange.segments[:3]
+        package, segment = exchange.segments[:2]
         name, transcoder = split_extension(segment)
-        missing = Rejection(404, rejections.NOT_FOUND, cors=False)
-        if namespace != self._namespace or not is_legal(name) or not is_legal(package):
+        missing = Rejection(404, rejections.NOT_FOUND, cors=False, layout="spread")
+        if exchange.namespace != exchange.caller or not is_legal(name) or not is_legal(package):
             raise missing
         try:
-            where = Name(namespace, None if package == "default" else package, name)
+            where = Name(exchange.namespace, None if package == "default" else package, name)
             resolved = self._invoker.registry.resolve(where)
             if resolved.action.annotations.get("web-export") is not True:
                 raise missing
             self._invoker.admit()
         except Rejection as declined:
-            declined.cors = False
+            declined.cors, declined.layout = False, "spread"
             raise
         return resolved, transcoder
 
@@ -103,6 +93,8 @@ class WebActions:
         if response.code not in (SUCCESS, APPLICATION_ERROR):
             raise Rejection(400, rejections.PROCESSING_FAILED, headers=mark)
         result = response.result if response.code == SUCCESS else response.result["error"]
+        if isinstance(result, list):  # the platform fails on arrays, whatever the extension
+            raise Rejection(500, rejections.FAULT, cors=False, layout="text")
         try:
             made = transcoder(result)
         except Rejection as declined:
@@ -113,7 +105,11 @@ class WebActions:
 
     async def _read_body(self, exchange: Exchange, raw: bool) -> Any:
         """The body as an action gets it; None when there is none."""
-        content = await exchange.body(self._invoker.limits.max_payload)
+        try:
+            content = await exchange.body(self._invoker.limits.max_payload)
+        except Rejection as declined:
+            declined.cors, declined.layout = False, "spread"
+            raise
         if not content:
             return None
         media = exchange.request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -121,27 +117,32 @@ class WebActions:
             return parse_json(content)
         if not raw and media == "application/x-www-form-urlencoded":
             return dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
-        return content.decode(errors="replace") if is_text(media) else base64.b64encode(content).decode()
+        return content.decode(errors="replace") if _is_sent_as_text(media) else base64.b64encode(content).decode()
 
     def _arguments(self, exchange: Exchange, resolved: Resolved, body: Any, raw: bool, authenticated: bool) -> dict[str, Any]:
         query = dict(exchange.request.query_params)
         fields = body if isinstance(body, dict) and not raw else {}
         if not raw and not (_RESERVED | resolved.final_parameters).isdisjoint(query | fields):
             raise Rejection(400, rejections.PARAMETERS_NOT_ALLOWED)
-        rest = "/".join(exchange.segments[3:])
+        rest = "/".join(exchange.segments[2:])
         arguments: dict[str, Any] = {
             "__ow_method": exchange.method.lower(),
             "__ow_headers": exchange.forwarded_headers(),
-            "__ow_path": f"/{rest}" if len(exchange.segments) > 3 else "",
+            "__ow_path": f"/{rest}" if len(exchange.segments) > 2 else "",
         }
         if authenticated:
-            arguments["__ow_user"] = self._namespace
+            arguments["__ow_user"] = exchange.caller
         if raw:
             return arguments | {"__ow_query": exchange.request.url.query, "__ow_body": "" if body is None else body}
         arguments |= query
         if isinstance(body, dict):
             return arguments | body
         return arguments if body is None else arguments | {"__ow_body": body}
+
+
+def _is_sent_as_text(media: str) -> bool:
+    """Whether an action gets a body of that type as text, else as base64; JSON itself is base64 for old times' sake."""
+    return is_text(media) or (is_json_text(media) and media != "application/json")
 
 
 def _cors(exchange: Exchange) -> dict[str, str]:

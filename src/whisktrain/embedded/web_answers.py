@@ -12,12 +12,13 @@ from typing import Any
 from starlette.responses import Response
 
 from whisktrain.embedded.definitions import is_binary
-from whisktrain.embedded.exchange import encode
+from whisktrain.embedded.exchange import Negotiated, encode_for_people
 from whisktrain.embedded.rejections import Rejection
 
 _WITHOUT_BODY = (204, 304)
-_MEDIA = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+*-]+)\s*(;.*)?", re.ASCII)
-_OPEN_CHARSET = ("application/xml", "application/javascript", "application/x-www-form-urlencoded")
+_MEDIA = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+*-]+)\s*(;\s*[\w-]+=(\"[^\"]*\"|[^;\"]*))*", re.ASCII)
+_OPEN_CHARSET = ("application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/x-latex")
+_JSON_TEXTS = ("json", "json-patch+json", "merge-patch+json", "problem+json", "vnd.api+json")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -27,6 +28,11 @@ Transcoder = Callable[[Any], Response]
 def is_json(media: str) -> bool:
     """Whether a media type is JSON or one of its kin."""
     return media == "application/json" or media.endswith("+json")
+
+
+def is_json_text(media: str) -> bool:
+    """Whether a media type is JSON of a kind that the platform knows to be text; the others are bytes to it."""
+    return media.removeprefix("application/") in _JSON_TEXTS
 
 
 def is_text(media: str) -> bool:
@@ -49,7 +55,7 @@ def as_json(result: Any) -> Response:
     """The whole result as JSON."""
     if not isinstance(result, dict | list):
         raise _not_valid("application/json")
-    return Response(encode(result), media_type="application/json")
+    return Negotiated(encode_for_people(result), headers={"Content-Type": "application/json"})
 
 
 def as_html(result: Any) -> Response:
@@ -57,7 +63,7 @@ def as_html(result: Any) -> Response:
     html = _property(result, "body", "html")
     if not isinstance(html, str):
         raise _not_valid("text/html")
-    return Response(html, headers={"Content-Type": "text/html; charset=UTF-8"})
+    return Negotiated(html, headers={"Content-Type": "text/html; charset=UTF-8"})
 
 
 def as_svg(result: Any) -> Response:
@@ -65,7 +71,7 @@ def as_svg(result: Any) -> Response:
     svg = _property(result, "body", "svg")
     if not isinstance(svg, str):
         raise _not_valid("image/svg+xml")
-    return Response(svg, headers={"Content-Type": "image/svg+xml"})
+    return Negotiated(svg, headers={"Content-Type": "image/svg+xml"})
 
 
 def as_text(result: Any) -> Response:
@@ -74,8 +80,8 @@ def as_text(result: Any) -> Response:
         raise Rejection(404, "Response does not include requested property.")
     value = _property(result, "body", "text")
     if not isinstance(value, str):
-        value = json.dumps(value, indent=2 if isinstance(value, dict | list) else None)
-    return Response(value, headers={"Content-Type": "text/plain; charset=UTF-8"})
+        value = encode_for_people(value)
+    return Negotiated(value, headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
 
 
 def as_http(result: Any) -> Response:
@@ -90,7 +96,7 @@ def as_http(result: Any) -> Response:
         response = Response(status_code=204 if status is None else status)
     else:
         content, media = _content(body, stated)
-        response = Response(content, status_code=200 if status is None else status, headers={"Content-Type": media})
+        response = Negotiated(content, 200 if status is None else status, headers={"Content-Type": media})
     for name, value in headers:
         if name.lower() not in ("content-type", "content-length"):
             response.headers.append(name, value)
@@ -109,10 +115,10 @@ def _content(body: Any, stated: str | None) -> tuple[bytes, str]:
     if not isinstance(body, str):
         if not is_json(media):
             raise mismatch
-        return encode(body), media
+        return encode_for_people(body).encode(errors="replace"), media
     if is_text(media):
         return body.encode(), f"{media}; charset=UTF-8"
-    if is_json(media) and not is_binary(body):
+    if is_json_text(media) and not is_binary(body):
         return body.encode(), media
     try:
         return base64.b64decode(body, validate=True), media
