@@ -75,6 +75,14 @@ def test_what_is_not_there_or_not_ones_own(caller: Any, method: str, path: str, 
     assert (answer.status, answer.error) == expected
 
 
+def test_dots_in_an_address(caller: Any) -> None:
+    caller.put("dotted", ADD)
+    path = "/api/v1/namespaces/_/actions/../../_/./actions/dotted?blocking=true&result=true"
+    assert caller.send("POST", path, {"n": 1}).body == {"n": 2}
+    assert caller.send("GET", "/../%2e%2E/ping").content == b"pong"
+    assert caller.send("GET", "/api/v1/namespaces/_/..").body == ["guest"]
+
+
 def test_anyone_may_list_anothers_shared_packages(caller: Any) -> None:
     assert caller.send("GET", "/api/v1/namespaces/other/packages").body == []
 
@@ -92,10 +100,12 @@ def test_anyone_may_list_anothers_shared_packages(caller: Any) -> None:
         (["/_/bad$"], (400, MALFORMED + "requirement failed: path contains invalid parts WrappedArray(_, bad$)")),
         ([5], (400, MALFORMED + "fully qualified name malformed")),
         ("x", (400, MALFORMED + "'components' must be an array")),
+        (..., (400, MALFORMED + "'components' must be defined for sequence kind")),
     ],
 )
 def test_sequences_of_what_may_not_be(caller: Any, components: Any, expected: tuple[int, str]) -> None:
-    answer = caller.api("PUT", "actions/q", {"exec": {"kind": "sequence", "components": components}})
+    given = {} if components is ... else {"components": components}
+    answer = caller.api("PUT", "actions/q", {"exec": {"kind": "sequence", **given}})
     assert (answer.status, answer.error) == expected
 
 

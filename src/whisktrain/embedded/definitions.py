@@ -126,6 +126,8 @@ def _read_execution(content: object, namespace: str, limits: Limits) -> dict[str
         raise malformed("'kind' must be a string defined in 'exec'")
     kind = content["kind"].strip().lower()
     if kind == "sequence":
+        if "components" not in content:
+            raise malformed("'components' must be defined for sequence kind")
         if not isinstance(content.get("components"), list):
             raise malformed("'components' must be an array")
         try:

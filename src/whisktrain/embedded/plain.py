@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from whisktrain import __version__
 from whisktrain.embedded.activations import (
     APPLICATION_ERROR,
     DEVELOPER_ERROR,
@@ -129,6 +130,7 @@ class PlainActions:
             **call.resolved.parameters.environment(),
             "__OW_API_HOST": self._surroundings.apihost,
             "__OW_EXECUTION_ENV": "whisktrain/embedded",
+            "__OW_PROXY_VERSION": __version__,
             "__OW_WAIT_FOR_ACK": "1",
             **context,
         }

@@ -83,7 +83,7 @@ class Api:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, transaction: str) -> Response:
-        segments = tuple(unquote(part) for part in request.scope["raw_path"].decode("latin-1").split("/")[1:])
+        segments = tuple(_without_dots([unquote(part) for part in request.scope["raw_path"].decode("latin-1").split("/")[1:]]))
         match segments:
             case ("",) if request.method == "GET":
                 return answer(self._about(), headers={})
@@ -153,6 +153,17 @@ class Api:
             "limits": self._limits.of_the_platform(),
             "runtimes": {"python": [kind]},
         }
+
+
+def _without_dots(segments: list[str]) -> list[str]:
+    """A path without its `.` and `..`, which clients leave in it (RFC 3986, 5.2.4); wskdeploy's export does."""
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    return kept if segments[-1] not in (".", "..") else [*kept, ""]
 
 
 def _about_version() -> dict[str, object]:
