@@ -193,6 +193,23 @@ def test_multipart_messages_come_apart_as_they_were_joined(data: bytes, extra: d
     assert content_type.partition("boundary=")[2].strip('"').encode() not in data
 
 
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=4))
+def test_messages_of_several_messages_come_apart(bodies: list[bytes]) -> None:
+    told = [b"multipart/related; boundary=inner", b"application/json"]
+    message = b""
+    for k, body in enumerate(bodies):
+        message += b"\r\n--outer\r\nX-Doc-Id: a\r\nContent-Type: " + told[k % 2] + b"\r\n\r\n" + body
+    message += b"\r\n--outer--"
+    expected = [(told[k % 2].decode(), body) for k, body in enumerate(bodies)]
+    assert multipart.parts('multipart/mixed; boundary="outer"', message) == expected
+    assert multipart.parts("multipart/mixed; boundary=outer", message[2:]) == expected
+    for broken in (message[:-3], message[: len(message) // 2], b"", b"{}"):
+        with pytest.raises(Damaged):
+            multipart.parts("multipart/mixed; boundary=outer", broken)
+    with pytest.raises(Damaged):
+        multipart.parts("application/json", message)
+
+
 if REAL_COUCHDB:
 
     class TestRights:

@@ -21,7 +21,7 @@ from whisktrain.tensors import Tensors
 
 __all__ = ["Cleaning"]
 
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 128 * 2**20
 """Bytes of closed rounds that are left for later, at most."""
 
 

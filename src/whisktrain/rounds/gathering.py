@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from whisktrain.errors import Damaged
 from whisktrain.rounds import rules
 from whisktrain.rounds.places import place
 from whisktrain.rounds.state import State
-from whisktrain.rounds.updates import Update, read_update
+from whisktrain.rounds.updates import Update, read_updates
 from whisktrain.spec import Contribution
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
@@ -68,10 +69,9 @@ def gather(store: Store, state: State) -> Gathered:
     if state.round == 0:
         _read_built(store, state, gathered)
         return gathered
-    for document in store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False):
-        at = place(document.id)
-        if at is not None and at.shard is not None and at.shard < state.spec.shards:
-            _read(store, state, gathered, at.shard)
+    listed = store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False)
+    shards = [at.shard for d in listed if (at := place(d.id)) is not None and at.shard is not None]
+    _read(store, state, gathered, [k for k in shards if k < state.spec.shards])
     return gathered
 
 
@@ -85,6 +85,7 @@ def listen(store: Store, state: State, gathered: Gathered, position: str, second
     ids.add(documents.stop(state.run))
     found = store.rounds.changes(position, timeout=max(seconds, 0.0), ids=ids)
     stop = moved = False
+    came = []
     for row in found.rows:
         at = place(row.id)
         if at is None:
@@ -97,23 +98,25 @@ def listen(store: Store, state: State, gathered: Gathered, position: str, second
             gathered.failures = True
         elif at.kind == "params":
             _read_built(store, state, gathered)
-        elif at.shard is not None and not _read(store, state, gathered, at.shard):
-            moved = True
-    return Heard(found.position, stop, moved)
+        elif at.shard is not None:
+            came.append(at.shard)
+    return Heard(found.position, stop, moved or not _read(store, state, gathered, came))
 
 
-def _read(store: Store, state: State, gathered: Gathered, shard: int) -> bool:
-    if shard not in gathered.updates:
-        try:
-            update = read_update(store, state.run, state.round, shard)
-        except Damaged:
-            # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
-            store.rounds.delete(documents.update(state.run, state.round, shard))
-            return True
-        if update is None:
-            return False
-        gathered.updates[shard] = update
-    return True
+def _read(store: Store, state: State, gathered: Gathered, shards: Iterable[int]) -> bool:
+    """Read updates that have come; whether all are there still."""
+    wanted = [shard for shard in shards if shard not in gathered.updates]
+    try:
+        found = read_updates(store, state.run, state.round, wanted)
+    except Damaged:
+        if len(wanted) > 1:
+            there = [_read(store, state, gathered, [shard]) for shard in wanted]
+            return all(there)
+        # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
+        store.rounds.delete(documents.update(state.run, state.round, wanted[0]))
+        return True
+    gathered.updates |= found
+    return len(found) == len(wanted)
 
 
 def _read_built(store: Store, state: State, gathered: Gathered) -> None:

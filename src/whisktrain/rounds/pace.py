@@ -47,7 +47,7 @@ class Pace:
     refire_most: float = 60.0
     look: float = 30.0
     retry: float = 0.05
-    store: float = 0.25
+    store: float = 1.0
 
 
 PACE = Pace()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from whisktrain.spec import Contribution
 from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
-__all__ = ["Failure", "Update", "failures_of_round", "read_update"]
+__all__ = ["Failure", "Update", "failures_of_round", "read_update", "read_updates"]
 
 LOG_LINES = 20
 
@@ -67,8 +68,16 @@ class Update:
 def read_update(store: Store, run: str, round_: int, shard: int) -> Update | None:
     """The update of a shard with its tensors; None where it is absent."""
     found = store.rounds.get(documents.update(run, round_, shard), attachment=True)
-    if found is None:
-        return None
+    return _update(shard, found) if found is not None else None
+
+
+def read_updates(store: Store, run: str, round_: int, shards: Iterable[int]) -> dict[int, Update]:
+    """Those of several shards' updates that are there, with their tensors, in as few requests as possible."""
+    ids = {documents.update(run, round_, shard): shard for shard in shards}
+    return {ids[id_]: _update(ids[id_], found) for id_, found in store.rounds.get_many(ids).items()}
+
+
+def _update(shard: int, found: Document) -> Update:
     body = found.body
     arrays = tensors.decode(found.attachment) if found.attachment else {}
     return Update(

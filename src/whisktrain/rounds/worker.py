@@ -15,6 +15,7 @@ from whisktrain.rounds.caches import Checkout
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.moments import read_blueprint
 from whisktrain.rounds.pace import PACE, Pace
+from whisktrain.rounds.rhythm import Rhythm
 from whisktrain.rounds.rows import rows_of
 from whisktrain.rounds.shift import Shift
 from whisktrain.rounds.state import State, read_state, state_of
@@ -44,6 +45,7 @@ class _Desk:
     shift: Shift
     position: str | None = None
     heard: State | None = None
+    rhythm: Rhythm = field(default_factory=Rhythm)
     served: int = 0
     rounds: set[int] = field(default_factory=set)
     params: Params | None = None
@@ -263,8 +265,10 @@ def _failed(desk: _Desk, state: State, shard: int, error: Exception) -> str:
 def _wait(desk: _Desk, state: State, params: Params) -> str | None:
     """W5: wait for the next round; compute missing shards of others after a delay. W6 at the lease's end."""
     backup_at = time.time() + rules.backup_delay(state, desk.shift.pace)
+    time.sleep(desk.shift.rest(desk.rhythm.given()))
     while not desk.shift.over:
         if _moved(desk, desk.shift.rest(max(backup_at - time.time(), 0.0) if backup_at else desk.shift.pace.look)):
+            desk.rhythm.heard()
             return None
         if backup_at and time.time() >= backup_at:
             at("W5")

@@ -18,7 +18,7 @@ from couchdb import http as couchdb_http
 
 from whisktrain.errors import Conflict, StoreError
 from whisktrain.store.bodies import NONCE, after_prefix, check_id, encode
-from whisktrain.store.couch_documents import plain, whole
+from whisktrain.store.couch_documents import plain, several, whole
 from whisktrain.store.couch_feed import follow
 from whisktrain.store.couch_http import HttpSession, in_our_words
 from whisktrain.store.multipart import ATTACHMENT, join
@@ -72,6 +72,23 @@ class CouchDatabase:
                     return None
                 raise
         return whole(id, answer)
+
+    def get_many(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read several documents with their attachments; see the protocol."""
+        wanted = list(dict.fromkeys(check_id(id_) for id_ in ids))
+        if len(wanted) > 1 and not self._is_pouch():
+            with in_our_words(self.name, self._url):
+                answer = self._session.send(
+                    "POST",
+                    str(couchdb_http.urljoin(self._database.resource.url, "_bulk_get", attachments=True)),
+                    body=json.dumps({"docs": [{"id": id_} for id_ in wanted]}).encode(),
+                    headers={"Accept": "multipart/related", "Content-Type": "application/json"},
+                )
+            # A server that answers in JSON, attachments as text, is better asked one by one.
+            if answer.headers.get("Content-Type", "").startswith("multipart/"):
+                return {document.id: document for document in several(answer)}
+        found = [self.get(id_, attachment=True) for id_ in wanted]
+        return {document.id: document for document in found if document is not None}
 
     def put(
         self,

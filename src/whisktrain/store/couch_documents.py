@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from whisktrain.errors import Damaged
 from whisktrain.store.bodies import NONCE
 from whisktrain.store.couch_http import Answer
-from whisktrain.store.multipart import ATTACHMENT, split
+from whisktrain.store.multipart import ATTACHMENT, parts, split
 from whisktrain.store.protocol import Document
 
-__all__ = ["plain", "whole"]
+__all__ = ["plain", "several", "whole"]
 
 
 def plain(found: dict[str, Any], attachment: bytes | None = None) -> Document:
@@ -30,9 +31,28 @@ def whole(id_: str, answer: Answer) -> Document:
     """
     content_type = answer.headers.get("Content-Type", "")
     if content_type.startswith("multipart/"):
-        found, data = split(content_type, answer.content)
-    else:
-        found, data = answer.json(), None
+        return _attached(id_, *split(content_type, answer.content))
+    return _attached(id_, answer.json(), None)
+
+
+def several(answer: Answer) -> list[Document]:
+    """The documents, with their attachments, of an answer to `_bulk_get`; what is not there is left out.
+
+    Raises:
+        Damaged: An attachment is not whole.
+    """
+    found = []
+    for content_type, body in parts(answer.headers.get("Content-Type", ""), answer.content):
+        if content_type.startswith("multipart/"):
+            document, data = split(content_type, body)
+        else:
+            document, data = json.loads(body), None
+        if "error" not in content_type and not document.get("_deleted"):
+            found.append(_attached(document["_id"], document, data))
+    return found
+
+
+def _attached(id_: str, found: dict[str, Any], data: bytes | None) -> Document:
     stub = (found.get("_attachments") or {}).get(ATTACHMENT)
     if stub is not None and "data" in stub:
         data = base64.b64decode(stub["data"])

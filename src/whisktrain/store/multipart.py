@@ -9,7 +9,7 @@ from typing import Any
 
 from whisktrain.errors import Damaged
 
-__all__ = ["join", "split"]
+__all__ = ["join", "parts", "split"]
 
 ATTACHMENT = "data"
 """The name of the one attachment of a document."""
@@ -43,7 +43,7 @@ def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | No
     Raises:
         Damaged: The message is cut short or is something else.
     """
-    boundary = b"--" + content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()
+    boundary = _boundary(content_type)
     # JSON text has no line ends of its own here, so the first line end and boundary end it.
     start = message.find(b"\r\n\r\n", message.find(boundary)) + 4
     end = message.find(b"\r\n" + boundary, start)
@@ -62,3 +62,36 @@ def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | No
     if stub.get("encoding") == "gzip" or b"gzip" in message[end:head_end].lower():
         data = gzip.decompress(data)
     return document, data
+
+
+def parts(content_type: str, message: bytes) -> list[tuple[str, bytes]]:
+    """Take a message of several messages apart.
+
+    Args:
+        content_type: As the server said it, with the boundary.
+        message: The whole body.
+
+    Returns:
+        The content type and the body of each.
+
+    Raises:
+        Damaged: The message is cut short or is something else.
+    """
+    boundary = _boundary(content_type)
+    # What a part holds cannot have the boundary in it: its sender drew a word that is not there.
+    opened = message if message.startswith(b"\r\n") else b"\r\n" + message
+    first, *found = opened.split(b"\r\n" + boundary)
+    if len(boundary) <= 2 or first or not found or not found[-1].startswith(b"--"):
+        raise Damaged("The store's answer is no whole multipart message.", retryable=True)
+    taken = []
+    for part in found[:-1]:
+        head, gap, body = part.partition(b"\r\n\r\n")
+        kinds = [line.partition(b":")[2].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:")]
+        if not gap or not kinds:
+            raise Damaged("A part of the store's answer has no content type.", retryable=True)
+        taken.append((kinds[0].decode(), body))
+    return taken
+
+
+def _boundary(content_type: str) -> bytes:
+    return b"--" + content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()

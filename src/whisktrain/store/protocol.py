@@ -70,6 +70,13 @@ class Database(Protocol):
     def get(self, id: str, *, attachment: bool = False) -> Document | None:  # noqa: A002
         """Read one document in one request; None where it is absent or deleted. `Damaged` where bytes are not whole."""
 
+    def get_many(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read several documents with their attachments, in as few requests as possible.
+
+        Returns:
+            Those that are there, by id. `Damaged` where the bytes of one are not whole.
+        """
+
     def put(
         self,
         id: str,  # noqa: A002

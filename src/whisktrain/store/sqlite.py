@@ -90,6 +90,11 @@ class SqliteDatabase:
                 data = check_whole(id, data or b"", size, crc)
             return Document(id, rev, decode(id, body), data if attachment else None, size)
 
+    def get_many(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read several documents with their attachments; see the protocol."""
+        found = (self.get(id_, attachment=True) for id_ in dict.fromkeys(ids))
+        return {document.id: document for document in found if document is not None}
+
     def put(
         self,
         id: str,  # noqa: A002

@@ -46,6 +46,24 @@ class AttachmentTests(Basis):
         rev = database.put("d", {"n": 1})
         assert database.get("d", attachment=True) == Document("d", rev, {"n": 1}, None, None)
 
+    def test_several_documents_at_once(self, database: Database) -> None:
+        sizes = {"a": 5, "ü/?": 70_000, "gzip": 20_000, "none": None, "empty": 0, "boundary": 33, "gone": 7}
+        datas = {id_: None if size is None else random.Random(size).randbytes(size) for id_, size in sizes.items()}
+        datas |= {"boundary": b"\r\n----\r\n\r\n\r\n--\r\nContent-Type: x"}
+        revs = {}
+        for id_, data in datas.items():
+            kind = "text/plain" if id_ == "gzip" else "application/octet-stream"
+            revs[id_] = database.put(id_, {"id": id_}, attachment=data, content_type=kind)
+        database.delete("gone")
+        found = database.get_many([*datas, "absent", "a"])
+        assert found == {
+            id_: Document(id_, revs[id_], {"id": id_}, data, None if data is None else len(data))
+            for id_, data in datas.items()
+            if id_ != "gone"
+        }
+        assert database.get_many(["a"]) == {"a": found["a"]}
+        assert database.get_many(["absent", "gone"]) == database.get_many([]) == {}
+
     @pytest.mark.parametrize("size", [10, 100_000])
     def test_an_attachment_goes_unless_it_is_given_again(self, database: Database, size: int) -> None:
         first = database.put("d", {"n": 1}, attachment=b"a" * size)
