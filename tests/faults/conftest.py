@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "rounds"))
 
-from whisktrain.store.sqlite import SqliteStore
+from stores import address, store
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store")
-    opened.ensure()
-    yield opened
-    opened.close()
+__all__ = ["address", "store"]

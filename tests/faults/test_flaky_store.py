@@ -11,6 +11,7 @@ from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train, wait_
 from whisktrain.errors import Conflict, StoreUnreachable
 from whisktrain.rounds.opening import create
 from whisktrain.store import documents
+from whisktrain.store.protocol import Store
 from whisktrain.store.sqlite import SqliteStore
 
 
@@ -26,9 +27,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
 @pytest.mark.parametrize(("share", "seed"), [(0.02, 1), (0.05, 2), (0.08, 3)])
-def test_lost_requests_and_answers_change_nothing(
-    store: SqliteStore, expected: bytes, share: float, seed: int, lease: float
-) -> None:
+def test_lost_requests_and_answers_change_nothing(store: Store, expected: bytes, share: float, seed: int, lease: float) -> None:
     put_dataset(store)
     flaky = FlakyStore(store, share, seed)
     platform = Platform(flaky, seconds=20)

@@ -16,7 +16,7 @@ from rounds_rig import PATIENT, model_bytes, plan_of, put_dataset, train, wait_c
 from whisktrain.rounds import feed
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
-from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store.protocol import Store
 
 SCRIPT = Path(__file__).parents[1] / "rounds" / "activation.py"
 
@@ -24,8 +24,8 @@ SCRIPT = Path(__file__).parents[1] / "rounds" / "activation.py"
 class Processes:
     """Starts what the spool asks for."""
 
-    def __init__(self, store: SqliteStore, spool: Path) -> None:
-        self.store, self.spool = store, spool
+    def __init__(self, address: str, spool: Path) -> None:
+        self.address, self.spool = address, spool
         self.running: list[subprocess.Popen[bytes]] = []
         self.stop = threading.Event()
         self.killed = 0
@@ -36,8 +36,15 @@ class Processes:
             for asked in self.spool.glob("*.json"):
                 action, arguments = json.loads(asked.read_text())
                 asked.unlink()
-                path = self.store.url.removeprefix("sqlite:")
-                command = [sys.executable, str(SCRIPT), path, str(self.spool), action, json.dumps(arguments), asked.stem]
+                command = [
+                    sys.executable,
+                    str(SCRIPT),
+                    self.address,
+                    str(self.spool),
+                    action,
+                    json.dumps(arguments),
+                    asked.stem,
+                ]
                 with self.output.open("ab") as output:
                     self.running.append(subprocess.Popen(command, stdout=output, stderr=output))
             self.running = [p for p in self.running if p.poll() is None]
@@ -56,14 +63,14 @@ class Processes:
             process.wait()
 
 
-def test_killed_processes_change_nothing(store: SqliteStore, tmp_path: Path) -> None:
+def test_killed_processes_change_nothing(address: str, store: Store, tmp_path: Path) -> None:
     put_dataset(store)
     spec = plan_of(rounds=20, attempts=9)
     train(store, spec, run="undisturbed")
 
     spool = tmp_path / "spool"
     spool.mkdir()
-    processes, invoker, draw = Processes(store, spool), Spool(spool), random.Random(1)
+    processes, invoker, draw = Processes(address, spool), Spool(spool), random.Random(1)
     watching = threading.Thread(target=processes.watch)
     watching.start()
     feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, store, namespace="guest")

@@ -15,7 +15,7 @@ from numpy_learner import NumpyLearner
 from rounds_rig import PATIENT
 
 from whisktrain.rounds import aggregate, worker
-from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store import open_store
 
 
 class Spool:
@@ -35,7 +35,7 @@ class Spool:
 def main(store: str, spool: str, action: str, arguments: str, activation: str) -> None:
     given = json.loads(arguments)
     common: dict[str, Any] = {
-        "store": SqliteStore(store),
+        "store": open_store(store),
         "invoker": Spool(Path(spool)),
         "execution": activation,
         "deadline": time.time() + 60,
