@@ -52,6 +52,7 @@ class _Desk:
     listing: bool = True
     swept: bool = False
     closed: int = 0
+    usual: int = 0
     again: set[tuple[int, int, int]] = field(default_factory=set)
 
 
@@ -105,7 +106,7 @@ def _round(desk: _Desk) -> str | None:
         return left
 
     at("A2")
-    gathered = gather(store, state) if desk.listing else Gathered(state.round)
+    gathered = gather(store, state) if desk.listing else Gathered(state.round, usual=desk.usual)
     desk.listing = False
     verdict = _verdict(desk, state, gathered)
     while verdict.kind != "complete":
@@ -272,8 +273,8 @@ def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered, params
     seen = {documents.update(desk.run, gathered.round, k): update.rev for k, update in gathered.updates.items()}
     desk.cleaning.found({**seen, params.id: params.rev})
     moments = closed.moments if state.phase == "train" or state.point is not None else None
-    size = sum(t.nbytes for u in gathered.updates.values() for t in u.contribution.tensors.values())
-    desk.cleaning.closed(state, moments, size, patient=desk.shift.leased and state.phase == "train")
+    desk.usual = gathered.size // max(len(gathered.updates), 1)
+    desk.cleaning.closed(state, moments, gathered.size, patient=desk.shift.leased and state.phase == "train")
     if not desk.shift.leased:
         desk.cleaning.settle()
 

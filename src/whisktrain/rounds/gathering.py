@@ -17,6 +17,9 @@ from whisktrain.store.protocol import Store
 
 __all__ = ["Gathered", "Heard", "gather", "listen"]
 
+MOST_AT_ONCE = 8 * 2**20
+"""Bytes of updates that are read in one request: they are in memory twice meanwhile."""
+
 
 @dataclass(slots=True)
 class Gathered:
@@ -27,12 +30,19 @@ class Gathered:
         updates: The updates read so far, by shard.
         built: Round 0: who built the model (`execution`, `start`, `lease_end`), once it is there.
         failures: Whether something failed in it.
+        usual: The bytes of one update, as known from the round before; 0: not known.
     """
 
     round: int
     updates: dict[int, Update] = field(default_factory=dict)
     built: dict[str, Any] | None = None
     failures: bool = False
+    usual: int = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of the updates read so far."""
+        return sum(t.nbytes for update in self.updates.values() for t in update.contribution.tensors.values())
 
     @property
     def present(self) -> frozenset[int]:
@@ -106,17 +116,27 @@ def listen(store: Store, state: State, gathered: Gathered, position: str, second
 def _read(store: Store, state: State, gathered: Gathered, shards: Iterable[int]) -> bool:
     """Read updates that have come; whether all are there still."""
     wanted = [shard for shard in shards if shard not in gathered.updates]
+    there = True
+    while wanted:
+        usual = max(gathered.usual, gathered.size // max(len(gathered.updates), 1))
+        several = max(MOST_AT_ONCE // usual, 1) if usual else 1
+        there = _read_at_once(store, state, gathered, wanted[:several]) and there
+        wanted = wanted[several:]
+    return there
+
+
+def _read_at_once(store: Store, state: State, gathered: Gathered, shards: list[int]) -> bool:
     try:
-        found = read_updates(store, state.run, state.round, wanted)
+        found = read_updates(store, state.run, state.round, shards)
     except Damaged:
-        if len(wanted) > 1:
-            there = [_read(store, state, gathered, [shard]) for shard in wanted]
+        if len(shards) > 1:
+            there = [_read_at_once(store, state, gathered, [shard]) for shard in shards]
             return all(there)
         # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
-        store.rounds.delete(documents.update(state.run, state.round, wanted[0]))
+        store.rounds.delete(documents.update(state.run, state.round, shards[0]))
         return True
     gathered.updates |= found
-    return len(found) == len(wanted)
+    return len(found) == len(shards)
 
 
 def _read_built(store: Store, state: State, gathered: Gathered) -> None:
