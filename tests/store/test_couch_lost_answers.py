@@ -188,6 +188,14 @@ class TestConnections:
         assert time.monotonic() - begun < 10
         assert caught.value.retryable
 
+    def test_a_server_that_may_have_overslept_a_write_is_asked_again_soon(self, store: CouchStore, meddler: Meddler) -> None:
+        position = store.rounds.changes(None).position
+        meddler.requests.clear()
+        begun = time.monotonic()
+        assert store.rounds.changes(position, timeout=3 * couch_feed.FIRST_POLL).rows == []
+        assert time.monotonic() - begun < 5
+        assert len(meddler.requests) == 2
+
     def test_long_waits_are_several_polls(self, store: CouchStore, meddler: Meddler, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(couch_feed, "LONGEST_POLL", 0.2)
         position = store.rounds.changes(None).position
