@@ -82,13 +82,17 @@ def test_help_loads_nothing_heavy(machine: Any) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("words", [["train", "iris", "--wokers", "2"], ["train"], ["nonsense"], ["runs", "show"]])
+@pytest.mark.parametrize(
+    "words",
+    [["train", "iris", "--wokers", "2"], ["train", "iris", "--progress", "plain"], ["train"], ["nonsense"], ["runs", "show"]],
+)
 def test_a_usage_error_is_two_lines_and_exit_2(words: list[str], fresh: Any) -> None:
     done = fresh.run(*words)
     assert done.code == 2
     assert done.out == ""
     first, second = done.err.splitlines()
     assert first.startswith("error: ")
+    assert "Value error" not in first
     assert second.startswith("hint: ")
     done = fresh.run(*words, "--json")
     assert done.code == 2

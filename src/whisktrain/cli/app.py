@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except USAGE_ERROR as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "whisktrain")
-        message = error.format_message()
+        message = error.format_message().replace(": Value error, ", ": ")  # the words of the validator below
         if type(error).__name__ == "NoArgsIsHelpError":
             print(message)  # noqa: T201
             return 2

@@ -152,8 +152,14 @@ class Snapshots:
         self._every = every
         self._position: str | None = None
         self._rev = ""
+        self._moved = 0.0
         self.seen = False
         """Whether the run has been there."""
+
+    @property
+    def still(self) -> float:
+        """Seconds for which the run has not changed; 0 before it is there."""
+        return time.monotonic() - self._moved if self.seen else 0.0
 
     def wait(self, seconds: float) -> None:
         """Wait until the run has changed, at most so long."""
@@ -173,7 +179,7 @@ class Snapshots:
         document = self._store.rounds.get(documents.run(self._run))
         if document is None or document.rev == self._rev:
             return None
-        self.seen, self._rev = True, document.rev
+        self.seen, self._rev, self._moved = True, document.rev, time.monotonic()
         return snapshot(self._store, State.from_body(self._run, document.rev, document.body))
 
     def summary(self) -> dict[str, Any] | None:

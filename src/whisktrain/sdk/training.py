@@ -23,6 +23,8 @@ __all__ = ["fit", "resume", "train", "watch"]
 Report = Callable[[Progress], None] | None
 
 _PATIENCE_S = 7 * 24 * 3600.0
+_STILL_S = 30.0
+"""Seconds without any movement of a run after which a person is told; longer than a cold start of everything."""
 
 
 def train(connection: Connection, request: Mapping[str, Any], *, progress: Report = None, wait: bool = True) -> dict[str, Any]:
@@ -106,8 +108,9 @@ def _follow(
     wait: bool,
 ) -> dict[str, Any]:
     snapshots = Snapshots(connection.store, run)
-    unhurried = 1.0 if connection.where.platform == "embedded" else 3.0
-    stopping, early, look_at, pause = False, None, 0.0, 0.1
+    here = connection.where.platform == "embedded"
+    stopping, early, look_at, pause = 0.0, None, 0.0, 0.1
+    told_still, unhurried = False, 1.0 if here else 3.0
     newest: Progress | None = None
 
     def say_the_end() -> None:
@@ -116,9 +119,16 @@ def _follow(
 
     while True:
         if interrupts.asked and not stopping:
-            stopping = True
+            stopping = time.monotonic()
             connection.runs.ask_to_stop(run)
             connection.narrate("stopping after this round; Ctrl-C again stops at once")
+        if not told_still and snapshots.still > _STILL_S:
+            connection.narrate(
+                f"nothing has moved for {_STILL_S:.0f} s; unless a round takes that long, `whisktrain doctor` says why"
+            )
+        told_still = snapshots.still > _STILL_S
+        if stopping and not here and min(snapshots.still, time.monotonic() - stopping) > _STILL_S:
+            raise KeyboardInterrupt  # the run stops as soon as somebody looks after it; nobody has to wait for that here
         shown = snapshots.take()
         if shown is not None and newest is None:
             _tell_data(connection, shown.dataset)
