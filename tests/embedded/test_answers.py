@@ -379,3 +379,37 @@ def test_bodies_of_raw_web_actions(caller: Any, content_type: str, seen: str, bo
     path = "/api/v1/web/guest/default/raw.json"
     got = caller.send("POST", path, b'{"v":1}', auth=False, headers={"Content-Type": content_type}).body
     assert got == {"body": body, "type": seen}
+
+
+CONDUCTOR = (
+    "def main(args):\n"
+    "    if args.get('step'):\n        return {'params': {'last': args.get('error')}}\n"
+    "    return {'action': args['named'], 'state': {'step': 1}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("a/b/c/d", 'Failed to parse action name from json value "a/b/c/d" during composition.'),
+        ("bad$", 'Failed to parse action name from json value "bad$" during composition.'),
+        (5, "Failed to parse action name from json value 5 during composition."),
+        ("nothing", "Failed to resolve action with name 'guest/nothing' during composition."),
+        ("nothing/x", "Failed entitlement check for action with name 'guest/nothing/x' during composition."),
+        ("/other/x", "Failed entitlement check for action with name 'other/x' during composition."),
+    ],
+)
+def test_conductors_that_name_what_is_not_there(caller: Any, named: Any, why: str) -> None:
+    caller.put("conductor", CONDUCTOR, annotations=kv(conductor=True))
+    assert caller.result("conductor", {"named": named}) == {"last": why}
+
+
+def test_deep_values(caller: Any, web: Any) -> None:
+    value: Any = 1
+    for _ in range(400):
+        value = {"d": value}
+    answer = web(value, ".json")
+    assert answer.status == 200 and answer.body == value
+    body = (b'{"d":' * 3000) + b"1" + b"}" * 3000
+    declined = caller.send("POST", "/api/v1/namespaces/_/actions/give", body)
+    assert (declined.status, declined.error.endswith("the configured limit of maxNesting = 1000")) == (400, True)

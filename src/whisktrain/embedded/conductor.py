@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,10 +93,13 @@ def _next(named: Any, call: Call, carrier: Carrier, most: int) -> Resolved | str
     try:
         name = names.parse_relative(named, namespace)
     except ValueError:
-        return f"Failed to parse action name from json value {named} during composition."
+        shown = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
+        return f"Failed to parse action name from json value {shown} during composition."
     if call.count.components >= most:
         return _TOO_LONG
-    if name.namespace != namespace:
+    try:
+        carrier.registry.check_references(namespace, name)
+    except Rejection:
         return f"Failed entitlement check for action with name '{name.qualified}' during composition."
     try:
         return carrier.registry.resolve(name)

@@ -23,6 +23,8 @@ CORS = {
 }
 _DRAINED = 256 * MB
 _INTEGERS = 1 << 31
+_TOO_DEEP = "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of maxNesting = 1000"
+_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\[\]{},:"]+')
 _NOTHING = "Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n"
 ACTIVATION_HEADER = "X-OpenWhisk-Activation-Id"
 
@@ -165,7 +167,9 @@ def parse_json(content: bytes) -> Any:
     """
     try:
         return json.loads(content, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise malformed(_TOO_DEEP) from None
+    except ValueError as error:
         raise malformed(str(error)) from None
 
 
@@ -178,18 +182,36 @@ def encode(content: Any) -> bytes:
     return json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode(errors="replace")
 
 
-def encode_for_people(content: Any, indent: int = 0) -> str:
+def encode_for_people(content: Any) -> str:
     """JSON as the platform writes it for the web: a line for each member of an object, arrays on one line."""
-    if isinstance(content, dict):
-        margin = " " * (indent + 2)
-        members = [
-            f"{margin}{json.dumps(key, ensure_ascii=False)}: {encode_for_people(content[key], indent + 2)}"
-            for key in sorted(content)
-        ]
-        return "{\n" + ",\n".join(members) + "\n" + " " * indent + "}"
-    if isinstance(content, list):
-        return "[" + ", ".join(encode_for_people(item, indent) for item in content) + "]"
-    return json.dumps(content, ensure_ascii=False)
+    parts: list[str] = []
+    open_: list[str] = []
+    margin = ""
+    for piece in _PIECES.findall(json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False)):
+        if piece not in ("}", "]") and parts and parts[-1] == "{\n":
+            parts.append(margin)
+        match piece:
+            case "{":
+                open_.append(piece)
+                margin += "  "
+                parts.append("{\n")
+            case "[":
+                open_.append(piece)
+                parts.append(piece)
+            case "}":
+                open_.pop()
+                margin = margin[:-2]
+                parts.append(f"\n{margin}}}")
+            case "]":
+                open_.pop()
+                parts.append(piece)
+            case ",":
+                parts.append(f",\n{margin}" if open_[-1] == "{" else ", ")
+            case ":":
+                parts.append(": ")
+            case _:
+                parts.append(piece)
+    return "".join(parts)
 
 
 class Negotiated(Response):

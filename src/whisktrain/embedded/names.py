@@ -96,6 +96,7 @@ def parse(reference: object, namespace: str) -> Name:
 
 def parse_relative(text: object, namespace: str) -> Name:
     """Read a reference as conductors give it: like `parse`, but `name` and `package/name` are the caller's own."""
-    if isinstance(text, str) and text and not text.startswith("/") and text.count("/") < 2:
-        text = f"/_/{text}"
-    return parse(text, namespace)
+    parts = [part for part in text.split("/") if part] if isinstance(text, str) else []
+    if not 1 <= len(parts) <= 3:
+        raise ValueError("fully qualified name malformed")
+    return parse(text if str(text).startswith("/") or len(parts) == 3 else f"/_/{text}", namespace)

@@ -198,7 +198,7 @@ def read_answer(answer: Answer, allowed: int) -> Response:
     size = len(answer.text.encode("utf-16-le", errors="surrogatepass")) // 2  # as Java counts
     try:
         result = json.loads(answer.text, parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _proxied(_NO_OBJECT)
     if result is None:
         message = f"The action did not produce a valid JSON or JSON Array response: {answer.text}"

@@ -191,7 +191,6 @@ class Host:
             http="h11",
             loop="asyncio",
             server_header=False,
-            date_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=1,
