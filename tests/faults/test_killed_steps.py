@@ -107,7 +107,7 @@ def slowly(work: Work) -> None:
     time.sleep(0.02)
 
 
-ELSEWHERE = {"W3.moments", "W3.failure", "W5", "W6", "A2.lost", "A2.again", "F2.checkpoint", "SWEEP"}
+ELSEWHERE = {"W3.moments", "W3.failure", "W5", "W6", "A2.lost", "A2.mend", "A2.again", "F2.checkpoint", "SWEEP"}
 ONCE = {"C1", "C2.version", "C2.run", "C3", "W3.blueprint", "W3.params", "F1", "F1.swapped", "F2", "F2.alias", "F3", "F4", "F5"}
 PLAIN = [(s, n) for s in steps.NAMES if s not in ELSEWHERE for n in ((1,) if s in ONCE else (1, 4))]
 

@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from whisktrain.errors import PlatformError, StoreUnreachable
+from whisktrain.errors import Damaged, PlatformError, StoreUnreachable
 from whisktrain.rounds import rules
 from whisktrain.rounds.cleaning import Cleaning
 from whisktrain.rounds.finish import Final, end, finish
 from whisktrain.rounds.gathering import Gathered, gather, listen
 from whisktrain.rounds.invoker import Invoker
+from whisktrain.rounds.mending import mend
 from whisktrain.rounds.merging import Closed, close, counted, next_round, opened
 from whisktrain.rounds.moments import Kept, keep
 from whisktrain.rounds.pace import PACE, Pace
@@ -211,6 +212,8 @@ def _invoke_again(desk: _Desk, state: State, gathered: Gathered, verdict: Verdic
     due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
     fresh = {(state.round, shard, n) for shard, n in due.items() if 0 < n < state.spec.attempts} - desk.again
     if fresh:
+        if state.round:
+            mend(desk.store, state)
         at("A2.again")
         desk.again |= fresh
         slots = {0} if state.round == 0 else {rules.slot_of(shard, state.spec.slots) for _, shard, _ in fresh}
@@ -311,6 +314,8 @@ def _end(desk: _Desk, state: State, final: Final) -> str | None:
 
 def _merge_failed(desk: _Desk, state: State, error: Exception) -> str | None:
     """The merge itself failed: told like a worker's failure, so that it ends the run instead of being tried for ever."""
+    if isinstance(error, Damaged) and mend(desk.store, state):
+        return _afresh(desk)
     known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == rules.MERGE]
     failure = Failure.of(rules.MERGE, max(known, default=0) + 1, error, desk.shift.execution)
     create(desk.store, documents.failure(desk.run, state.round, rules.MERGE, failure.attempt), failure.to_body())

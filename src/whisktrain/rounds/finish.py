@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whisktrain import tensors
-from whisktrain.errors import Conflict
+from whisktrain.errors import Conflict, Damaged
 from whisktrain.rounds.checkpoint import put_checkpoint
 from whisktrain.rounds.moments import read_blueprint
-from whisktrain.rounds.progress import Story
 from whisktrain.rounds.state import Outcome, State, Status, read_state
 from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import read_params
+from whisktrain.rounds.story import read_params, read_story
 from whisktrain.rounds.summary import summary_body
 from whisktrain.rounds.swap import swap
 from whisktrain.rounds.sweep import leftovers
@@ -60,16 +59,19 @@ def finish(store: Store, run: str) -> None:
     if store.library.get(documents.summary(run)) is None:
         dataset = store.library.get(documents.dataset(state.spec.dataset), attachment=True)
         at("F2")
-        published = _publish(store, state, dataset)
+        try:
+            published = _publish(store, state, dataset)
+        except Damaged as error:
+            # Nobody can have this model; the run is told as failed rather than tried to be published for ever.
+            published, state = False, _without_model(state, error)
         if published is None:
             return  # the parameters are gone: another execution has put the summary and is cleaning up
         at("F2.checkpoint")
-        if not put_checkpoint(store, state):
+        if not _kept(store, state):
             state = replace(state, point=None)
 
         at("F3")
-        params = read_params(store, state.params) if state.params else None
-        body = summary_body(state, params.story if params else Story(), dataset.body if dataset else None, published)
+        body = summary_body(state, read_story(store, state.params), dataset.body if dataset else None, published)
         with contextlib.suppress(Conflict):  # another execution was faster
             store.library.put(documents.summary(run), body, durable=True)
 
@@ -78,6 +80,21 @@ def finish(store: Store, run: str) -> None:
     store.rounds.delete_many(found, known=found)
     at("F5")
     store.rounds.delete(documents.run(run), rev=state.rev)
+
+
+def _kept(store: Store, state: State) -> bool:
+    """F2: put the checkpoint; whether there is one."""
+    try:
+        return put_checkpoint(store, state)
+    except Damaged:
+        return False
+
+
+def _without_model(state: State, error: Damaged) -> State:
+    """A run whose parameters to publish are damaged."""
+    reason = f"The trained parameters cannot be read any more: {error.message}"
+    outcome = replace(state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason})
+    return replace(state, status="failed", reason=reason, outcome=outcome)
 
 
 def _publish(store: Store, state: State, dataset: Document | None) -> bool | None:

@@ -13,7 +13,7 @@ __all__ = ["NAMES", "at", "watched"]
 NAMES = (
     *("C1", "C2.version", "C2.run", "C3"),
     *("W1", "W2", "W3", "W3.blueprint", "W3.moments", "W3.params", "W3.failure", "W4", "W4.written", "W5", "W6"),
-    *("A1", "A2", "A2.lost", "A2.again", "A3", "A4", "A5", "A6", "A6.swapped", "A7", "A8", "A9", "A9.deleted"),
+    *("A1", "A2", "A2.lost", "A2.mend", "A2.again", "A3", "A4", "A5", "A6", "A6.swapped", "A7", "A8", "A9", "A9.deleted"),
     *("F1", "F1.swapped", "F2", "F2.alias", "F2.checkpoint", "F3", "F4", "F5", "SWEEP"),
 )
 """The steps, in the order of the protocol's own text."""

@@ -12,7 +12,7 @@ from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
-__all__ = ["Params", "create", "put_params", "read_params"]
+__all__ = ["Params", "create", "put_params", "read_params", "read_story"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,9 @@ def read_params(store: Store, id_: str) -> Params | None:
     if found is None or found.attachment is None:
         return None
     return Params(id_, found.body["digest"], tensors.decode(found.attachment), Story(**found.body["story"]), found.rev)
+
+
+def read_story(store: Store, id_: str) -> Story:
+    """The story that the parameters of a round carry; an empty one where they are absent. Their tensors are not read."""
+    found = store.rounds.get(id_) if id_ else None
+    return Story(**found.body["story"]) if found is not None else Story()

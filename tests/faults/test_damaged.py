@@ -1,0 +1,111 @@
+"""Parameters cut short by a power cut: mended where what they came from is there; a clear end, and nothing left, where not."""
+
+from __future__ import annotations
+
+import pytest
+from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+
+from whisktrain.errors import Damaged
+from whisktrain.rounds import moments, steps
+from whisktrain.rounds.mending import mend
+from whisktrain.rounds.opening import create
+from whisktrain.rounds.state import read_state
+from whisktrain.rounds.story import read_params
+from whisktrain.store import documents
+from whisktrain.store.protocol import Store
+
+
+def cut(store: Store, id_: str) -> None:
+    found = store.rounds.get(id_)
+    store.rounds.put(id_, found.body, rev=found.rev, attachment=b"cut short")
+
+
+class PowerCut:
+    """Cuts the parameters of round 3 short as soon as the run has come to it, with all memory lost; kills at one more step."""
+
+    def __init__(self, store: Store, *, gone: tuple[str, ...] = (), then: str = "") -> None:
+        self.store, self.gone, self.then, self.cut = store, gone, then, False
+
+    def __call__(self, step: str) -> None:
+        if step == "A7" and not self.cut and read_state(self.store, "r").round == 3:
+            self.cut = True
+            cut(self.store, documents.params("r", 3))
+            self.store.rounds.delete_many(self.gone)
+            moments._KEPT._known.clear()
+            raise Killed(step)
+        if step == self.then:
+            self.then = ""
+            raise Killed(step)
+
+
+def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
+    platform = Platform(store)
+    with steps.watched(killer), platform.following():
+        create(store, platform, "r", plan_of(lease=lease))
+        summary = wait_summary(store, "r")
+        wait_clean(store)
+    assert killer.cut and not killer.then
+    assert not platform.errors(), platform.errors()
+    return summary
+
+
+@pytest.mark.parametrize("lease", [30.0, 0.0])
+@pytest.mark.parametrize("then", ["", "A2.mend"])
+def test_damaged_parameters_are_computed_again(store: Store, lease: float, then: str) -> None:
+    put_dataset(store)
+    train(store, plan_of(), run="undisturbed")
+    assert carry_through(store, PowerCut(store, then=then), lease)["status"] == "completed"
+    assert model_bytes(store, version=2) == model_bytes(store)
+
+
+@pytest.mark.parametrize("lease", [30.0, 0.0])
+@pytest.mark.parametrize("gone", [documents.update("r", 2, 1), documents.params("r", 2)])
+def test_what_is_past_mending_ends_the_run(store: Store, lease: float, gone: str) -> None:
+    put_dataset(store)
+    summary = carry_through(store, PowerCut(store, gone=(gone,)), lease)
+    assert summary["status"] == "failed" and summary["error"]["code"] == "damaged"
+    assert "in round 3" in summary["reason"] and not summary["resumable"]
+
+
+def test_a_model_that_cannot_be_read_ends_the_run(store: Store) -> None:
+    put_dataset(store)
+    platform = Platform(store)
+
+    def damage(step: str) -> None:
+        if step == "F2" and store.library.get(documents.summary("r")) is None:
+            cut(store, read_state(store, "r").outcome.publish)
+
+    with steps.watched(damage), platform.following():
+        create(store, platform, "r", plan_of())
+        summary = wait_summary(store, "r")
+        wait_clean(store)
+    assert summary["status"] == "failed" and summary["error"]["code"] == "damaged" and summary["model"] is None
+    assert "cannot be read" in summary["reason"]
+    assert store.library.get(documents.model("m", 1)) is None and store.library.get(documents.alias("m")) is None
+
+
+def test_only_the_same_bytes_are_put_back(store: Store) -> None:
+    put_dataset(store)
+    seen = []
+
+    def look(step: str) -> None:
+        state = read_state(store, "r") if step == "A7" and not seen else None
+        if state is None or state.round != 3:
+            return
+        seen.append(mend(store, state))  # whole
+        id_ = documents.params("r", 3)
+        right = store.rounds.get(id_, attachment=True)
+        cut(store, id_)
+        there = store.rounds.get(id_)
+        store.rounds.put(id_, {**there.body, "digest": "another"}, rev=there.rev, attachment=b"cut short")
+        seen.append(mend(store, state))
+        with pytest.raises(Damaged):
+            read_params(store, id_)
+        there = store.rounds.get(id_)
+        store.rounds.put(id_, right.body, rev=there.rev, attachment=b"cut short")
+        seen.append(mend(store, state))
+        assert store.rounds.get(id_, attachment=True).attachment == right.attachment
+
+    with steps.watched(look):
+        assert train(store, plan_of())["status"] == "completed"
+    assert seen == [False, False, True]
