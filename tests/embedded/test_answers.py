@@ -208,7 +208,7 @@ def test_a_short_version_is_completed(caller: Any) -> None:
 
 def test_the_order_of_annotations_and_of_members(caller: Any) -> None:
     few = caller.put("few", ADD, annotations=kv(b=1, exec=2)).get("annotations")
-    assert [entry["key"] for entry in few] == ["provide-api-key", "b", "exec"]
+    assert [entry["key"] for entry in few] == ["b", "exec", "provide-api-key"]
     many = caller.put("many", ADD, annotations=kv(k="v", obj={"a": 1}, num=3, desc="d", list=[1]))["annotations"]
     assert [entry["key"] for entry in many] == ["desc", "obj", "num", "provide-api-key", "exec", "k", "list"]
     activation = caller.run("many")
@@ -402,6 +402,51 @@ CONDUCTOR = (
 def test_conductors_that_name_what_is_not_there(caller: Any, named: Any, why: str) -> None:
     caller.put("conductor", CONDUCTOR, annotations=kv(conductor=True))
     assert caller.result("conductor", {"named": named}) == {"last": why}
+
+
+BOUND = (
+    "import os\n"
+    "def main(args):\n"
+    "    return {'args': {k: v for k, v in args.items() if k != '__ow_headers'},"
+    " 'env': {k: os.environ.get(k) for k in ('s', 'o', 'nul', 'n')}}\n"
+)
+
+
+def test_what_is_bound_for_the_start_of_a_process(caller: Any) -> None:
+    bound = {"s": "text", "o": {"b": [1, {"c": None}], "a": "ž"}, "nul": None, "n": 1.5}
+    parameters = [{"key": key, "value": value, "init": True} for key, value in bound.items()]
+    caller.put("bound", BOUND, parameters=[*parameters, {"key": "arg", "value": 2, "init": False}])
+    environment = {"s": "text", "o": '{"a":"ž","b":[1,{"c":null}]}', "nul": "", "n": "1.5"}
+    assert caller.result("bound", {"call": 1}) == {"args": {"arg": 2, "call": 1}, "env": environment}
+    caller.put("bound", BOUND, parameters=[*parameters, {"key": "arg", "value": 2, "init": False}])
+    assert caller.result("bound", {"s": "called"}) == {"args": {"arg": 2}, "env": {**environment, "s": "called"}}
+
+
+@pytest.mark.parametrize("collection", ["actions", "packages", "triggers", "rules"])
+@pytest.mark.parametrize("part", ["parameters", "annotations"])
+def test_what_is_too_large_to_be_stored(caller: Any, collection: str, part: str) -> None:
+    caller.put("ended", ADD)
+    caller.api("PUT", "triggers/begun", {})
+    content: dict[str, Any] = {
+        "actions": {"exec": {"kind": "python:3.11", "code": ADD}},
+        "rules": {"trigger": "/_/begun", "action": "/_/ended"},
+    }.get(collection, {})
+    for size, status in ((1_048_573, 200), (1_048_574, 413), (3_145_728, 413)):
+        answer = caller.api("PUT", f"{collection}/large", {**content, part: kv(p="y" * size)})
+        if collection == "rules" and part == "parameters":
+            assert answer.status in (200, 409)
+        else:
+            assert answer.status == status
+            assert status == 200 or answer.error == f"{part} larger than allowed: {size + 3} > 1048576 bytes."
+    assert caller.api("DELETE", f"{collection}/large").status == 200
+
+
+@pytest.mark.parametrize(("sent", "status"), [(None, 401), ("", 200), ("x", 401)])
+def test_an_empty_secret_must_be_sent_too(caller: Any, sent: str | None, status: int) -> None:
+    annotations = [{"key": "web-export", "value": True}, {"key": "require-whisk-auth", "value": ""}]
+    caller.put("secret", ADD, annotations=annotations)
+    headers = {} if sent is None else {"X-Require-Whisk-Auth": sent}
+    assert caller.send("GET", "/api/v1/web/guest/default/secret.json", auth=False, headers=headers).status == status
 
 
 def test_deep_values(caller: Any, web: Any) -> None:

@@ -283,7 +283,7 @@ def test_kinds(caller: Any) -> None:
 def test_init_parameters_are_the_processs_environment(caller: Any) -> None:
     code = "import os\nseen = os.environ['CONFIG']\ndef main(args):\n    return {'seen': seen, 'args': args}\n"
     caller.put("init", code, parameters=[{"key": "CONFIG", "value": {"a": [1]}, "init": True}])
-    assert caller.result("init") == {"seen": '{"a": [1]}', "args": {}}
+    assert caller.result("init") == {"seen": '{"a":[1]}', "args": {}}
 
 
 def test_a_request_id_is_kept_and_a_fault_is_answered(caller: Any) -> None:

@@ -44,8 +44,8 @@ def test_parameters_keep_the_last_value_of_a_key(given_entries: list[tuple[str, 
     wire = [{"key": k, "value": v, **({"init": True} if init else {})} for k, v, init in given_entries]
     parameters = Parameters.from_wire(wire)
     last = {k: (v, init) for k, v, init in given_entries}
-    assert parameters.arguments() == {k: v for k, (v, init) in last.items() if not init}
-    assert parameters.environment() == {k: str(v) for k, (v, init) in last.items() if init}
+    assert parameters.values() == {k: v for k, (v, _) in last.items()}
+    assert parameters.of_processes == {k for k, (_, init) in last.items() if init}
     assert Parameters.from_wire(parameters.to_wire()) == parameters
 
 

@@ -92,6 +92,17 @@ def read_publish(body: Mapping[str, Any]) -> bool | None:
     return publish
 
 
+def check_sizes(parameters: Parameters | None, annotations: Parameters | None, limits: Limits) -> None:
+    """Check that parameters and annotations are not larger than the host stores.
+
+    Raises:
+        Rejection: 413; they are.
+    """
+    for what, part in (("parameters", parameters), ("annotations", annotations)):
+        if part is not None and (size := part.size()) > limits.max_payload:
+            raise too_large(what, size, limits.max_payload)
+
+
 def is_binary(code: str) -> bool:
     """Whether code counts as base64 on OpenWhisk."""
     stripped = code.strip()
@@ -108,9 +119,7 @@ def read_action(body: Mapping[str, Any], namespace: str, limits: Limits) -> Acti
     given = _read_limits(body.get("limits"), limits)
     annotations = read_optional_parameters(body, "annotations") or Parameters()
     parameters = read_optional_parameters(body, "parameters")
-    for what, part in (("parameters", parameters), ("annotations", annotations)):
-        if part is not None and part.size() > limits.max_payload:
-            raise too_large(what, part.size(), limits.max_payload)
+    check_sizes(parameters, annotations, limits)
     removed = body.get("delAnnotations") or []
     if not isinstance(removed, list):
         raise malformed(f"Expected Array as JsArray, but got {json.dumps(removed)}")
@@ -217,7 +226,9 @@ def create(name: Name, body: ActionBody, registry: Registry, limits: Limits) -> 
         "logs": limits.default_logs_mb,
         "concurrency": 1,
     }
-    annotations = Parameters.of({"provide-api-key": False}).merged(body.annotations)
+    annotations = body.annotations
+    if "provide-api-key" not in annotations:
+        annotations = annotations.merged(Parameters.of({"provide-api-key": False}))
     now = registry.now()
     return Action(
         name,

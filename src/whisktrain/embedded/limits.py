@@ -63,6 +63,11 @@ class Limits:
     activations_kept: int = 10_000
     activation_bytes_kept: int = 256 * MB
 
+    @property
+    def max_entity(self) -> int:
+        """Largest body that creates or changes an entity, in bytes."""
+        return self.max_code + 2 * self.max_payload + MB
+
     @classmethod
     def openwhisk_defaults(cls) -> Limits:
         """The limits of an OpenWhisk that nobody has configured (standalone, 2.0.0)."""

@@ -79,21 +79,27 @@ class Parameters:
         """The keys whose values are not null."""
         return frozenset(key for key, entry in self.entries.items() if entry["value"] is not None)
 
-    def arguments(self) -> dict[str, Any]:
-        """The values that an activation gets as arguments."""
-        return {key: entry["value"] for key, entry in self.entries.items() if "init" not in entry}
+    def values(self) -> dict[str, Any]:
+        """The values by key."""
+        return {key: entry["value"] for key, entry in self.entries.items()}
 
-    def environment(self) -> dict[str, str]:
-        """The values that a process gets as environment variables: those marked `init`, as texts."""
-        return {
-            key: entry["value"] if isinstance(entry["value"], str) else json.dumps(entry["value"])
-            for key, entry in self.entries.items()
-            if "init" in entry
-        }
+    @property
+    def of_processes(self) -> frozenset[str]:
+        """The keys marked `init`: their values, whoever gives them, are for a process's environment at its start."""
+        return frozenset(key for key, entry in self.entries.items() if "init" in entry)
 
     def size(self) -> int:
         """Bytes that keys and values take as JSON."""
-        return sum(len(key) + len(json.dumps(entry["value"])) for key, entry in self.entries.items())
+        return sum(len(f"{key}{_compact(entry['value'])}".encode(errors="replace")) for key, entry in self.entries.items())
+
+
+def as_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as environment variables have them: texts as they are, nothing for null, anything else as JSON."""
+    return {key: value if isinstance(value, str) else "" if value is None else _compact(value) for key, value in values.items()}
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def in_order(entries: Mapping[str, _V]) -> dict[str, _V]:

@@ -18,6 +18,7 @@ from whisktrain.embedded.activations import (
 )
 from whisktrain.embedded.calls import Call, now_ms
 from whisktrain.embedded.limits import Limits
+from whisktrain.embedded.parameters import as_texts
 from whisktrain.embedded.pipes import Answer
 from whisktrain.embedded.pool import Pool
 from whisktrain.embedded.processes import ActionProcess, Failure
@@ -127,7 +128,7 @@ class PlainActions:
         context = {f"__OW_{key.upper()}": text for key, text in self._context(call, timeout_ms).items()}
         environment = {
             **self._surroundings.environment,
-            **call.resolved.parameters.environment(),
+            **as_texts(_divided(call)[0]),
             "__OW_API_HOST": self._surroundings.apihost,
             "__OW_EXECUTION_ENV": "whisktrain/embedded",
             "__OW_PROXY_VERSION": __version__,
@@ -137,10 +138,7 @@ class PlainActions:
         return await process.start(self._pool.folder, environment, timeout_ms / 1000)
 
     def _line(self, call: Call, timeout_ms: int) -> dict[str, Any]:
-        payload = call.payload
-        if isinstance(payload, dict):
-            payload = {**call.resolved.parameters.arguments(), **payload}
-        return {"value": payload, **self._context(call, timeout_ms)}
+        return {"value": _divided(call)[1], **self._context(call, timeout_ms)}
 
     def _context(self, call: Call, timeout_ms: int) -> dict[str, str]:
         """What an activation may know of itself; all of it texts."""
@@ -156,6 +154,16 @@ class PlainActions:
         if action.annotations.is_truthy("provide-api-key", absent=True):
             context["api_key"] = self._surroundings.auth
         return context
+
+
+def _divided(call: Call) -> tuple[dict[str, Any], Any]:
+    """What an activation is given, bound and by its caller: for its process's environment, and as its arguments."""
+    if not isinstance(call.payload, dict):
+        return {}, call.payload
+    parameters = call.resolved.parameters
+    given, of_processes = {**parameters.values(), **call.payload}, parameters.of_processes
+    environment = {key: given.pop(key) for key in of_processes}
+    return environment, given
 
 
 def _proxied(message: str) -> Response:

@@ -59,7 +59,7 @@ class Api:
             "actions": Actions(invoker.registry, invoker, pool),
             "packages": Packages(invoker.registry, invoker.limits, pool),
             "triggers": Triggers(invoker.registry, invoker),
-            "rules": Rules(invoker.registry),
+            "rules": Rules(invoker.registry, invoker.limits),
             "activations": ActivationRecords(invoker.activations),
         }
 

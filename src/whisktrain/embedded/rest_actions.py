@@ -9,7 +9,6 @@ from whisktrain.embedded.calls import Call
 from whisktrain.embedded.entities import Action, Package
 from whisktrain.embedded.exchange import Exchange, answer, answer_list
 from whisktrain.embedded.invoke import Invoker
-from whisktrain.embedded.limits import MB
 from whisktrain.embedded.names import Name, check_segment
 from whisktrain.embedded.pool import Pool
 from whisktrain.embedded.registry import Registry
@@ -84,7 +83,7 @@ class Actions:
     async def _put(self, exchange: Exchange, name: Name) -> Response:
         overwrite = exchange.flag("overwrite")
         self._check_package(name)
-        content = await exchange.json(self._limits.max_code + 2 * self._limits.max_payload + MB, required=True)
+        content = await exchange.json(self._limits.max_entity, required=True)
         body = definitions.read_action(content, exchange.namespace, self._limits)
         self._registry.check_references(exchange.caller, *body.components())
         old = self._registry.find(Action, name)

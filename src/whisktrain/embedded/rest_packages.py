@@ -9,10 +9,10 @@ from typing import Any
 from starlette.responses import Response
 
 from whisktrain.embedded import rejections
-from whisktrain.embedded.definitions import read_optional_parameters, read_publish, read_version
+from whisktrain.embedded.definitions import check_sizes, read_optional_parameters, read_publish, read_version
 from whisktrain.embedded.entities import Action, Package
 from whisktrain.embedded.exchange import Exchange, answer, answer_list
-from whisktrain.embedded.limits import MB, Limits
+from whisktrain.embedded.limits import Limits
 from whisktrain.embedded.names import Name, check_segment, is_legal
 from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.pool import Pool
@@ -78,10 +78,11 @@ class Packages:
         overwrite = exchange.flag("overwrite")
         if name.name == "default":
             raise Rejection(400, "Package name 'default' is reserved.")
-        content = await exchange.json(2 * self._limits.max_payload + MB, required=True)
+        content = await exchange.json(self._limits.max_entity, required=True)
         binding = self._read_binding(content, exchange.namespace)
         parameters = read_optional_parameters(content, "parameters")
         annotations = read_optional_parameters(content, "annotations")
+        check_sizes(parameters, annotations, self._limits)
         old = self._registry.find(Package, name)
         if old is not None and not overwrite:
             raise Rejection(409, rejections.EXISTS)

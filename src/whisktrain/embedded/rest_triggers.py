@@ -9,11 +9,11 @@ from typing import Any
 from starlette.responses import Response
 
 from whisktrain.embedded import names, rejections, triggers
-from whisktrain.embedded.definitions import read_optional_parameters, read_publish, read_version
+from whisktrain.embedded.definitions import check_sizes, read_optional_parameters, read_publish, read_version
 from whisktrain.embedded.entities import ACTIVE, INACTIVE, Rule, Trigger
 from whisktrain.embedded.exchange import Exchange, answer, answer_list, answer_text
 from whisktrain.embedded.invoke import Invoker
-from whisktrain.embedded.limits import MB
+from whisktrain.embedded.limits import MB, Limits
 from whisktrain.embedded.names import Name, check_segment
 from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.registry import Registry, next_version
@@ -53,9 +53,10 @@ class Triggers:
 
     async def _put(self, exchange: Exchange, name: Name) -> Response:
         overwrite = exchange.flag("overwrite")
-        content = await exchange.json(2 * self._invoker.limits.max_payload + MB, required=True)
+        content = await exchange.json(self._invoker.limits.max_entity, required=True)
         parameters = read_optional_parameters(content, "parameters")
         annotations = read_optional_parameters(content, "annotations")
+        check_sizes(parameters, annotations, self._invoker.limits)
         publish = read_publish(content)
         if not isinstance(content.get("limits", {}), dict):
             raise malformed("Object expected")
@@ -101,10 +102,12 @@ class Rules:
 
     Args:
         registry: The entities.
+        limits: The host's limits.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
+        self._limits = limits
 
     async def answer(self, exchange: Exchange) -> Response:
         """Answer one request."""
@@ -129,10 +132,11 @@ class Rules:
 
     async def _put(self, exchange: Exchange, name: Name) -> Response:
         overwrite = exchange.flag("overwrite")
-        content = await exchange.json(MB, required=True)
+        content = await exchange.json(self._limits.max_entity, required=True)
         trigger = _read_reference(content, "trigger", exchange.namespace)
         action = _read_reference(content, "action", exchange.namespace)
         annotations = read_optional_parameters(content, "annotations")
+        check_sizes(None, annotations, self._limits)
         publish = read_publish(content)
         self._registry.check_references(exchange.caller, *([] if action is None else [action]))
         if trigger is not None and trigger.namespace != exchange.caller:

@@ -29,7 +29,7 @@ def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], inv
     if not any(link.status == ACTIVE for link in trigger.rules.values()):
         return None
     activation_id, start = new_id(), now_ms()
-    arguments = {**trigger.parameters.arguments(), "__ow_headers": headers, **payload}
+    arguments = {**trigger.parameters.values(), "__ow_headers": headers, **payload}
     rules = in_order({rule.qualified: link for rule, link in trigger.rules.items()})
     logs = [_follow(rule, link, arguments, invoker, transaction) for rule, link in rules.items()]
     record = Activation(

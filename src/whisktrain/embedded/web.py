@@ -162,6 +162,6 @@ def _may_call(action: Action, exchange: Exchange, authenticated: bool) -> bool:
     if isinstance(required, bool):
         return authenticated or not required
     if isinstance(required, str | int | float):
-        given = exchange.request.headers.get("x-require-whisk-auth", "")
-        return hmac.compare_digest(given.encode(), str(required).encode())
+        given = exchange.request.headers.get("x-require-whisk-auth")
+        return given is not None and hmac.compare_digest(given.encode(), str(required).encode())
     return False
