@@ -15,6 +15,7 @@ from whisktrain.spec import Built, Rows, Spec, Work
 
 ROWS = 61
 BATCH = 16
+ROUNDS = 10
 
 
 def spec_of(model: dict, **changes) -> Spec:
@@ -119,3 +120,27 @@ def open_of_files(spec: Spec, files: dict[str, bytes]) -> tuple[Built, KerasMode
     learner = KerasLearner()
     built = learner.build(spec, files)
     return built, learner.open(spec, built.blueprint)
+
+
+def layers():
+    return backend.keras().layers
+
+
+def sequential(shape: tuple[int, ...], *stack, dtype: str | None = None):
+    keras = backend.keras()
+    return keras.Sequential([keras.Input(shape, dtype=dtype), *stack])
+
+
+def compare(model, rows: Rows, *, workers: tuple[int, ...] = (1, 3), target=(), kind=None, optimizer=None, **changes) -> None:
+    """Ten rounds against ten steps."""
+    keras = backend.keras()
+    options = optimizer or {"name": "adam", "learning_rate": 1e-3}
+    spec = spec_of(config_of(model), optimizer=options, **changes)
+    built, opened = open_of(spec, target=target)
+    own = {k: v for k, v in options.items() if k != "name"}
+    kind = kind or {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[options["name"]]
+    expected = keras_run(built, kind(**own), spec.loss["name"], rows, ROUNDS)
+    for n in workers:
+        params, _ = run(spec, built, opened, rows, ROUNDS, n)
+        assert largest_difference(built, params, expected) < 1e-6
+    assert largest_difference(built, params, list(built.params.values())) > 1e-5

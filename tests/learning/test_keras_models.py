@@ -1,46 +1,17 @@
-"""Models of all kinds against Keras: masks, regularisers, constraints, batch norm, dropout, class weights, local mode."""
+"""Models of all kinds against Keras: masks, regularisers, constraints, class weights, losses, local mode."""
 
 from __future__ import annotations
-
-import json
-import math
-from dataclasses import replace
 
 import learning_rig as rig
 import numpy as np
 import pytest
+from learning_rig import ROUNDS, compare, layers, sequential
 
-from whisktrain.errors import Diverged, RequestError
-from whisktrain.learning import KerasLearner, backend
+from whisktrain.errors import Diverged
+from whisktrain.learning import backend
 from whisktrain.rounds import scores
 from whisktrain.rounds.merge import merge
 from whisktrain.spec import Rows, Work
-
-ROUNDS = 10
-
-
-def layers():
-    return backend.keras().layers
-
-
-def sequential(shape: tuple[int, ...], *stack, dtype: str | None = None):
-    keras = backend.keras()
-    return keras.Sequential([keras.Input(shape, dtype=dtype), *stack])
-
-
-def compare(model, rows: Rows, *, workers: tuple[int, ...] = (1, 3), target=(), kind=None, optimizer=None, **changes) -> None:
-    """Ten rounds against ten steps."""
-    keras = backend.keras()
-    options = optimizer or {"name": "adam", "learning_rate": 1e-3}
-    spec = rig.spec_of(rig.config_of(model), optimizer=options, **changes)
-    built, opened = rig.open_of(spec, target=target)
-    own = {k: v for k, v in options.items() if k != "name"}
-    kind = kind or {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[options["name"]]
-    expected = rig.keras_run(built, kind(**own), spec.loss["name"], rows, ROUNDS)
-    for n in workers:
-        params, _ = rig.run(spec, built, opened, rows, ROUNDS, n)
-        assert rig.largest_difference(built, params, expected) < 1e-6
-    assert rig.largest_difference(built, params, list(built.params.values())) > 1e-5
 
 
 def dense_adam():
@@ -237,94 +208,6 @@ def test_frozen_weights_stay_bit_identical() -> None:
         assert (params[name].tobytes() == built.params[name].tobytes()) == (role == "frozen")
 
 
-def test_batch_norm_against_an_emulation() -> None:
-    """Per-shard statistics in the forward pass; pooled by rows afterwards; moved once."""
-    import tensorflow as tf
-
-    keras = backend.keras()
-    model = sequential((6,), layers().Dense(8), layers().BatchNormalization(momentum=0.9), layers().Dense(4, "softmax"))
-    spec = rig.spec_of(rig.config_of(model), optimizer={"name": "sgd", "learning_rate": 1e-3})
-    built, opened = rig.open_of(spec)
-    rows = rig.data((6,), 4)
-    shards = rig.split(len(rows), 3)
-    params, _ = rig.run(spec, built, opened, rows, ROUNDS, 3)
-
-    own = rig.keras_model(built)
-    norm = own.layers[1]
-    mean, variance = norm.moving_mean.numpy().astype("float64"), norm.moving_variance.numpy().astype("float64")
-    for batch in rig.batches(ROUNDS):
-        pieces = [np.intersect1d(own_rows, batch) for own_rows in shards]
-        inner = [own.layers[0](rows.x[p]).numpy().astype("float64") for p in pieces if len(p)]
-        with tf.GradientTape() as tape:
-            total = 0.0
-            for p in pieces:
-                if len(p):
-                    output = own(rows.x[p], training=True)
-                    loss = keras.losses.sparse_categorical_crossentropy(rows.y[p], output)
-                    total = total + tf.reduce_sum(loss)
-            total = total / len(batch)
-        weights = [v.value for v in own.trainable_weights]
-        for v, g in zip(weights, tape.gradient(total, weights), strict=True):
-            v.assign_sub(1e-3 * g)
-        union = np.concatenate(inner)  # the union's own mean and variance: what pooling by rows must give
-        mean = mean * 0.9 + union.mean(axis=0) * 0.1
-        variance = variance * 0.9 + union.var(axis=0) * 0.1
-    trained = {e["name"]: v.numpy() for e, v in zip(built.blueprint.layout["tensors"], own.weights, strict=True)}
-    for name, value in params.items():
-        expected = mean if name.endswith("moving_mean") else variance if name.endswith("moving_variance") else trained[name]
-        assert np.abs(value - expected).max() < 1e-6
-
-
-def test_batch_norm_of_one_worker_equals_keras() -> None:
-    norm = layers().BatchNormalization(momentum=0.8, gamma_constraint=backend.keras().constraints.MaxNorm(1.0))
-    # no bias before the normalisation: its gradient is nothing but rounding, which Adam blows up
-    model = sequential((5, 5, 1), layers().Conv2D(3, 3, use_bias=False), norm, layers().Flatten(), layers().Dense(4, "softmax"))
-    compare(model, rig.data((5, 5, 1), 4), x_shape=(5, 5, 1), workers=(1,))
-
-
-def test_pooled_variances_are_never_negative() -> None:
-    model = sequential((6,), layers().BatchNormalization(momentum=0.0), layers().Dense(4, "softmax"))
-    spec = rig.spec_of(rig.config_of(model))
-    built, opened = rig.open_of(spec)
-    x = np.full((rig.ROWS, 6), 1e4, "float32")
-    params, _ = rig.run(spec, built, opened, Rows(x, rig.data((6,), 4).y), 3, 3)
-    found = next(value for name, value in params.items() if name.endswith("moving_variance"))
-    assert (found >= 0).all()
-    assert (found < 1.0).all()
-
-
-def test_dropout_against_an_emulation() -> None:
-    """Every shard draws of its own, from (seed, round, shard, step)."""
-    import tensorflow as tf
-
-    from whisktrain import seeds
-
-    keras = backend.keras()
-    model = sequential((6,), layers().Dense(32, "relu"), layers().Dropout(0.5), layers().Dense(4, "softmax"))
-    spec = rig.spec_of(rig.config_of(model), optimizer={"name": "sgd", "learning_rate": 1e-3}, seed=7)
-    built, opened = rig.open_of(spec)
-    assert all("seed" not in e["name"] for e in built.blueprint.layout["tensors"])
-    rows = rig.data((6,), 4)
-    shards = rig.split(len(rows), 3)
-    params, _ = rig.run(spec, built, opened, rows, ROUNDS, 3)
-    own = rig.keras_model(built)
-    (state,) = [v for v in own.variables if "seed_generator" in v.path]
-    for number, batch in enumerate(rig.batches(ROUNDS), start=1):
-        with tf.GradientTape() as tape:
-            total = 0.0
-            for k, mine in enumerate(shards):
-                p = np.intersect1d(mine, batch)
-                if len(p):
-                    state.assign([seeds.integer(7, "dropout", number, k, 0, 0), 0])
-                    loss = keras.losses.sparse_categorical_crossentropy(rows.y[p], own(rows.x[p], training=True))
-                    total = total + tf.reduce_sum(loss)
-            total = total / len(batch)
-        weights = [v.value for v in own.trainable_weights]
-        for v, g in zip(weights, tape.gradient(total, weights), strict=True):
-            v.assign_sub(1e-3 * g)
-    assert rig.largest_difference(built, params, [v.numpy() for v in own.weights]) < 1e-6
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -379,104 +262,3 @@ def test_not_finite_is_a_failure() -> None:
     huge = {n: t * np.float32(1e25) for n, t in built.params.items()}
     with pytest.raises(Diverged):
         opened.contribute(huge, Work(1, 0, "train", 0, (np.arange(4, 8),)), rows, rows)
-
-
-def functional_two(which: str):
-    keras = backend.keras()
-    a, b = keras.Input((6,)), keras.Input((6,))
-    if which == "inputs":
-        return keras.Model([a, b], layers().Dense(4, "softmax")(layers().Add()([a, b])))
-    return keras.Model(a, [layers().Dense(4, "softmax")(a), layers().Dense(4, "softmax")(a)])
-
-
-def shared_norm():
-    keras = backend.keras()
-    x = keras.Input((6,))
-    norm = layers().BatchNormalization()
-    return keras.Model(x, layers().Dense(4, "softmax")(norm(layers().Dense(6)(norm(x)))))
-
-
-def refused() -> dict:
-    keras = backend.keras()
-    dense = layers().Dense
-    return {
-        "lambda": (sequential((6,), layers().Lambda(lambda x: x * 2), dense(4)), "embedded code"),
-        "inputs": (functional_two("inputs"), "2 inputs"),
-        "outputs": (functional_two("outputs"), "2 outputs"),
-        "shape": (sequential((7,), dense(4, "softmax")), r"\(7,\).*\(6,\)"),
-        "units": (sequential((6,), dense(5, "softmax")), r"\(5,\) a row.*4 classes"),
-        "one unit": (sequential((6,), dense(1, "sigmoid")), "ends in one unit|4 classes"),
-        "sequence": (sequential((6,), layers().Reshape((6, 1)), dense(4, "softmax")), r"\(6, 4\)"),
-        "float16": (sequential((6,), dense(4, "softmax", dtype="mixed_float16")), "float16"),
-        "renorm": (sequential((6,), layers().BatchNormalization(renorm=True), dense(4, "softmax")), "renorm"),
-        "spectral": (
-            sequential((6,), layers().SpectralNormalization(dense(5)), dense(4, "softmax")),
-            "changes by itself",
-        ),
-        "twice": (shared_norm(), "used more than once"),
-        "frozen": (sequential((6,), dense(4, "softmax", trainable=False)), "nothing to train"),
-        "batch": (keras.Sequential([keras.Input((6,), batch_size=8), dense(4, "softmax")]), "exactly 8 rows"),
-    }
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "lambda",
-        "inputs",
-        "outputs",
-        "shape",
-        "units",
-        "one unit",
-        "sequence",
-        "float16",
-        "renorm",
-        "spectral",
-        "twice",
-        "frozen",
-        "batch",
-    ],
-)
-def test_what_cannot_be_supported_is_refused(name: str) -> None:
-    model, message = refused()[name]
-    with pytest.raises(RequestError, match=message):
-        KerasLearner().build(rig.spec_of(rig.config_of(model)), {})
-
-
-def test_regularisers_with_a_summed_loss_are_refused() -> None:
-    model = sequential((6,), layers().Dense(4, "softmax", kernel_regularizer="l2"))
-    loss = {"name": "sparse_categorical_crossentropy", "reduction": "sum"}
-    with pytest.raises(RequestError, match="reduction is 'sum'"):
-        KerasLearner().build(rig.spec_of(rig.config_of(model), loss=loss), {})
-
-
-def test_a_model_without_a_loss_gets_the_right_one() -> None:
-    for units, activation, classes, expected in (
-        (4, "softmax", 4, {"name": "sparse_categorical_crossentropy"}),
-        (4, None, 4, {"name": "sparse_categorical_crossentropy", "from_logits": True}),
-        (1, "sigmoid", 2, {"name": "binary_crossentropy"}),
-        (1, None, 2, {"name": "binary_crossentropy", "from_logits": True}),
-        (1, None, 0, {"name": "mean_squared_error"}),
-    ):
-        model = sequential((6,), layers().Dense(units, activation))
-        task = "classification" if classes else "regression"
-        spec = rig.spec_of(rig.config_of(model), loss={"name": "auto"}, classes=classes, task=task, metrics=())
-        assert KerasLearner().build(spec, {}).blueprint.layout["loss"] == expected
-
-
-def test_building_twice_gives_the_same_bytes_and_leaves_the_process_alone() -> None:
-    import random
-
-    spec = rig.spec_of({"preset": "cnn"}, x_shape=(8, 8))
-    random.seed(3)
-    before = random.getstate()
-    first = KerasLearner().build(spec, {})
-    assert random.getstate() == before
-    sequential((6,), layers().Dense(3))
-    second = KerasLearner().build(spec, {})
-    assert first.blueprint == second.blueprint
-    assert all(first.params[n].tobytes() == second.params[n].tobytes() for n in first.params)
-    other = KerasLearner().build(replace(spec, seed=1), {})
-    assert any(first.params[n].tobytes() != other.params[n].tobytes() for n in first.params)
-    json.dumps(first.blueprint.layout)
-    assert all(math.isfinite(float(np.abs(t).max())) for t in first.params.values())
