@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 _V = TypeVar("_V")
@@ -109,6 +110,7 @@ def in_order(entries: Mapping[str, _V]) -> dict[str, _V]:
     return dict(sorted(entries.items(), key=lambda item: _place(item[0])))
 
 
+@lru_cache(maxsize=4096)
 def _place(key: str) -> tuple[int, ...]:
     """Where a key stands in an immutable map of Scala 2.12 with more than four keys.
 
