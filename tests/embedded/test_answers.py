@@ -249,8 +249,24 @@ def test_names_of_feeds(caller: Any, value: Any, valid: bool) -> None:
     caller.api("DELETE", "triggers/fed")
 
 
-def test_changing_nothing_of_a_rule(caller: Any) -> None:
-    assert caller.api("POST", "rules/r", {}).error == MALFORMED + "key not found: status"
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({}, "key not found: status"),
+        ({"status": 5}, "5 (of class spray.json.JsNumber)"),
+        ({"status": ["active"]}, '["active"] (of class spray.json.JsArray)'),
+        ({"status": True}, "true (of class spray.json.JsTrue$)"),
+        ({"status": None}, "null (of class spray.json.JsNull$)"),
+        ({"status": "INACTIVE"}, "requirement failed: INACTIVE is not a recognized rule state"),
+    ],
+)
+def test_states_that_a_rule_cannot_have(caller: Any, content: Any, why: str) -> None:
+    assert caller.api("POST", "rules/r", content).error == MALFORMED + why
+
+
+@pytest.mark.parametrize("collection", ["actions", "packages", "triggers", "rules"])
+def test_entities_that_are_no_objects(caller: Any, collection: str) -> None:
+    assert caller.api("PUT", f"{collection}/x", [1]).error == MALFORMED + "Object expected in field 'exec'"
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("/nothing", "OPTIONS"), ("/ping", "GET, OPTIONS"), ("/", "GET, OPTIONS")])

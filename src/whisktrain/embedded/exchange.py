@@ -148,7 +148,7 @@ class Exchange:
             raise Rejection(415, why, cors=False)
         value = parse_json(content)
         if not isinstance(value, dict):
-            raise malformed("JSON object expected")
+            raise malformed("Object expected in field 'exec'" if required else "JSON object expected")
         return value
 
 

@@ -11,13 +11,16 @@ from starlette.responses import Response
 from whisktrain.embedded import names, rejections, triggers
 from whisktrain.embedded.definitions import check_sizes, read_optional_parameters, read_publish, read_version
 from whisktrain.embedded.entities import ACTIVE, INACTIVE, Rule, Trigger
-from whisktrain.embedded.exchange import Exchange, answer, answer_list, answer_text
+from whisktrain.embedded.exchange import Exchange, answer, answer_list, answer_text, encode
 from whisktrain.embedded.invoke import Invoker
 from whisktrain.embedded.limits import MB, Limits
 from whisktrain.embedded.names import Name, check_segment
 from whisktrain.embedded.parameters import Parameters
 from whisktrain.embedded.registry import Registry, next_version
 from whisktrain.embedded.rejections import Rejection, malformed, no_such_route, not_authorized
+
+_SPRAY = {int: "JsNumber", float: "JsNumber", list: "JsArray", dict: "JsObject", type(None): "JsNull$"}
+"""What the platform calls a value of JSON that it did not expect."""
 
 
 class Triggers:
@@ -188,6 +191,9 @@ class Rules:
         if "status" not in content:
             raise malformed("key not found: status")
         status = content["status"]
+        if not isinstance(status, str):
+            called = f"Js{status}$" if isinstance(status, bool) else _SPRAY[type(status)]
+            raise malformed(f"{encode(status).decode()} (of class spray.json.{called})")
         if status not in (ACTIVE, INACTIVE):
             raise malformed(f"requirement failed: {status} is not a recognized rule state")
         rule = self._registry.get(Rule, name)
