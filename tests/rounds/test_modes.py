@@ -284,6 +284,18 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
     assert resumed["reason"] == whole["reason"]
 
 
+def test_the_follower_leaves_hand_overs_alone(store: Store) -> None:
+    put_dataset(store)
+    slowly = NumpyLearner(lambda work: time.sleep(0.01))
+    platform = Platform(store, slowly, pace=replace(QUICK, grace=0.6, hand_over=0.6, refire=1.0))
+    assert train(store, plan_of(rounds=90, lease=0.4), platform=platform)["status"] == "completed"
+    aggregates = [arguments for kind, arguments in platform.invoked if kind == "aggregate"]
+    assert len(aggregates) >= 4
+    assert len([arguments for arguments in aggregates if "after" not in arguments]) <= 2, (
+        "the first, and one for a slow machine"
+    )
+
+
 def test_a_worker_that_is_killed_every_time_ends_the_run(store: Store) -> None:
     put_dataset(store)
 
