@@ -287,7 +287,13 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
 def test_the_follower_leaves_hand_overs_alone(store: Store) -> None:
     put_dataset(store)
     slowly = NumpyLearner(lambda work: time.sleep(0.01))
-    platform = Platform(store, slowly, pace=replace(QUICK, grace=0.6, hand_over=0.6, refire=1.0))
+
+    class Cold(Platform):
+        def _run(self, action, arguments, activation):
+            time.sleep(0.2 if action == "aggregate" else 0.0)
+            super()._run(action, arguments, activation)
+
+    platform = Cold(store, slowly, pace=replace(QUICK, grace=0.6, hand_over=0.6, refire=1.0))
     assert train(store, plan_of(rounds=90, lease=0.4), platform=platform)["status"] == "completed"
     aggregates = [arguments for kind, arguments in platform.invoked if kind == "aggregate"]
     assert len(aggregates) >= 4
