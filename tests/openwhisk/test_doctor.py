@@ -1,173 +1,379 @@
+"""Each fault of a deployment, made on a real host, with the finding that names it and its fix."""
+
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 
 import pytest
 
+from whisktrain import __version__
 from whisktrain.embedded import Host
 from whisktrain.embedded import Limits as HostLimits
+from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
-from whisktrain.openwhisk.doctor import examine
+from whisktrain.openwhisk.doctor import deployed, examine, following, host
+from whisktrain.openwhisk.doctor.records import check_starts
+from whisktrain.rounds.follower import Follower
+from whisktrain.store.opening import open_store
+
+CRASHES = "import os\ndef main(args):\n    os._exit(3)\n"
+
+
+@contextlib.contextmanager
+def follower(client, address):
+    """Somebody who follows the store, in a thread."""
+    store, stop = open_store(address), threading.Event()
+    found = Follower(store, client.fire)
+    thread = threading.Thread(target=found.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        store.close()
 
 
 @pytest.fixture
 def place(tmp_path):
     address = f"sqlite:{tmp_path}/store"
     environment = {"WHISKTRAIN_STORE": address, "WHISKTRAIN_CONTAINER_MEMORY": "1024"}
-    with Host(tmp_path / "host") as host, Client(host.apihost, host.auth) as client:
+    with Host(tmp_path / "host") as running, Client(running.apihost, running.auth) as client:
         yield client, address, environment
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr(following, "FIRE_S", 3.0)
 
 
 def findings(client, address, environment):
     return {f.name: f for f in examine(client, address, environment)}
 
 
+def failures(client, address, environment):
+    return {n: f for n, f in findings(client, address, environment).items() if not f.ok}
+
+
 def test_a_deployment_in_order(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)
-    told = []
-    found = examine(client, address, environment, narrate=told.append)
+    told, waited = [], []
+    with follower(client, address):
+        found = examine(client, address, environment, narrate=told.append, tell=lambda *word: waited.append(word))
     assert told == found
     assert all(f.ok and not f.fix for f in found), [f for f in found if not f.ok]
-    names = [f.name for f in found]
-    assert names == [
+    assert [f.name for f in found] == [
         "platform",
         "key",
         "limits",
         "actions",
-        "image of train",
-        "image of worker",
+        "images",
         "store, from an action",
         "trigger",
         "rule",
+        "fires of rounds",
         "store",
         "feed",
         "follower",
+        "wake-up",
     ]
     by_name = {f.name: f for f in found}
-    assert "1 workers at a time" in by_name["limits"].detail
+    assert "1 worker at a time" in by_name["limits"].detail
+    assert f"6 actions start, with whisktrain {__version__}" in by_name["images"].detail
+    assert by_name["feed"].detail == "registered: /guest/rounds"
     assert set(found[0].to_record()) == {"name", "ok", "detail", "fix"}
+    assert {what.partition(":")[0] for what, _, _ in waited} >= {"image of worker", "image of changes"}
+    assert all(0 <= seconds < most <= 60 for _, seconds, most in waited), "every wait says its end"
+    store = open_store(address)
+    assert [d.id for d in store.rounds.list("", bodies=False)] == ["registration:guest:rounds"], "it leaves nothing"
+    assert store.library.list("", bodies=False) == []
+    store.close()
 
 
-def test_each_fault_is_found_with_its_fix(place) -> None:
+def test_nothing_is_deployed(place) -> None:
     client, address, environment = place
-    before = findings(client, address, environment)
-    assert {n for n, f in before.items() if not f.ok} == {"actions", "trigger", "rule", "feed"}
-    assert all(f.fix for f in before.values() if not f.ok)
+    found = failures(client, address, environment)
+    assert found.keys() == {"actions", "trigger", "rule", "feed"}
+    assert all("whisktrain deploy" in f.fix for f in found.values())
+    assert found["actions"].detail == "none is deployed"
+
+
+def test_one_action_is_missing_and_the_rule_starts_nothing(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
+    client.delete("actions", "whisktrain/aggregate")
+    with follower(client, address):
+        found = failures(client, address, environment)
+    assert found["actions"].detail == "not deployed: whisktrain/aggregate"
+    wake_up = found["wake-up"]
+    assert "the follower fires, but the rule cannot start guest/whisktrain/aggregate: The requested resource" in wake_up.detail
+    assert "whisktrain deploy" in wake_up.fix
+    assert "follower" not in found, "the follower does its part"
+
+
+def test_a_rule_that_is_inactive_missing_or_leads_elsewhere(place) -> None:
+    client, address, environment = place
     deploy(client, environment=environment)
     client.set_rule("rounds-aggregate", active=False)
+    found = findings(client, address, environment)
+    assert (found["rule"].ok, found["rule"].detail) == (False, "rounds-aggregate is inactive")
+    assert "wsk rule enable rounds-aggregate" in found["rule"].fix
+    assert "not checked" in found["follower"].detail, "a fire without an active rule leaves no trace"
+    client.put("rules", "rounds-aggregate", {"trigger": "/_/rounds", "action": "/_/whisktrain/predict"})
+    client.set_rule("rounds-aggregate", active=True)
+    assert "from rounds to predict" in failures(client, address, environment)["rule"].detail
+    client.delete("rules", "rounds-aggregate")
+    found = failures(client, address, environment)
+    assert found["rule"].detail == "rounds-aggregate is missing"
+    assert "whisktrain deploy" in found["rule"].fix
+
+
+def test_a_trigger_that_is_missing(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
+    client.delete("triggers", "rounds")
+    found = failures(client, address, environment)
+    assert found["trigger"].detail == "rounds is missing"
+    assert "whisktrain deploy" in found["trigger"].fix
+
+
+def test_a_trigger_that_is_not_registered_or_paused(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
+    feed = {"triggerName": "/_/rounds", "lifecycleEvent": "PAUSE"}
+    client.result("whisktrain/changes", feed)
+    assert "/guest/rounds is paused" in failures(client, address, environment)["feed"].detail
+    client.result("whisktrain/changes", {**feed, "lifecycleEvent": "DELETE"})
+    client.result("whisktrain/changes", {"triggerName": "/_/other", "lifecycleEvent": "CREATE"})
+    found = failures(client, address, environment)["feed"]
+    assert found.detail == "/guest/rounds is not registered in the store; registered: /guest/other"
+    assert "whisktrain deploy" in found.fix
+
+
+def test_too_little_memory_for_an_action_and_for_all_containers(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
     action = client.get("actions", "whisktrain/worker")
     client.put("actions", "whisktrain/worker", {"limits": {**action["limits"], "memory": 128}})
-    found = findings(client, address, environment)
-    assert "inactive" in found["rule"].detail
-    assert "worker (128 MB instead of 512)" in found["actions"].detail
+    assert "worker (128 MB instead of 512)" in failures(client, address, environment)["actions"].detail
+    deploy(client, environment=environment)
+    found = failures(client, address, {**environment, "WHISKTRAIN_CONTAINER_MEMORY": "768"})["actions"]
+    assert "a run needs 1024 MB at once" in found.detail
+    assert "user-memory=1024m" in found.fix
+    del environment["WHISKTRAIN_CONTAINER_MEMORY"]
+    deploy(client, environment={**environment, "WHISKTRAIN_CONTAINER_MEMORY": "700"})
+    found = failures(client, address, environment)["actions"]
+    assert "all containers together have 700 MB" in found.detail, "what the deployment was told"
 
 
-def test_an_image_of_another_version_and_a_store_out_of_reach(place) -> None:
+def test_an_action_of_another_version_and_a_store_out_of_reach(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)
-    code = (
-        "def main(args):\n    return {'lib_version': '0.0.9', 'python': '3', 'store': {'ok': False, 'detail': 'no answer'}}\n"
-    )
+    answer = {"lib_version": "0.0.9", "python": "3", "store": {"ok": False, "detail": "no answer"}}
+    code = f"def main(args):\n    return {answer!r}\n"
     client.put("actions", "whisktrain/worker", {"exec": {"kind": "python:default", "code": code}})
     found = findings(client, address, environment)
-    assert "it has whisktrain 0.0.9" in found["image of worker"].detail
-    assert not found["store, from an action"].ok
-    assert found["image of train"].ok
+    assert f"it has whisktrain 0.0.9, here is {__version__}" in found["image of worker"].detail
+    assert "whisktrain deploy" in found["image of worker"].fix
+    assert found["images"].detail.startswith("5 actions start")
+    assert found["store, from an action"].detail == "worker says: no answer", "one that does not reach it is enough"
+    assert "WHISKTRAIN_STORE=" in found["store, from an action"].fix
+    for name in ("preprocess", "train", "predict", "aggregate", "changes"):
+        client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
+    assert "images" not in findings(client, address, environment)
 
 
-def test_an_image_that_does_not_start(place) -> None:
+def test_an_action_that_does_not_start(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)
-    client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": "import nothing_of_the_kind\n"}})
-    found = findings(client, address, environment)
-    assert not found["image of train"].ok
-    assert "WHISKTRAIN_IMAGE" in found["image of train"].fix
+    code = "import nothing_of_the_kind\n"
+    for name in ("preprocess", "aggregate"):
+        client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
+    with follower(client, address):
+        found = failures(client, address, environment)
+    image, wake_up = found["image of preprocess"], found["wake-up"]
+    assert "No module named 'nothing_of_the_kind'" in image.detail, "the log says it, so the finding does"
+    assert "runtime-image/smoke.py --image whisktrain/runtime:0.1.0" in image.fix
+    assert "the rule starts guest/whisktrain/aggregate, which fails" in wake_up.detail
+    assert "smoke.py" in wake_up.fix
 
 
-def test_a_wrong_key_and_no_platform(place) -> None:
+def test_an_action_that_does_not_answer_in_time(place, monkeypatch) -> None:
     client, address, environment = place
-    with Client(client.apihost, "u:k") as stranger:
+    monkeypatch.setattr(deployed, "ANSWER_S", 1.0)
+    deploy(client, environment=environment)
+    code = "import time\ndef main(args):\n    time.sleep(20)\n    return {}\n"
+    client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": code}})
+    found = failures(client, address, environment)["image of train"]
+    assert "no answer in 1 s" in found.detail
+    assert "256 MB" in found.fix
+    assert "user-memory" in found.fix
+
+
+def test_what_went_wrong_lately_is_told(place) -> None:
+    client, _, environment = place
+    deploy(client, environment=environment)
+    code = "import os\ndef main(args):\n    return {'lib_version': '%s'} if args.get('probe') else {'big': 'x' * 2000000}\n"
+    client.put("actions", "whisktrain/worker", {"exec": {"kind": "python:default", "code": code % __version__}})
+    client.invoke("whisktrain/worker")
+    crashing = "import os\ndef main(args):\n    return {'lib_version': '%s'} if args.get('probe') else os._exit(1)\n"
+    client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": crashing % __version__}})
+    client.invoke("whisktrain/train")
+    client.put("actions", "whisktrain/predict", {"exec": {"kind": "python:default", "code": "import nothing_at_all\n"}})
+    client.invoke("whisktrain/predict")
+    deploy(client, environment=environment)
+    lately = {n: f for n, f in failures(client, None, environment).items() if n.startswith("last activation")}
+    assert lately.keys() == {"last activation of train"}, "neither a caller's fault, nor a start that works now"
+    assert "command exited" in lately["last activation of train"].detail
+    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in lately["last activation of train"].fix
+
+
+def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) -> None:
+    address = f"sqlite:{tmp_path}/store"
+    environment = {"WHISKTRAIN_STORE": address, "WHISKTRAIN_CONTAINER_MEMORY": "4096"}
+    code = (
+        "import time\ndef main(args):\n    if args.get('probe'):\n        return {'lib_version': '%s'}\n"
+        "    kept = bytearray(400 * 2**20)\n    kept[::4096] = b'x' * len(kept[::4096])\n    time.sleep(20)\n    return {}\n"
+    )
+    with Host(tmp_path / "host") as running, Client(running.apihost, running.auth) as client:
+        deploy(client, environment=environment)
+        client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": code % __version__}})
+        client.invoke("whisktrain/train")
+        found = failures(client, None, environment)["last activation of train"]
+    assert "exhausted its memory" in found.detail
+    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in found.fix
+
+
+def test_a_platform_that_is_too_busy_to_start_the_rules_action(tmp_path, monkeypatch) -> None:
+    address = f"sqlite:{tmp_path}/store"
+    environment = {"WHISKTRAIN_STORE": address, "WHISKTRAIN_CONTAINER_MEMORY": "4096"}
+    with Host(tmp_path / "host", limits=HostLimits(concurrent=1)) as running, Client(running.apihost, running.auth) as client:
+        deploy(client, environment=environment)
+        code = "import time\ndef main(args):\n    time.sleep(30)\n    return {}\n"
+        client.put("actions", "busy", {"exec": {"kind": "python:default", "code": code}})
+        client.start("busy")
+        monkeypatch.setattr("whisktrain.openwhisk.doctor.deployed.check_images", lambda *_: iter(()))
+        with follower(client, address):
+            found = failures(client, address, environment)
+            assert found.keys() == {"wake-up"}
+            assert "Too many concurrent requests in flight" in found["wake-up"].detail
+            assert "limits-actions-invokes-concurrent" in found["wake-up"].fix
+        lately = findings(client, None, environment)["fires of rounds"]
+        assert not lately.ok
+        assert "did not start guest/whisktrain/aggregate: Too many concurrent" in lately.detail
+
+
+def test_the_platforms_internal_error_in_a_triggers_record(platform, key) -> None:
+    """A standalone whose controller cannot reach itself: its record, in its own words."""
+    line = (
+        '{"rule":"guest/rounds-aggregate","action":"guest/whisktrain/aggregate","statusCode":3,"success":false,'
+        '"error":"There was an internal server error."}'
+    )
+
+    def answer(method, path, body):
+        if "/activations?name=rounds" in path:
+            now = int(time.time() * 1000)
+            record = {"activationId": "a" * 32, "name": "rounds", "start": now, "response": {"result": {"run": "r"}}}
+            return 200, [{**record, "logs": [line]}], {}
+        return 404, {"error": "The requested resource does not exist.", "code": "x"}, {}
+
+    platform.answer = answer
+    package = manifest.read(system.manifest_path(), {}).packages[0]
+    (found,) = check_starts(Client(platform.url, key), package)
+    assert not found.ok
+    assert "did not start guest/whisktrain/aggregate: There was an internal server error." in found.detail
+    assert "-Dwhisk.controller.interface=0.0.0.0" in found.fix
+
+
+def test_nobody_follows(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
+    found = failures(client, address, environment)
+    assert found.keys() == {"follower"}
+    assert "nobody has fired in 3 s" in found["follower"].detail
+    assert "whisktrain follow" in found["follower"].fix
+
+
+def test_actions_that_work_on_another_store(place, tmp_path) -> None:
+    client, address, environment = place
+    deploy(client, environment={**environment, "WHISKTRAIN_STORE": f"sqlite:{tmp_path}/other"})
+    store = open_store(address)
+    store.ensure()
+    store.rounds.put("registration:guest:rounds", {"schema": 1, "trigger": "/guest/rounds", "active": True, "created": ""})
+    store.close()
+    with follower(client, address):
+        found = failures(client, address, environment)["wake-up"]
+    assert "the deployment has another store" in found.detail
+    assert "--store" in found.fix
+
+
+def test_a_wrong_key(place) -> None:
+    client, address, environment = place
+    with Client(client.apihost, "u:k3y") as stranger:
         found = findings(stranger, address, environment)
-        assert found["platform"].ok
-        assert not found["key"].ok
-        assert "actions" not in found
+    assert found["platform"].ok
+    assert not found["key"].ok
+    assert f"--apihost {client.apihost} --auth" in found["key"].fix
+    assert "actions" not in found
+    assert "k3y" not in repr(found)
+
+
+def test_no_platform_and_something_else_than_a_platform(platform, key) -> None:
     with Client("http://127.0.0.1:9", "u:k") as nobody:
-        found = findings(nobody, None, environment)
-    assert list(found) == ["platform", "follower"]
-    assert not found["platform"].ok
+        found = findings(nobody, None, {})
+    assert list(found) == ["platform", "store"]
+    assert "docker compose up" in found["platform"].fix
+    platform.answer = lambda *_: (200, {"hello": "world"}, {})
+    found = findings(Client(platform.url, key), None, {})
+    assert "is not OpenWhisk" in found["platform"].detail
+    assert "--apihost" in found["platform"].fix
+
+
+@pytest.mark.parametrize(
+    ("version", "shown"),
+    [
+        ({"api_version": "1.0.0", "build": "???", "buildno": "???"}, "API 1.0.0"),
+        ({"api_version": "1.0.0", "build": "2026-01-02", "buildno": ""}, "API 1.0.0, build 2026-01-02"),
+        ({"api_version": "1.0.0", "build": "b", "buildno": 7}, "API 1.0.0, build b 7"),
+        ({"build": "N/A"}, ""),
+    ],
+)
+def test_parts_of_the_version_that_nobody_knows_are_left_out(platform, key, version, shown) -> None:
+    platform.answer = lambda _, path, __: (200, {"limits": {}} if path == "/" else version, {})
+    detail = host.check_platform(Client(platform.url, key)).detail
+    assert detail == f"OpenWhisk at {platform.url}" + (f", {shown}" if shown else "")
 
 
 def test_limits_that_are_too_small_for_tensorflow(tmp_path) -> None:
     limits = HostLimits(max_memory_mb=256, user_memory_mb=1024)
-    with Host(tmp_path / "host", limits=limits) as host, Client(host.apihost, host.auth) as client:
+    with Host(tmp_path / "host", limits=limits) as running, Client(running.apihost, running.auth) as client:
         found = findings(client, None, {})
     assert not found["limits"].ok
-    assert "512 MB" in found["limits"].fix
+    assert "-Dwhisk.memory.max=512m" in found["limits"].fix
 
 
-def test_the_followers_own_word(place, platform) -> None:
-    client, _, environment = place
-    for answer, ok in (
-        ((200, {"ok": True}, {}), True),
-        ((503, {"ok": False, "error": "store"}, {}), False),
-        ((200, b"?", {}), False),
+def test_what_the_default_limits_mean(tmp_path) -> None:
+    with Host(tmp_path / "host", limits=HostLimits.openwhisk_defaults()) as running:
+        with Client(running.apihost, running.auth) as client:
+            limits = host.read_limits(client, {"WHISKTRAIN_CONTAINER_MEMORY": "2048"})
+    detail = host.check_limits(limits).detail
+    assert "30 at once, 60 invocations and 60 fires a minute, 2048 MB for all containers" in detail
+    assert "3 workers at a time; about 15 rounds a minute with lease 0" in detail
+
+
+def test_the_followers_own_word(platform) -> None:
+    for answer, ok, word in (
+        ((200, {"ok": True}, {}), True, "well"),
+        ((503, {"ok": False, "error": "store_unreachable: it does not answer"}, {}), False, "store_unreachable"),
+        ((200, b"?", {}), False, "does not answer"),
     ):
         platform.answer = lambda *_, answer=answer: answer
-        found = findings(client, None, {**environment, "WHISKTRAIN_FOLLOWER_URL": platform.url})
-        assert found["follower"].ok is ok
-
-
-def test_couchdbs_settings(platform, key) -> None:
-    """What a CouchDB says of itself, in its own words."""
-    from whisktrain.openwhisk.doctor import couch_settings
-
-    cluster, buffer = {"n": 1, "q": 1}, (200, "1048576", {})
-
-    def answer(method, path, body):
-        if path.startswith("/_node"):
-            return buffer
-        if path == "/":
-            return 200, {"couchdb": "Welcome", "version": "3.5.0"}, {}
-        return 200, {"db_name": path[1:], "cluster": cluster}, {}
-
-    platform.answer = answer
-    address = platform.url.replace("http://", "http://someone:hidden@")
-
-    def check():
-        return {f.name: f for f in couch_settings(address, "whisktrain-rounds")}
-
-    assert all(f.ok for f in check().values())
-    cluster, buffer = {"n": 3, "q": 8}, (200, "4096", {})
-    assert [f.ok for f in check().values()] == [False, False]
-    buffer = (404, {"error": "not_found", "reason": "unknown_config_value"}, {})
-    assert "4096" in check()["store buffer"].detail
-    buffer = (401, {"error": "unauthorized"}, {})
-    assert check()["store buffer"].ok
-    assert "hidden" not in repr(check())
-
-
-def test_a_run_that_nobody_looks_after_shows_that_the_follower_is_dead(place, monkeypatch) -> None:
-    from whisktrain.store.opening import open_store
-
-    monkeypatch.setattr("whisktrain.openwhisk.doctor._FOLLOWER_S", 1.5)
-    client, address, environment = place
-    deploy(client, environment=environment)
-    assert findings(client, address, environment)["follower"].detail == "no run waits for it"
-    store = open_store(address)
-    store.rounds.put("stop:lost", {"schema": 1})
-    found = findings(client, address, environment)["follower"]
-    assert not found.ok
-    assert "lost" in found.detail
-    assert "whisktrain follow" in found.fix
-    timer = threading.Timer(0.5, lambda: store.rounds.delete("stop:lost"))
-
-    def narrate(finding) -> None:
-        if finding.name == "feed":  # the follower is looked for next: somebody comes while doctor waits
-            timer.start()
-
-    found = examine(client, address, environment, narrate=narrate)
-    timer.join()
-    assert {f.name: f.ok for f in found}["follower"]
-    store.close()
+        (found,) = following.check_health({"WHISKTRAIN_FOLLOWER_URL": platform.url})
+        assert found.ok is ok
+        assert word in found.detail
+        assert found.ok or found.fix
+    assert list(following.check_health({})) == []

@@ -37,7 +37,7 @@ BELOW = {
         "seeds",
         "errors",
     },
-    "openwhisk": {"stages", "rounds", "learning", "store", "spec", "request", "tensors", "errors"},
+    "openwhisk": {"stages", "rounds", "learning", "data", "store", "spec", "request", "tensors", "errors"},
     "embedded": {"errors", "openwhisk"},
     "sdk": {
         "embedded",

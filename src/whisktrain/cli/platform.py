@@ -118,11 +118,13 @@ def doctor(
     quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
 ) -> int:
     """Check platform, deployment, store and follower; each failure comes with its fix."""
+    from whisktrain.cli.waiting import Waiting
     from whisktrain.openwhisk.doctor import examine
 
-    with desk.connect() as connection:
+    with desk.connect() as connection, Waiting(desk) as waiting:
 
         def narrate(finding: Any) -> None:
+            waiting.close()
             if not desk.as_json:
                 print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
                 if finding.fix:
@@ -131,7 +133,10 @@ def doctor(
         client, environment = connection.client, _site(connection)
         if connection.where.platform == "embedded":
             environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(connection.hosting.host.limits.user_memory_mb)
-        findings = examine(client, connection.where.store, environment, end_to_end=not quick, narrate=narrate)
+            environment["WHISKTRAIN_EMBEDDED"] = "1"
+        findings = examine(
+            client, connection.where.store, environment, end_to_end=not quick, narrate=narrate, tell=waiting.tell
+        )
     failed = [f for f in findings if not f.ok]
     record = {"success": not failed, "findings": [f.to_record() for f in findings]}
     desk.answer(record, f"{len(findings) - len(failed)} of {len(findings)} checks passed")

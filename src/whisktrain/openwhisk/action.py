@@ -101,13 +101,17 @@ def _compare(lib_version: str | None) -> None:
 
 
 def _describe(where: Context) -> dict[str, Any]:
-    """What the action is and whether it reaches its store."""
+    """What the action is, and whether it may write to its store."""
     import platform
+    import uuid
 
     store: dict[str, Any]
+    name = f"doctor:{uuid.uuid4().hex}"
     try:
-        where.store.library.list("alias:", bodies=False, limit=1)
-        store = {"url": where.store.url, "ok": True, "detail": "reachable"}
+        for database in (where.store.library, where.store.rounds):
+            database.put(name, {"schema": 1})
+            database.delete(name)
+        store = {"url": where.store.url, "ok": True, "detail": "reachable and can be written"}
     except WhisktrainError as error:
         store = {"url": "", "ok": False, "detail": error.message, "hint": error.hint}
     return {"lib_version": __version__, "python": platform.python_version(), "action": where.action, "store": store}
