@@ -207,3 +207,14 @@ def test_the_frame_of_every_action(process, tmp_path) -> None:
     assert '"event": "began"' in out
     assert "ValueError: cannot open http://***@db:5984/x" in out
     assert SECRET not in out + err
+
+
+def test_what_the_smoke_test_of_the_image_asks_for(process, tmp_path) -> None:
+    action = process("smoke", ROOT / "runtime-image" / "smoke_action.py")
+    store = f"sqlite:{tmp_path}/store"
+    light = action.run({"step": "light", "store": store})
+    assert (light["status"], light["invoked"]) == ("training", ["worker"])
+    keras = action.run({"step": "keras", "store": store})
+    assert keras["result"] == [[3.0, 3.0, 3.0]]
+    assert action.run({"step": "memory", "store": store})["process_mb"] > 50
+    action.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from whisktrain import __version__
@@ -78,7 +79,7 @@ def check_images(client: Client, package: Package, longest_ms: int, tell: Tell) 
     well: dict[str, Any] = {}
     store: tuple[str, Mapping[str, Any]] | None = None
     for entry in package.actions:
-        answer = _ask(client, package, entry, longest_ms, tell)
+        answer = _ask(client, package, _as_deployed(client, package, entry), longest_ms, tell)
         if isinstance(answer, Finding):
             yield answer
             continue
@@ -99,6 +100,15 @@ def check_images(client: Client, package: Package, longest_ms: int, tell: Tell) 
         yield Finding("images", ok=True, detail=f"{len(well)} actions start, with whisktrain {__version__}, Python {pythons}")
     if store is not None:
         yield _store_from_inside(*store)
+
+
+def _as_deployed(client: Client, package: Package, entry: ActionEntry) -> ActionEntry:
+    """The entry with the image that the platform has for it, which may be another than this process' variables say."""
+    try:
+        entity = client.get("actions", f"{package.name}/{entry.name}") or {}
+    except WhisktrainError:
+        return entry
+    return replace(entry, image=str((entity.get("exec") or {}).get("image") or entry.image))
 
 
 def _ask(client: Client, package: Package, entry: ActionEntry, longest_ms: int, tell: Tell) -> dict[str, Any] | Finding:
