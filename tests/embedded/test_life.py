@@ -20,11 +20,13 @@ from whisktrain.errors import ConfigurationError
 
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'pid': os.getpid()}\n"
 A_HOST_AND_ITS_WORK = """
-import http.client, json, sys, time
+import http.client, json, signal, sys, time
 from base64 import b64encode
 from pathlib import Path
 from whisktrain.embedded import Host
 
+# A shell lets what it starts in the background ignore Ctrl-C, the tests and all below them included.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 host = Host(Path(sys.argv[1])).start()
 port = int(host.apihost.rpartition(":")[2])
 headers = {"Authorization": "Basic " + b64encode(host.auth.encode()).decode(), "Content-Type": "application/json"}
