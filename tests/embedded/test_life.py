@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -203,3 +204,21 @@ def test_a_process_ends_with_its_host_where_the_system_does_not_see_to_it() -> N
 def test_only_own_variables_may_be_passed_to_processes(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"WHISKTRAIN_…, not PATH\."):
         Host(tmp_path, environment={"PATH": os.environ["PATH"], "WHISKTRAIN_X": "1"})
+
+
+def test_a_process_may_be_ready_before_the_host_has_connected_its_pipes(
+    tmp_path: Path, calling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = asyncio.SelectorEventLoop.connect_write_pipe
+
+    async def late(loop: Any, *args: Any) -> Any:
+        await asyncio.sleep(1.0)
+        return await connect(loop, *args)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "connect_write_pipe", late)
+    with Host(tmp_path) as host:
+        caller = calling(host)
+        caller.put("pid", PID)
+        begun = time.monotonic()
+        assert caller.result("pid")["pid"]
+        assert time.monotonic() - begun < 20

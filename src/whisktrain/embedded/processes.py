@@ -102,8 +102,7 @@ class ActionProcess:
             return Failure.NOT_STARTED
         finally:
             os.close(answers_write)
-        answers = await self._connect(self._process, answers_read)
-        answer = await self._await(answers.expect(), timeout_s)
+        answer = await self._await(await self._connect(self._process, answers_read), timeout_s)
         if isinstance(answer, Answer):
             return None
         if answer is Failure.EXITED and self._process is not None:
@@ -126,9 +125,13 @@ class ActionProcess:
             start_new_session=True,
         )
 
-    async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> AnswerPipe:
+    async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> asyncio.Future[Answer | None]:
+        """Connect the process' pipes; returns its first answer, which says that it is ready."""
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._answers = AnswerPipe(answers, self._max_answer)
+        ready = (
+            self._answers.expect()
+        )  # before anything is awaited: it may come at any time, and is dropped if nobody expects it
         self._logs = [
             LogPipe(os.dup(process.stdout.fileno()), "stdout", self._lines),
             LogPipe(os.dup(process.stderr.fileno()), "stderr", self._lines),
@@ -138,7 +141,7 @@ class ActionProcess:
         self._exit = ExitWatch(process.pid, self._answers)
         loop = asyncio.get_running_loop()
         self._input, _ = await loop.connect_write_pipe(asyncio.Protocol, process.stdin)
-        return self._answers
+        return ready
 
     async def run(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Failure:
         """Run the action once.
