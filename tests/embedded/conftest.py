@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from whisktrain.embedded import Host, Limits
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 BASE = "/api/v1/namespaces/_"
 

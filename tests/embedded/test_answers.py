@@ -6,19 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from embedded_rig import ADD, GIVE, NO_ROUTE, ONLY, kv
 
-ADD = "def main(args):\n    return {'n': args.get('n', 0) + 1}\n"
-GIVE = "def main(args):\n    return args['give']\n"
-NO_ROUTE = "The requested resource could not be found."
 MISSING = "The requested resource does not exist."
 MALFORMED = "The request content was malformed:\n"
-ONLY = "Resource representation is only available with these types:\n"
 MALFORMED_NAME = "The fully qualified name of the entity must contain at least the namespace and the name of the entity."
 ID = "0123456789abcdef0123456789abcdef"
-
-
-def kv(**values: Any) -> list[dict[str, Any]]:
-    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def forbidden(what: str) -> tuple[int, str]:

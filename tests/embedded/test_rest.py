@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from embedded_rig import kv
 
 ECHO = "def main(args):\n    return {k: v for k, v in args.items() if k != '__ow_headers'}\n"
 ADD = "def main(args):\n    return {'n': args['n'] + 1}\n"
@@ -22,10 +23,6 @@ def empty(caller: Any) -> None:
             package = entity["namespace"].partition("/")[2]
             name = f"{package}/{entity['name']}" if package else entity["name"]
             assert caller.api("DELETE", f"{collection}/{quote(name)}").status == 200
-
-
-def kv(**values: Any) -> list[dict[str, Any]]:
-    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def shown(parameters: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from embedded_rig import ADD, GIVE, ONLY, kv
 
-ADD = "def main(args):\n    return {'n': args.get('n', 0) + 1}\n"
-GIVE = "def main(args):\n    return args['give']\n"
 ECHO = "def main(args):\n    return {'body': args.get('__ow_body'), 'type': args['__ow_headers'].get('content-type')}\n"
-NO_ROUTE = "The requested resource could not be found."
-ONLY = "Resource representation is only available with these types:\n"
-
-
-def kv(**values: Any) -> list[dict[str, Any]]:
-    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 @pytest.fixture

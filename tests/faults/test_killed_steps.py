@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from numpy_learner import NumpyLearner
-from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.rounds import steps
 from whisktrain.rounds.checkpoint import read_checkpoint
@@ -21,16 +20,6 @@ from whisktrain.store.protocol import Store
 from whisktrain.store.sqlite import SqliteStore
 
 ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class Limits:
-    concurrent: int = 30
-    invocations_per_minute: int = 6000
-    memory_mb: int | None = None
-    cores: int = 2
-    max_duration_s: float = 60.0
-    one_machine: bool = False
 
 
 class Killer:

@@ -132,6 +132,7 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
     events = [json.loads(line) for line in out.splitlines()]
     assert [events[0]["event"], events[-1]["event"]] == ["following", "stopped"]
     assert {"fired", "not fired"} <= {e["event"] for e in events}
+    assert "store answers" not in {e["event"] for e in events}, "it always did"
     assert "topsecret" not in out
 
 

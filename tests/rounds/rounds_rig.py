@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,18 @@ QUICK = Pace(
 
 PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=1.0)
 """The same where activations are processes, which take a while to start."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A platform with room for everybody."""
+
+    concurrent: int = 30
+    invocations_per_minute: int = 6000
+    memory_mb: int | None = None
+    cores: int = 2
+    max_duration_s: float = 60.0
+    one_machine: bool = False
 
 
 class Killed(BaseException):

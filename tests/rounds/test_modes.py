@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner, gradient
-from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import QUICK, Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
 from whisktrain.data.shards import read_rows
@@ -22,17 +22,6 @@ from whisktrain.rounds.state import read_state
 from whisktrain.spec import Contribution, Work
 from whisktrain.store import documents
 from whisktrain.store.protocol import Store
-
-
-@dataclass(frozen=True)
-class Limits:
-    concurrent: int = 30
-    invocations_per_minute: int = 6000
-    memory_mb: int | None = None
-    cores: int = 2
-    max_duration_s: float = 60.0
-    one_machine: bool = False
-
 
 EIGHT = (11, 9, 8, 8, 7, 7, 5, 1)
 

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import pytest
-from rounds_rig import Platform, put_dataset, wait_clean, wait_summary
+from rounds_rig import Limits, Platform, put_dataset, wait_clean, wait_summary
 
 from whisktrain.errors import NotFound, RequestError
 from whisktrain.request import Request, parse
 from whisktrain.stages import train as stage
 from whisktrain.stages.planning import resolve_spec
 from whisktrain.store.protocol import Store
-
-
-@dataclass(frozen=True)
-class Limits:
-    concurrent: int = 30
-    invocations_per_minute: int = 6000
-    memory_mb: int | None = None
-    cores: int = 2
-    max_duration_s: float = 60.0
-    one_machine: bool = False
-
 
 BODY = {
     "schema": 1,

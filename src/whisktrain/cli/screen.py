@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.live import Live
+from whisktrain.cli.live import LiveLine
 
+if TYPE_CHECKING:
     from whisktrain.cli.desk import Desk
     from whisktrain.sdk import Progress
 
@@ -90,7 +90,7 @@ class Screen:
     def __init__(self, desk: Desk, on: bool = True) -> None:
         self._desk = desk
         self._on = on
-        self._live: Live | None = None
+        self._live = LiveLine()
         self._epochs = 0
         self._failures: set[tuple[int, int, int]] = set()
         self._begun = False
@@ -104,9 +104,7 @@ class Screen:
 
     def close(self) -> None:
         """Take the live line away."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        self._live.close()
 
     def show(self, shown: Progress) -> None:
         """Show a snapshot."""
@@ -114,21 +112,9 @@ class Screen:
             return
         self._say_failures(shown)
         if sys.stderr.isatty():
-            self._refresh(shown)
+            self._live.show(lambda width: line(shown, width))
         else:
             self._say_epochs(shown)
-
-    def _refresh(self, shown: Progress) -> None:
-        from rich.text import Text
-
-        if self._live is None:
-            from rich.console import Console
-            from rich.live import Live
-
-            self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=8, transient=True)
-            self._live.start()
-        text = Text(line(shown, self._live.console.width), overflow="ellipsis", no_wrap=True)
-        self._live.update(text)
 
     def _say_epochs(self, shown: Progress) -> None:
         if not self._begun and shown.round > 0:
@@ -151,7 +137,5 @@ class Screen:
             text = (
                 f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {failed.error.get('message', '')}"
             )
-            if self._live is not None:
-                self._live.console.print(text, markup=False, highlight=False)
-            else:
+            if not self._live.above(text):
                 self._desk.say(text)

@@ -159,7 +159,7 @@ def _members(data: bytes, what: str) -> Iterator[tuple[str, bytes]]:
                     check_size(total, what)
                     content = tar.extractfile(member)
                     yield member.name, content.read() if content else b""
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{what} cannot be read as a tar or zip archive ({error}).", code="bad_archive") from None
 
 

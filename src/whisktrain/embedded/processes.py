@@ -129,9 +129,8 @@ class ActionProcess:
         """Connect the process' pipes; returns its first answer, which says that it is ready."""
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._answers = AnswerPipe(answers, self._max_answer)
-        ready = (
-            self._answers.expect()
-        )  # before anything is awaited: it may come at any time, and is dropped if nobody expects it
+        # Before anything is awaited: it may come at any time, and what nobody expects is dropped.
+        ready = self._answers.expect()
         self._logs = [
             LogPipe(os.dup(process.stdout.fileno()), "stdout", self._lines),
             LogPipe(os.dup(process.stderr.fileno()), "stderr", self._lines),

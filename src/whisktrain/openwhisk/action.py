@@ -103,14 +103,12 @@ def _compare(lib_version: str | None) -> None:
 def _describe(where: Context) -> dict[str, Any]:
     """What the action is, and whether it may write to its store."""
     import platform
-    import uuid
+
+    from whisktrain.store.trial import try_to_write
 
     store: dict[str, Any]
-    name = f"doctor:{uuid.uuid4().hex}"
     try:
-        for database in (where.store.library, where.store.rounds):
-            database.put(name, {"schema": 1})
-            database.delete(name)
+        try_to_write(where.store)
         store = {"url": where.store.url, "ok": True, "detail": "reachable and can be written"}
     except WhisktrainError as error:
         store = {"url": "", "ok": False, "detail": error.message, "hint": error.hint}

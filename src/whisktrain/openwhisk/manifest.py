@@ -110,6 +110,10 @@ class Package:
     triggers: tuple[Trigger, ...]
     rules: tuple[Rule, ...]
 
+    def action(self, name: str) -> ActionEntry | None:
+        """The action of that name within the package; None where there is none."""
+        return next((entry for entry in self.actions if entry.name == name), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -64,8 +64,7 @@ class _Health:
     fires: int = 0
     refused: int = 0
     looks: int = 0
-    error: str = ""
-    waiting: bool = False
+    error: StoreError | PlatformError | None = None
     turned: float = field(default_factory=time.monotonic)
 
 
@@ -76,6 +75,10 @@ def present_of(store: Store, state: State) -> frozenset[int]:
         return frozenset({0} if built is not None else ())
     found = store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False)
     return frozenset(at.shard for d in found if (at := place(d.id)) is not None and at.shard is not None)
+
+
+def _said(error: StoreError | PlatformError | None) -> str:
+    return f"{error.code}: {error.message}" if error is not None else ""
 
 
 class Follower:
@@ -114,6 +117,7 @@ class Follower:
 
         `waiting` says that `error` is only that nobody has deployed yet: the databases are not there.
         """
+        error = self._health.error
         return {
             "runs": len(self._watched),
             "triggers": len([1 for active in (self._triggers or {}).values() if active]),
@@ -121,8 +125,8 @@ class Follower:
             "refused": self._health.refused,
             "looks": self._health.looks,
             "idle_s": round(time.monotonic() - self._health.turned, 3),
-            "error": self._health.error,
-            "waiting": self._health.waiting,
+            "error": _said(error),
+            "waiting": error is not None and error.code == "store_missing",
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -132,21 +136,18 @@ class Follower:
             try:
                 self.turn(STOP_LOOK)
                 refused = 0
-                self._note("")
+                self._note(None)
             except StoreError as error:
                 # Nothing that was remembered of the feed is trusted after that: list again.
                 self._position, refused = None, refused + 1
-                self._health.waiting = error.code == "store_missing"
-                self._note(f"{error.code}: {error.message}")
+                self._note(error)
                 stop.wait(random.uniform(0, min(0.1 * 2 ** min(refused, 9), MOST_STORE_PAUSE)))
             self._health.turned = time.monotonic()
 
-    def _note(self, error: str) -> None:
-        if error != self._health.error:
-            self._health.error = error
-            self._report(error)
-        if not error:
-            self._health.waiting = False
+    def _note(self, error: StoreError | None) -> None:
+        before, self._health.error = self._health.error, error
+        if _said(error) != _said(before if isinstance(before, StoreError) else None):
+            self._report(_said(error))
 
     def turn(self, most: float | None = None) -> None:
         """Look at every run that is due, then wait for the feed until the next one is, at most `most` seconds."""
@@ -288,7 +289,7 @@ class Follower:
             except PlatformError as error:
                 accepted = False
                 self._health.refused += 1
-                self._health.error = f"{error.code}: {error.message}"
+                self._health.error = error
                 self._refusals += 1
                 pause = min(0.5 * 2 ** min(self._refusals, 8), MOST_PAUSE)
                 self._blocked_until = time.monotonic() + random.uniform(pause / 2, pause)

@@ -88,7 +88,7 @@ class _Examination:
 
     def _platform(self) -> Iterator[Finding]:
         client = self.client
-        self.package = package = manifests.read(manifest_path(), self.environment).packages[0]
+        package = manifests.read(manifest_path(), self.environment).packages[0]
         try:
             self.limits = limits = host.read_limits(client, self.environment)
             memory = deployed.container_memory(client, package, limits)
@@ -96,10 +96,17 @@ class _Examination:
             yield failed("limits", error)
             return
         yield host.check_limits(limits)
-        actions = deployed.check_actions(client, package, memory)
-        yield actions
-        if actions.ok:
-            yield from self._actions(package, int(limits.max_duration_s * 1000))
+        try:
+            found = deployed.read_actions(client, package)
+        except WhisktrainError as error:
+            yield failed("actions", error)
+        else:
+            package = deployed.as_deployed(package, found)
+            actions = deployed.check_actions(package, found, memory)
+            yield actions
+            if actions.ok:
+                yield from self._actions(package, int(limits.max_duration_s * 1000))
+        self.package = package
         events = list(deployed.check_events(client, package))
         self.wired = all(finding.ok for finding in events)
         yield from events

@@ -16,7 +16,7 @@ from whisktrain.openwhisk.doctor.remedies import room
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package
 
-__all__ = ["check_actions", "check_events", "check_images", "container_memory"]
+__all__ = ["as_deployed", "check_actions", "check_events", "check_images", "container_memory", "read_actions"]
 
 ANSWER_S = 60.0
 """Seconds in which an action says what it is, a cold start included."""
@@ -24,20 +24,28 @@ TOGETHER = ("worker", "aggregate", "train")
 """The actions that run at the same time."""
 
 
-def check_actions(client: Client, package: Package, memory_mb: int | None) -> Finding:
+def read_actions(client: Client, package: Package) -> dict[str, Mapping[str, Any] | None]:
+    """The package's actions and sequences as the platform has them, by name; None where one is missing."""
+    names = [entry.name for part in (package.actions, package.sequences) for entry in part]
+    return {name: client.get("actions", f"{package.name}/{name}") for name in names}
+
+
+def as_deployed(package: Package, found: Mapping[str, Mapping[str, Any] | None]) -> Package:
+    """The package with the images that the platform has, which may be others than this process' variables say."""
+
+    def image(entry: ActionEntry) -> str:
+        return str(((found[entry.name] or {}).get("exec") or {}).get("image") or entry.image)
+
+    return replace(package, actions=tuple(replace(entry, image=image(entry)) for entry in package.actions))
+
+
+def check_actions(package: Package, found: Mapping[str, Mapping[str, Any] | None], memory_mb: int | None) -> Finding:
     """Whether all actions and sequences are there, with the memory that they need and that the platform has."""
-    names = [f"{package.name}/{entry.name}" for part in (package.actions, package.sequences) for entry in part]
-    try:
-        found = {name: client.get("actions", name) for name in names}
-    except WhisktrainError as error:
-        return failed("actions", error)
-    missing = [name for name, entity in found.items() if entity is None]
+    missing = [f"{package.name}/{name}" for name, entity in found.items() if entity is None]
     if missing:
-        what = "none is deployed" if len(missing) == len(names) else f"not deployed: {', '.join(missing)}"
+        what = "none is deployed" if len(missing) == len(found) else f"not deployed: {', '.join(missing)}"
         return Finding("actions", ok=False, detail=what, fix="Deploy the system: whisktrain deploy")
-    memory = {
-        e.name: int(((found[f"{package.name}/{e.name}"] or {}).get("limits") or {}).get("memory") or 0) for e in package.actions
-    }
+    memory = {e.name: int(((found[e.name] or {}).get("limits") or {}).get("memory") or 0) for e in package.actions}
     small = [
         f"{entry.name} ({memory[entry.name]} MB instead of {entry.limits['memory']})"
         for entry in package.actions
@@ -57,7 +65,7 @@ def check_actions(client: Client, package: Package, memory_mb: int | None) -> Fi
             f"WHISKTRAIN_CONTAINER_MEMORY={needed} whisktrain deploy"
         )
         return Finding("actions", ok=False, detail=detail, fix=fix)
-    return Finding("actions", ok=True, detail=f"{len(names)} deployed")
+    return Finding("actions", ok=True, detail=f"{len(found)} deployed")
 
 
 def container_memory(client: Client, package: Package, limits: Limits) -> int | None:
@@ -79,7 +87,7 @@ def check_images(client: Client, package: Package, longest_ms: int, tell: Tell) 
     well: dict[str, Any] = {}
     store: tuple[str, Mapping[str, Any]] | None = None
     for entry in package.actions:
-        answer = _ask(client, package, _as_deployed(client, package, entry), longest_ms, tell)
+        answer = _ask(client, package, entry, longest_ms, tell)
         if isinstance(answer, Finding):
             yield answer
             continue
@@ -100,15 +108,6 @@ def check_images(client: Client, package: Package, longest_ms: int, tell: Tell) 
         yield Finding("images", ok=True, detail=f"{len(well)} actions start, with whisktrain {__version__}, Python {pythons}")
     if store is not None:
         yield _store_from_inside(*store)
-
-
-def _as_deployed(client: Client, package: Package, entry: ActionEntry) -> ActionEntry:
-    """The entry with the image that the platform has for it, which may be another than this process' variables say."""
-    try:
-        entity = client.get("actions", f"{package.name}/{entry.name}") or {}
-    except WhisktrainError:
-        return entry
-    return replace(entry, image=str((entity.get("exec") or {}).get("image") or entry.image))
 
 
 def _ask(client: Client, package: Package, entry: ActionEntry, longest_ms: int, tell: Tell) -> dict[str, Any] | Finding:

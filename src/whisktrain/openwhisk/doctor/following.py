@@ -120,7 +120,7 @@ def _conclude(client: Client, store: Store, package: Package, seen: _Seen) -> It
     if start is None:
         return
     short = start.action.rpartition("/")[2]
-    entry = next((e for e in package.actions if e.name == short), None)
+    entry = package.action(short)
     if start.error:
         detail = f"the follower fires, but the rule cannot start {start.action}: {start.error}"
         yield Finding(name, ok=False, detail=detail, fix=remedy(start.error, action=short).fix)

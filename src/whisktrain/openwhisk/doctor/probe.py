@@ -176,7 +176,7 @@ def _refused(probe: _Probe, record: Activation) -> Finding:
     """The pipeline failed: which of its actions, and why."""
     explained = probe.client.explain(record)
     where = explained.name if explained.kind != "sequence" else "pipeline"
-    entry = next((e for e in probe.package.actions if e.name == where), None)
+    entry = probe.package.action(where)
     text, cure = describe(explained, entry)
     known = failure_of(explained)
     fix = cure.fix if known.code == "action_failed" or not known.hint else known.hint
@@ -197,7 +197,7 @@ def _stuck(probe: _Probe, idle: float) -> Finding:
     }[probe.step]
     if failure is not None and probe.step == "worker":
         return Finding(NAME, ok=False, detail=f"stopped at the worker: {failure[0]}", fix=failure[1])
-    entry = next((e for e in probe.package.actions if e.name == probe.step), None)
+    entry = probe.package.action(probe.step)
     fix = room(entry.limits.get("memory", 512) if entry else 512, entry.image if entry else "")
     return Finding(NAME, ok=False, detail=f"stopped at {probe.step}: {what}; {since}", fix=fix)
 
@@ -212,7 +212,7 @@ def _no_aggregate(probe: _Probe, since: str) -> Finding:
         detail = f"stopped before the aggregate: the follower fired, but the rule did not start {start.action}: {start.error}"
         return Finding(NAME, ok=False, detail=detail, fix=remedy(start.error, action=short).fix)
     record = probe.client.activation(start.activation)
-    entry = next((e for e in probe.package.actions if e.name == short), None)
+    entry = probe.package.action(short)
     if record is not None and not record.succeeded:
         text, cure = describe(record, entry)
         return Finding(NAME, ok=False, detail=f"stopped in the aggregate: {text} (activation {record.id})", fix=cure.fix)
@@ -226,7 +226,7 @@ def _worker_failure(probe: _Probe) -> tuple[str, str] | None:
     for document in probe.store.rounds.list(f"failure:{probe.made.run}:"):
         error = document.body.get("error") or {}
         return str(error.get("message")), str(error.get("hint") or "See `wsk activation list worker`.")
-    entry = next(e for e in probe.package.actions if e.name == "worker")
+    entry = probe.package.action("worker")
     for last in probe.client.activations(name=f"{probe.package.name}/worker", limit=1):
         if not last.succeeded and last.start >= probe.began_ms - 60_000:
             text, cure = describe(probe.client.activation(last.id) or last, entry)

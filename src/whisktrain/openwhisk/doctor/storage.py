@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -12,6 +11,7 @@ import requests
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.connection import is_loopback
 from whisktrain.openwhisk.doctor.finding import Finding, failed
+from whisktrain.store.trial import try_to_write
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -35,14 +35,11 @@ _FIXES = {
 
 def check_store(store: Store, address: str) -> Iterator[Finding]:
     """Write and delete a document in both databases, and read the settings of a CouchDB."""
-    for database in (store.library, store.rounds):
-        name = f"doctor:{uuid.uuid4().hex}"
-        try:
-            database.put(name, {"schema": 1})
-            database.delete(name)
-        except WhisktrainError as error:
-            yield failed("store", error, _FIXES.get(error.code, ""))
-            return
+    try:
+        try_to_write(store)
+    except WhisktrainError as error:
+        yield failed("store", error, _FIXES.get(error.code, ""))
+        return
     yield Finding("store", ok=True, detail=f"{store.url} is reachable and can be written")
     if urlsplit(address).scheme in ("http", "https"):
         yield from couch_settings(address, store.rounds.name)
