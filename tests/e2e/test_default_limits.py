@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whisktrain.embedded import Limits
+from openwhisk_local import Limits
 from whisktrain.openwhisk.client import Client
 from whisktrain.sdk.hosting import Hosting
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from whisktrain.embedded import Host
+from openwhisk_local import Host
 from whisktrain.errors import DeadlineExceeded, PlatformError, RequestError
 from whisktrain.openwhisk.activation import activation_of
 from whisktrain.openwhisk.client import Client

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from whisktrain.embedded import Host
+from openwhisk_local import Host
 from whisktrain.errors import ConfigurationError, PlatformError, WhisktrainError
 from whisktrain.openwhisk import manifest
 from whisktrain.openwhisk.client import Client

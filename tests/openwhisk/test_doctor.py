@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from openwhisk_local import Host
+from openwhisk_local import Limits as HostLimits
 from whisktrain import __version__
-from whisktrain.embedded import Host
-from whisktrain.embedded import Limits as HostLimits
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy

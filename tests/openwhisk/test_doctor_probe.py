@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from whisktrain.embedded import Host
+from openwhisk_local import Host
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy

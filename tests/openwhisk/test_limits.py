@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from whisktrain.embedded import Host
-from whisktrain.embedded import Limits as HostLimits
+from openwhisk_local import Host
+from openwhisk_local import Limits as HostLimits
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.limits import Limits, cores, read
 

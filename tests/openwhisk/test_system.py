@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from whisktrain.embedded import Host
+from openwhisk_local import Host
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy, undeploy
 from whisktrain.store.opening import open_store

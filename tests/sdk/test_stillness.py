@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import whisktrain
-from whisktrain.embedded import Host
+from openwhisk_local import Host
 from whisktrain.errors import Interrupted
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy

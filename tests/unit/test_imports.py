@@ -38,9 +38,7 @@ BELOW = {
         "errors",
     },
     "openwhisk": {"stages", "rounds", "learning", "data", "store", "spec", "request", "tensors", "errors"},
-    "embedded": {"errors", "openwhisk"},
     "sdk": {
-        "embedded",
         "openwhisk",
         "stages",
         "rounds",
@@ -55,7 +53,6 @@ BELOW = {
     },
     "cli": {
         "sdk",
-        "embedded",
         "openwhisk",
         "stages",
         "rounds",

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 from whisktrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from whisktrain.embedded import Host, Limits
+    from openwhisk_local import Host, Limits
 
 __all__ = ["FollowerProcess", "Hosting", "live_hosts"]
 
@@ -209,7 +209,7 @@ class Hosting:
         Raises:
             ConfigurationError: The port is in use, or the home cannot be written.
         """
-        from whisktrain.embedded import Host
+        from openwhisk_local import Host
 
         live_hosts(self.home)
         try:

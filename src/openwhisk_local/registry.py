@@ -1,0 +1,158 @@
+"""All entities of the host: which there are, and what refers to what. Pure state: nothing here waits or runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from openwhisk_local import rejections
+from openwhisk_local.entities import INACTIVE, Action, Entity, Link, Package, Rule, Trigger
+from openwhisk_local.names import Name
+from openwhisk_local.parameters import Parameters
+from openwhisk_local.rejections import Rejection, not_authorized, not_found
+
+_E = TypeVar("_E", bound=Entity)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An action as a caller means it: found through packages and bindings.
+
+    Args:
+        action: The action.
+        parameters: Its package's parameters, the binding's and its own, the later ones winning.
+        binding: The name of the binding through which it was found, if any.
+    """
+
+    action: Action
+    parameters: Parameters
+    binding: Name | None = None
+
+    @property
+    def final_parameters(self) -> frozenset[str]:
+        """The parameters that callers may not give: all defined ones of an action that says so."""
+        return self.parameters.defined() if self.action.annotations.get("final") is True else frozenset()
+
+
+class Registry:
+    """Entities by name. Triggers, rules, packages and the actions outside packages share their names, as on OpenWhisk."""
+
+    def __init__(self) -> None:
+        self._entities: dict[Name, Entity] = {}
+        self._clock = 0
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, different for every call, so that lists have one order."""
+        self._clock = max(self._clock + 1, int(time.time() * 1000))
+        return self._clock
+
+    def find(self, kind: type[_E], name: Name) -> _E | None:
+        """The entity of that kind and name.
+
+        Raises:
+            Rejection: 409; the name belongs to an entity of another kind.
+        """
+        found = self._entities.get(name)
+        if found is not None and not isinstance(found, kind):
+            raise Rejection(409, rejections.OTHER_COLLECTION)
+        return found
+
+    def get(self, kind: type[_E], name: Name) -> _E:
+        """The entity of that kind and name.
+
+        Raises:
+            Rejection: 404; there is none. 409; the name belongs to an entity of another kind.
+        """
+        found = self.find(kind, name)
+        if found is None:
+            raise not_found()
+        return found
+
+    def put(self, entity: Entity) -> None:
+        """Write an entity."""
+        self._entities[entity.name] = entity
+
+    def remove(self, entity: Entity) -> None:
+        """Remove an entity."""
+        self._entities.pop(entity.name, None)
+
+    def newest_first(self, kind: type[_E], path: str | None = None) -> list[_E]:
+        """The entities of a kind, the last written first.
+
+        Args:
+            kind: The kind.
+            path: Only those in this namespace or package: `ns` or `ns/package`. A namespace's actions include those in
+                its packages.
+        """
+        found = [
+            entity
+            for entity in self._entities.values()
+            if isinstance(entity, kind) and (path is None or path in (entity.name.namespace, entity.name.path))
+        ]
+        return sorted(found, key=lambda entity: entity.updated, reverse=True)
+
+    def target(self, package: Package) -> Package:
+        """The package that a binding stands for, or the package itself."""
+        return package if package.binding is None else self.get(Package, package.binding)
+
+    def locate(self, name: Name) -> Name:
+        """The name under which an action is really kept: bindings followed."""
+        if name.of_package is None:
+            return name
+        package = self.find(Package, name.of_package)
+        if package is None or package.binding is None:
+            return name
+        return Name(package.binding.namespace, package.binding.name, name.name)
+
+    def resolve(self, name: Name) -> Resolved:
+        """Find an action through packages and bindings and merge the parameters on the way.
+
+        Raises:
+            Rejection: 404; the action, its package or the package behind the binding does not exist.
+        """
+        if name.of_package is None:
+            action = self.get(Action, name)
+            return Resolved(action, action.parameters)
+        package = self.get(Package, name.of_package)
+        target = self.target(package)
+        action = self.get(Action, Name(target.name.namespace, target.name.name, name.name))
+        parameters = target.parameters
+        if target is not package:
+            parameters = parameters.merged(package.parameters)
+        return Resolved(action, parameters.merged(action.parameters), package.name if target is not package else None)
+
+    def check_references(self, caller: str, *actions: Name) -> None:
+        """Check that a caller may refer to actions: they are the caller's own, and the packages that they name exist.
+
+        Raises:
+            Rejection: 403 or 404; one is another's, or its package does not exist.
+        """
+        for name in actions:
+            if name.namespace != caller:
+                raise not_authorized((name.of_package or name).qualified)
+            if name.of_package is not None:
+                self.target(self.get(Package, name.of_package))
+
+    def status_of(self, rule: Rule) -> str:
+        """Whether a rule is active: its trigger knows; without the trigger it is not."""
+        trigger = self._entities.get(rule.trigger)
+        link = trigger.rules.get(rule.name) if isinstance(trigger, Trigger) else None
+        return INACTIVE if link is None else link.status
+
+    def link(self, rule: Rule, status: str) -> None:
+        """Tell a rule's trigger about it."""
+        trigger = self.get(Trigger, rule.trigger)
+        self.put(replace(trigger, rules={**trigger.rules, rule.name: Link(rule.action, status)}))
+
+    def unlink(self, rule: Rule) -> None:
+        """Make a rule's trigger forget it."""
+        trigger = self._entities.get(rule.trigger)
+        if isinstance(trigger, Trigger):
+            self.put(replace(trigger, rules={name: link for name, link in trigger.rules.items() if name != rule.name}))
+
+
+def next_version(version: str) -> str:
+    """Raise the last figure of a version."""
+    major, minor, patch = version.split(".")
+    return f"{major}.{minor}.{int(patch) + 1}"
