@@ -38,7 +38,9 @@ BELOW = {
         "errors",
     },
     "openwhisk": {"stages", "rounds", "learning", "data", "store", "spec", "request", "tensors", "errors"},
+    "doctor": {"openwhisk", "rounds", "data", "store", "errors"},
     "sdk": {
+        "doctor",
         "openwhisk",
         "stages",
         "rounds",
@@ -53,6 +55,7 @@ BELOW = {
     },
     "cli": {
         "sdk",
+        "doctor",
         "openwhisk",
         "stages",
         "rounds",

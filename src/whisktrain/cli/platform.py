@@ -119,7 +119,7 @@ def doctor(
 ) -> int:
     """Check platform, deployment, store and follower; each failure comes with its fix."""
     from whisktrain.cli.waiting import Waiting
-    from whisktrain.openwhisk.doctor import examine
+    from whisktrain.doctor import examine
 
     with desk.connect() as connection, Waiting(desk) as waiting:
 

@@ -11,11 +11,11 @@ import pytest
 from openwhisk_local import Host
 from openwhisk_local import Limits as HostLimits
 from whisktrain import __version__
+from whisktrain.doctor import deployed, examine, following, host
+from whisktrain.doctor.records import check_starts
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
-from whisktrain.openwhisk.doctor import deployed, examine, following, host
-from whisktrain.openwhisk.doctor.records import check_starts
 from whisktrain.rounds.follower import Follower
 from whisktrain.store.opening import open_store
 
@@ -256,7 +256,7 @@ def test_a_platform_that_is_too_busy_to_start_the_rules_action(tmp_path, monkeyp
         code = "import time\ndef main(args):\n    time.sleep(30)\n    return {}\n"
         client.put("actions", "busy", {"exec": {"kind": "python:default", "code": code}})
         client.start("busy")
-        monkeypatch.setattr("whisktrain.openwhisk.doctor.deployed.check_images", lambda *_: iter(()))
+        monkeypatch.setattr("whisktrain.doctor.deployed.check_images", lambda *_: iter(()))
         with follower(client, address):
             found = failures(client, address, environment)
             assert found.keys() == {"wake-up"}

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whisktrain.doctor.finding import Tell, wait_for
 from whisktrain.errors import Conflict, WhisktrainError
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor.finding import Tell, wait_for
 from whisktrain.store import documents
 
 if TYPE_CHECKING:

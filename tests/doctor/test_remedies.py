@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from whisktrain import __version__
-from whisktrain.openwhisk.doctor.remedies import remedy, room
+from whisktrain.doctor.remedies import remedy, room
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
+from whisktrain.doctor.finding import Finding, failed
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.connection import is_loopback
-from whisktrain.openwhisk.doctor.finding import Finding, failed
 from whisktrain.store.trial import try_to_write
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whisktrain.doctor import deployed, following, host, probe, records, storage
+from whisktrain.doctor.finding import Finding, Tell, failed, silent
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk import manifest as manifests
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor import deployed, following, host, probe, records, storage
-from whisktrain.openwhisk.doctor.finding import Finding, Tell, failed, silent
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
 from whisktrain.openwhisk.system import manifest_path

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from whisktrain import __version__
+from whisktrain.doctor.finding import Finding, Tell, failed, wait_for
+from whisktrain.doctor.records import describe
+from whisktrain.doctor.remedies import room
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.activation import Activation
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor.finding import Finding, Tell, failed, wait_for
-from whisktrain.openwhisk.doctor.records import describe
-from whisktrain.openwhisk.doctor.remedies import room
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package
 

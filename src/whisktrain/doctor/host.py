@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from whisktrain.doctor.finding import Finding, failed
 from whisktrain.errors import PlatformUnreachable, WhisktrainError
 from whisktrain.openwhisk import limits as platform_limits
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor.finding import Finding, failed
 from whisktrain.openwhisk.limits import Limits
 
 __all__ = ["check_key", "check_limits", "check_platform", "read_limits"]

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from openwhisk_local import Host
+from whisktrain.doctor import cleaning, probe
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
-from whisktrain.openwhisk.doctor import cleaning, probe
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.rounds.follower import Follower
 from whisktrain.store.opening import open_store

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from whisktrain.doctor.finding import Finding, Tell, failed, wait_for
+from whisktrain.doctor.records import Start, describe, starts
+from whisktrain.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor.finding import Finding, Tell, failed, wait_for
-from whisktrain.openwhisk.doctor.records import Start, describe, starts
-from whisktrain.openwhisk.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.openwhisk.manifest import Package
 from whisktrain.store import documents
 

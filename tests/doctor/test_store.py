@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from whisktrain.openwhisk.doctor.storage import check_feed, check_store, couch_settings
+from whisktrain.doctor.storage import check_feed, check_store, couch_settings
 from whisktrain.store.opening import open_store
 
 REAL = os.environ.get("WHISKTRAIN_TEST_COUCHDB", "")

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
+from whisktrain.doctor import cleaning
+from whisktrain.doctor.finding import Finding, Tell, failed
+from whisktrain.doctor.following import fired_for
+from whisktrain.doctor.records import describe
+from whisktrain.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.activation import Activation, failure_of
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.doctor import cleaning
-from whisktrain.openwhisk.doctor.finding import Finding, Tell, failed
-from whisktrain.openwhisk.doctor.following import fired_for
-from whisktrain.openwhisk.doctor.records import describe
-from whisktrain.openwhisk.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
 from whisktrain.store import documents
