@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from whisktrain.data.shards import read_rows
+from whisktrain.data.shards.storage import read_rows
 from whisktrain.request import Request, parse
 from whisktrain.stages.preprocess import preprocess
 from whisktrain.store import Store, open_store

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.preprocessing import load
-from whisktrain.data.shards import read_with_numbers
-from whisktrain.data.sources import read_rows_file
-from whisktrain.data.uploads import put_upload
+from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.shards.storage import read_with_numbers
+from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import DataError
 from whisktrain.request import Request, parse
 from whisktrain.stages.preprocess import preprocess

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.cells import NumberStyle, booleans_of, key_of, missing_of, numbers_of, parse_number
-from whisktrain.data.columns import decide
-from whisktrain.data.dates import dates_of, part_of
+from whisktrain.data.columns.cells import NumberStyle, booleans_of, key_of, missing_of, numbers_of, parse_number
+from whisktrain.data.columns.dates import dates_of, part_of
+from whisktrain.data.columns.inference import decide
 from whisktrain.errors import DataError
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from whisktrain.data.preprocessing import load
-from whisktrain.data.shards import read_with_numbers
-from whisktrain.data.uploads import put_upload
+from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.shards.storage import read_with_numbers
+from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import Damaged, DataError
 from whisktrain.store import Store
 

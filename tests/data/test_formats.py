@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whisktrain.data.formats import format_of
-from whisktrain.data.preprocessing import load
-from whisktrain.data.sources import read_rows_file
-from whisktrain.data.uploads import put_upload
+from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.sources.formats import format_of
+from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import DataError, NotFound
 from whisktrain.store import Store
 
@@ -192,7 +192,7 @@ def test_large_files_and_bombs_are_refused(make: Callable[..., Any], store: Stor
 
 
 def test_unknown_sources() -> None:
-    from whisktrain.data.sources import open_source
+    from whisktrain.data.sources.source import open_source
     from whisktrain.request import DataRequest
     from whisktrain.store import open_store
 

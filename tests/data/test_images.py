@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whisktrain.data.preprocessing import load
-from whisktrain.data.sources import read_rows_file
-from whisktrain.data.uploads import get_upload, put_upload
+from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.sources.uploads import get_upload, put_upload
 from whisktrain.errors import DataError
 from whisktrain.store import Store
 

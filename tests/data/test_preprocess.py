@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from whisktrain.data.uploads import put_upload
+from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import DataError, NotFound, RequestError
 from whisktrain.request import Request, parse
 from whisktrain.stages.preprocess import preprocess
@@ -233,7 +233,7 @@ def test_heavy_libraries_stay_out() -> None:
     """Workers read shards without pandas and scikit-learn, and stage 1 needs no TensorFlow."""
     script = """
 import sys, tempfile
-import whisktrain.data.shards, whisktrain.data.uploads, whisktrain.stages.preprocess
+import whisktrain.data.shards.storage, whisktrain.data.sources.uploads, whisktrain.stages.preprocess
 heavy = {"pandas", "sklearn", "pyarrow", "PIL", "skops", "keras", "tensorflow", "requests"}
 print(sorted(heavy & set(sys.modules)))
 from whisktrain.request import Request, parse

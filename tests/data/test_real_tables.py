@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from whisktrain.data.preprocessing import load
-from whisktrain.data.uploads import put_upload
+from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.sources.uploads import put_upload
 from whisktrain.store import Store
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.splits import by_group, contiguous, strata_of, stratified, validation_rows
+from whisktrain.data.shards.splits import by_group, contiguous, strata_of, stratified, validation_rows
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=120).map(np.array)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from whisktrain.data.columns.target import find_target, read_target
 from whisktrain.data.table import Table
-from whisktrain.data.target import find_target, read_target
 from whisktrain.errors import DataError
 
 

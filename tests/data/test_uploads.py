@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from whisktrain.data import uploads
-from whisktrain.data.uploads import delete_upload, get_upload, list_uploads, put_upload
+from whisktrain.data.sources import uploads
+from whisktrain.data.sources.uploads import delete_upload, get_upload, list_uploads, put_upload
 from whisktrain.errors import Damaged, DataError, NotFound
 from whisktrain.store import Store
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from whisktrain.data.shards import read_rows
+from whisktrain.data.shards.storage import read_rows
 
 if TYPE_CHECKING:
     from conftest import Platform

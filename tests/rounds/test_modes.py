@@ -12,7 +12,7 @@ from numpy_learner import NumpyLearner, gradient
 from rounds_rig import QUICK, Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
-from whisktrain.data.shards import read_rows
+from whisktrain.data.shards.storage import read_rows
 from whisktrain.errors import Conflict, PlatformError, RequestError, TooManyRequests
 from whisktrain.rounds import plan
 from whisktrain.rounds.checkpoint import read_checkpoint

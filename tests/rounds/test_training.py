@@ -10,7 +10,7 @@ from numpy_learner import NumpyLearner, gradient
 from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train
 
 from whisktrain import tensors
-from whisktrain.data.shards import read_rows
+from whisktrain.data.shards.storage import read_rows
 from whisktrain.rounds import plan
 from whisktrain.store.protocol import Store
 

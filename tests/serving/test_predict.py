@@ -120,7 +120,7 @@ def test_texts_of_a_web_query_mean_the_same(store: Store, publish: Publish) -> N
 def test_more_than_fits_is_stored_or_refused_with_the_count_that_fits(
     store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whisktrain.data.uploads import get_upload
+    from whisktrain.data.sources.uploads import get_upload
 
     publish("churn", TABLE)
     rows = [{"age": 20 + i % 60, "plan": "pro", "if": 1} for i in range(300)]

@@ -1,1 +1,1 @@
-"""From whatever people have to numbers: sources, columns, preprocessing, shards."""
+"""From a source of data to shards: reading, column typing, preprocessing, sharding."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from whisktrain.data.fitting import Prepared
-from whisktrain.data.shards import Dealt
+from whisktrain.data.preprocessing.prepare import Prepared
+from whisktrain.data.shards.storage import Dealt
 from whisktrain.request import DataRequest
 from whisktrain.store.documents import SCHEMA
 

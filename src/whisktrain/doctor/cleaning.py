@@ -77,7 +77,7 @@ def _stop(client: Client, store: Store, made: Made, tell: Tell) -> None:
 
 def _take_away(client: Client, store: Store, made: Made, tell: Tell) -> None:
     """End the run from outside: its summary is what `train` waits for, and what keeps it from being opened later."""
-    from whisktrain.data.uploads import delete_upload
+    from whisktrain.data.sources.uploads import delete_upload
     from whisktrain.rounds.sweep import leftovers
 
     body = {"schema": documents.SCHEMA, "status": "stopped", "reason": "the probe was given up", "model": None}
@@ -96,7 +96,7 @@ def _take_away(client: Client, store: Store, made: Made, tell: Tell) -> None:
 
 
 def _delete(store: Store, made: Made) -> None:
-    from whisktrain.data.uploads import delete_upload
+    from whisktrain.data.sources.uploads import delete_upload
     from whisktrain.rounds.sweep import leftovers
 
     delete_upload(store, made.upload)

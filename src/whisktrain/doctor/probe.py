@@ -82,7 +82,7 @@ def check_end_to_end(client: Client, store: Store, package: Package, limits: Lim
 
 
 def _train(probe: _Probe, most: float, tell: Tell) -> Finding:
-    from whisktrain.data.uploads import put_upload
+    from whisktrain.data.sources.uploads import put_upload
 
     name = probe.made.name
     probe.made.upload = put_upload(probe.store, _table(name), f"{name}.csv")

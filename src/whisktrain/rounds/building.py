@@ -60,7 +60,7 @@ def _files(store: Store, state: State) -> Mapping[str, bytes]:
     """What the plan's model refers to."""
     model = state.spec.model
     if "file" in model:
-        from whisktrain.data.uploads import get_upload
+        from whisktrain.data.sources.uploads import get_upload
 
         return {"factory" if "factory" in model else "file": get_upload(store, model["file"]).bytes}
     if "init" in model:

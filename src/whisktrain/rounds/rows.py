@@ -20,6 +20,6 @@ _ROWS: Cache[tuple[Rows, Rows]] = Cache(MOST_BYTES, _bytes)
 
 def rows_of(store: Store, dataset: str, shard: int) -> tuple[Rows, Rows]:
     """A shard's training rows and its slice of the validation rows."""
-    from whisktrain.data.shards import read_rows
+    from whisktrain.data.shards.storage import read_rows
 
     return _ROWS.get((store.url, dataset, shard), lambda: read_rows(store, dataset, shard))

@@ -257,7 +257,7 @@ class Connection:
             return answer
         import json
 
-        from whisktrain.data.uploads import get_upload
+        from whisktrain.data.sources.uploads import get_upload
 
         lines = get_upload(self.store, place).bytes.decode().splitlines()
         return {**answer, "decisions": [json.loads(line) for line in lines]}

@@ -34,7 +34,7 @@ class Data:
         Returns:
             "upload:ID".
         """
-        from whisktrain.data.uploads import put_upload
+        from whisktrain.data.sources.uploads import put_upload
 
         self._store.ensure()
         if isinstance(file, bytes):
@@ -48,7 +48,7 @@ class Data:
 
     def list(self) -> list[dict[str, Any]]:
         """Uploads and data sets: `{"data", "name", "bytes" or "rows"}` each."""
-        from whisktrain.data.uploads import list_uploads
+        from whisktrain.data.sources.uploads import list_uploads
 
         sets = [
             {
@@ -75,7 +75,7 @@ class Data:
         kind, _, key = reference.partition(":")
         library = self._store.library
         if kind == "upload":
-            from whisktrain.data.uploads import delete_upload
+            from whisktrain.data.sources.uploads import delete_upload
 
             if not delete_upload(self._store, reference):
                 raise self._missing(reference)

@@ -40,7 +40,7 @@ def fit(answer: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]], outpu
     sizes = [len(line.encode()) + 2 for line in lines]
     size = sum(sizes)
     if output == "upload" or (output == "auto" and size > room):
-        from whisktrain.data.uploads import put_upload
+        from whisktrain.data.sources.uploads import put_upload
 
         place = put_upload(store, ("\n".join(lines) + "\n").encode(), "decisions.jsonl")
         return {**answer, "decisions": None, "decisions_at": place, "decisions_count": len(decisions)}

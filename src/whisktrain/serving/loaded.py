@@ -78,7 +78,7 @@ class LoadedModel:
 
 
 def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
-    from whisktrain.data import preprocessing
+    from whisktrain.data.preprocessing import preprocessor
     from whisktrain.learning import inference
 
     document = store.library.get(documents.model(name, version), attachment=True)
@@ -88,7 +88,7 @@ def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
     loaded = LoadedModel(
         reference=f"{name}:{version}",
         body=document.body,
-        fitted=preprocessing.load(files[_PREPROCESSING]),
+        fitted=preprocessor.load(files[_PREPROCESSING]),
         forward=inference.predictor(Spec.from_json(document.body["spec"]), document.body["layout"], files[_CONFIG], params),
     )
     return loaded, len(document.attachment) * BYTES_PER_TENSOR_BYTE

@@ -84,8 +84,8 @@ def _decide(name: str, request: PredictRequest, store: Store, result: Mapping[st
 
 def _rows(request: PredictRequest, store: Store) -> Any:
     if request.source is not None:
-        from whisktrain.data.sources import read_rows_file
-        from whisktrain.data.uploads import get_upload
+        from whisktrain.data.sources.source import read_rows_file
+        from whisktrain.data.sources.uploads import get_upload
 
         upload = get_upload(store, request.source)
         if upload.name.endswith(".json"):  # arrays of features have no names of columns, so they are no table

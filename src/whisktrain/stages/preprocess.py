@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from whisktrain import __version__, tensors
-from whisktrain.data.dealing import deal
-from whisktrain.data.fitting import prepare
-from whisktrain.data.preprocessing import load
+from whisktrain.data.preprocessing.prepare import prepare
+from whisktrain.data.preprocessing.preprocessor import load
 from whisktrain.data.report import dealt_fields, describe, shorten
-from whisktrain.data.shards import find_dataset, read_with_numbers, write_dataset
-from whisktrain.data.sources import open_source
+from whisktrain.data.shards.sharding import deal
+from whisktrain.data.shards.storage import find_dataset, read_with_numbers, write_dataset
+from whisktrain.data.sources.source import open_source
 from whisktrain.errors import DataError, NotFound
 from whisktrain.request import DataRequest, Request
 from whisktrain.store.protocol import Document, Store

@@ -135,7 +135,7 @@ def _spec(store: Store, request: Request, dataset: str, body: Mapping[str, Any],
     if model.config is not None:
         given = _checked(model.config, body)
     elif model.file is not None and model.factory is None:
-        from whisktrain.data.uploads import get_upload
+        from whisktrain.data.sources.uploads import get_upload
         from whisktrain.learning.checks import read_archive
 
         given = _checked(read_archive(get_upload(store, model.file).bytes), body)

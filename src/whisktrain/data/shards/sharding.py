@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.shards import Dealt
-from whisktrain.data.splits import by_group, contiguous, strata_of, stratified
+from whisktrain.data.shards.splits import by_group, contiguous, strata_of, stratified
+from whisktrain.data.shards.storage import Dealt
 from whisktrain.errors import DataError
 from whisktrain.request import ShardsRequest
 

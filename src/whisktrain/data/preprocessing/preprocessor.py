@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data import archive
-from whisktrain.data.features import Column, Features
-from whisktrain.data.images import pixels_of, read_unlabelled
+from whisktrain.data.images.decoding import pixels_of, read_unlabelled
 from whisktrain.data.limits import check_matrix
+from whisktrain.data.preprocessing import archive
+from whisktrain.data.preprocessing.features import Column, Features
 from whisktrain.data.table import plain_cells
 from whisktrain.errors import Damaged, DataError
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import (
+from whisktrain.data.columns.cells import (
     PLAIN,
     distinct,
     is_missing,
@@ -21,7 +21,7 @@ from whisktrain.data.cells import (
     numbers_of,
     parse_number,
 )
-from whisktrain.data.columns import Typed, decide
+from whisktrain.data.columns.inference import Typed, decide
 from whisktrain.data.table import Table
 from whisktrain.errors import DataError
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import PLAIN, NumberStyle, booleans_of, distinct, key_of, missing_of, numbers_of
-from whisktrain.data.columns import Typed
-from whisktrain.data.dates import PARTS, dates_of, part_of
+from whisktrain.data.columns.cells import PLAIN, NumberStyle, booleans_of, distinct, key_of, missing_of, numbers_of
+from whisktrain.data.columns.dates import PARTS, dates_of, part_of
+from whisktrain.data.columns.inference import Typed
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:

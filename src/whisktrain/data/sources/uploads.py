@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whisktrain import tensors
+from whisktrain.data.images.decoding import IMAGE_SUFFIXES
 from whisktrain.data.limits import check_size
 from whisktrain.errors import Conflict, Damaged, DataError, NotFound
 from whisktrain.store.documents import SCHEMA
@@ -20,8 +21,6 @@ __all__ = ["PART_BYTES", "Upload", "delete_upload", "get_upload", "list_uploads"
 
 PART_BYTES = 32 * 1024 * 1024
 """An upload of more bytes is kept in several documents of so many."""
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True, slots=True)

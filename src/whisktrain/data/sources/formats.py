@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.delimited import decode, read_delimited
-from whisktrain.data.images import images_of_arrays, read_folder
+from whisktrain.data.images.decoding import images_of_arrays, read_folder
 from whisktrain.data.limits import check_size, max_bytes
+from whisktrain.data.sources.delimited import decode, read_delimited
 from whisktrain.data.table import Images, Table, table_of_records, unique_names
 from whisktrain.errors import DataError
 from whisktrain.request import DataRequest

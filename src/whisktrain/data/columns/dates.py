@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import distinct, holds_objects, is_date, is_missing, is_missing_among_numbers
+from whisktrain.data.columns.cells import distinct, holds_objects, is_date, is_missing, is_missing_among_numbers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import distinct, is_missing, key_of
-from whisktrain.data.columns import Typed, decide
-from whisktrain.data.features import fit
+from whisktrain.data.columns.cells import distinct, is_missing, key_of
+from whisktrain.data.columns.inference import Typed, decide
+from whisktrain.data.columns.target import Target, find_target, read_target
 from whisktrain.data.limits import check_matrix
-from whisktrain.data.preprocessing import Fitted, Picture
-from whisktrain.data.splits import strata_of, validation_rows
+from whisktrain.data.preprocessing.features import fit
+from whisktrain.data.preprocessing.preprocessor import Fitted, Picture
+from whisktrain.data.shards.splits import strata_of, validation_rows
 from whisktrain.data.table import Images, Table
-from whisktrain.data.target import Target, find_target, read_target
 from whisktrain.errors import DataError
 from whisktrain.request import DataRequest
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from whisktrain.data import addresses
-from whisktrain.data.addresses import fetch, shown
+from whisktrain.data.sources import download
+from whisktrain.data.sources.download import fetch, shown
 from whisktrain.errors import DataError
 
 CSV = b"a,b,t\n" + b"".join(f"{k},{k % 7 + 0.5},{'uv'[k // 2 % 2]}\n".encode() for k in range(3, 93, 2))
@@ -84,7 +84,7 @@ def server() -> Iterator[Quiet]:
 
 @pytest.fixture
 def base(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(addresses.ALLOW_PRIVATE, "1")
+    monkeypatch.setenv(download.ALLOW_PRIVATE, "1")
     return f"http://127.0.0.1:{server.server_port}"
 
 
@@ -112,7 +112,7 @@ def test_errors_of_the_server(base: str) -> None:
 def test_size_and_time_are_bounded(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHISKTRAIN_MAX_DATA_MB", "1")
     assert code(f"{base}/endless") == "data_too_large"
-    monkeypatch.setattr(addresses, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(download, "TOTAL_SECONDS", 0.5)
     started = time.monotonic()
     assert code(f"{base}/slow") == "address_too_slow"
     assert time.monotonic() - started < 2
@@ -157,7 +157,7 @@ def test_other_schemes_are_refused(url: str) -> None:
     ],
 )
 def test_private_addresses_are_refused(host: str, server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
     assert code(f"http://{host}:{server.server_port}/") == "private_address"
     assert server.seen == []
 
@@ -166,7 +166,7 @@ def test_private_addresses_are_refused(host: str, server: Quiet, monkeypatch: py
     ("address", "public"), [("93.184.216.34", True), ("2606:2800:220:1::1", True), ("::ffff:8.8.8.8", True)]
 )
 def test_public_addresses_are_known(address: str, public: bool) -> None:
-    assert addresses._is_public(address) is public
+    assert download._is_public(address) is public
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[list[str]]]) -> list[str]:
@@ -185,16 +185,16 @@ def resolving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[list[str]
 
 
 def test_every_address_of_a_name_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
     resolving(monkeypatch, {"two.example": [["93.184.216.34", "127.0.0.1"]]})
     assert code("http://two.example/") == "private_address"
 
 
 def test_the_connection_goes_to_the_checked_address(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers otherwise the second time gains nothing: it is asked once."""
-    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
     checked: list[str] = []
-    monkeypatch.setattr(addresses, "_is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1")
+    monkeypatch.setattr(download, "_is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1")
     asked = resolving(monkeypatch, {"rebind.example": [["127.0.0.1"], ["127.0.0.2"]]})
     assert fetch(f"http://rebind.example:{server.server_port}/x.csv")[0] == CSV
     assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])
@@ -202,8 +202,8 @@ def test_the_connection_goes_to_the_checked_address(server: Quiet, monkeypatch: 
 
 
 def test_redirects_are_checked_again(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
-    monkeypatch.setattr(addresses, "_is_public", lambda ip: ip == "127.0.0.1")
+    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
+    monkeypatch.setattr(download, "_is_public", lambda ip: ip == "127.0.0.1")
     resolving(monkeypatch, {"inside.example": [["127.0.0.9"]]})
     base = f"http://127.0.0.1:{server.server_port}"
     assert code(f"{base}/to/http://inside.example/secret") == "private_address"

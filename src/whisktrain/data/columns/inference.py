@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.cells import (
+from whisktrain.data.columns.cells import (
     CODE,
     EXACT,
     FALSE_WORDS,
@@ -27,7 +27,7 @@ from whisktrain.data.cells import (
     parse_number,
     plain_numbers,
 )
-from whisktrain.data.dates import ISO, dates_of, find_formats
+from whisktrain.data.columns.dates import ISO, dates_of, find_formats
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from whisktrain import tensors
-from whisktrain.data.addresses import fetch, shown
-from whisktrain.data.bundled import load_bundled
-from whisktrain.data.formats import format_of, read_arrays, read_file, unpacked
-from whisktrain.data.images import is_image
+from whisktrain.data.images.decoding import is_image
+from whisktrain.data.sources.bundled import load_bundled
+from whisktrain.data.sources.download import fetch, shown
+from whisktrain.data.sources.formats import format_of, read_arrays, read_file, unpacked
+from whisktrain.data.sources.uploads import get_upload
 from whisktrain.data.table import Images, Table, table_of_records
-from whisktrain.data.uploads import get_upload
 from whisktrain.errors import DataError
 from whisktrain.request import BUNDLED, DataRequest
 from whisktrain.store.protocol import Store

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from whisktrain.data.limits import check_matrix, check_size
 from whisktrain.data.table import Images
-from whisktrain.data.uploads import IMAGE_SUFFIXES
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["images_of_arrays", "is_image", "pixels_of", "read_folder", "read_unlabelled"]
+__all__ = ["IMAGE_SUFFIXES", "images_of_arrays", "is_image", "pixels_of", "read_folder", "read_unlabelled"]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 LARGEST = 128
 """Height and width up to which images keep their own size, where all have the same."""

@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-from whisktrain.data.cells import NumberStyle, is_missing, parse_number
+from whisktrain.data.columns.cells import NumberStyle, is_missing, parse_number
 from whisktrain.data.table import Table, unique_names
 from whisktrain.errors import DataError
 

@@ -1,0 +1,1 @@
+"""Images as pixel arrays: image files, archives of them, and arrays of pixels."""
