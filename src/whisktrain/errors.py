@@ -22,7 +22,8 @@ A message says what was received, what was expected and how to fix it. `code` is
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, TypedDict
 
 __all__ = [
     "ConfigurationError",
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "DeadlineExceeded",
     "Diverged",
+    "ErrorRecord",
     "Interrupted",
     "NotFound",
     "PlatformError",
@@ -43,6 +45,22 @@ __all__ = [
     "WhisktrainError",
     "from_record",
 ]
+
+
+class ErrorRecord(TypedDict):
+    """A failure as JSON, as it crosses a boundary: in a result, a document or a pipe.
+
+    Attributes:
+        code: A stable word for scripts.
+        message: What was received and what was expected.
+        hint: How to fix it; may be empty.
+        retryable: Whether the same call may succeed later.
+    """
+
+    code: str
+    message: str
+    hint: str
+    retryable: bool
 
 
 class WhisktrainError(Exception):
@@ -71,11 +89,11 @@ class WhisktrainError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> ErrorRecord:
         """The failure as JSON: `{"code", "message", "hint", "retryable"}`."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return from_record, (self.to_record(), type(self).__name__)
 
 
@@ -188,11 +206,11 @@ def _tree(root: type[WhisktrainError]) -> dict[str, type[WhisktrainError]]:
     return found
 
 
-def from_record(record: dict[str, Any], kind: str | None = None) -> WhisktrainError:
+def from_record(record: ErrorRecord | Mapping[str, object], kind: str | None = None) -> WhisktrainError:
     """Build the exception that a failure record describes.
 
     Args:
-        record: `{"code", "message", "hint", "retryable"}` as made by `WhisktrainError.to_record`.
+        record: As made by `WhisktrainError.to_record`; other mappings are read as far as they have its keys.
         kind: The class's name where known; otherwise the class is found by its code.
 
     Returns:

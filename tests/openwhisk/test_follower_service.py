@@ -79,7 +79,7 @@ def test_what_keeps_the_process_from_starting_is_its_last_words(command, tmp_pat
     assert (done.returncode, done.stderr) == (3, "")
     said = json.loads(done.stdout)
     assert said["event"] == "cannot follow"
-    assert said["fix"] == "Set WHISKTRAIN_STORE."
+    assert said["hint"] == "Set WHISKTRAIN_STORE."
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["file", "container"])

@@ -32,7 +32,7 @@ def test_codes_are_unique() -> None:
 def test_the_tree_in_the_docstring_names_every_class() -> None:
     assert errors.__doc__
     assert all(cls.__name__ in errors.__doc__ for cls in every_class())
-    assert set(errors.__all__) == {cls.__name__ for cls in every_class()} | {"from_record"}
+    assert set(errors.__all__) == {cls.__name__ for cls in every_class()} | {"ErrorRecord", "from_record"}
 
 
 def test_a_code_of_its_own_survives_records_and_pickling() -> None:

@@ -244,7 +244,7 @@ def main() -> None:
     try:
         serve()
     except WhisktrainError as error:
-        logger().error("cannot follow", code=error.code, reason=error.message, fix=error.hint)
+        logger().error("cannot follow", code=error.code, reason=error.message, hint=error.hint)
         sys.exit(error.exit_code)
 
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from whisktrain.errors import Damaged, PlatformError, StoreUnreachable
+from whisktrain.errors import Damaged, ErrorRecord, PlatformError, StoreUnreachable, TrainingError
 from whisktrain.rounds import rules
 from whisktrain.rounds.cleaning import Cleaning
 from whisktrain.rounds.finish import Final, end, finish
@@ -292,9 +292,10 @@ def _complete(desk: _Desk, state: State, gathered: Gathered, step: Next) -> str 
 
 def _fail(desk: _Desk, state: State, verdict: Verdict) -> str | None:
     """FINISH as failed, or diverged: the first failing worker is named first, with its log."""
-    cause = verdict.cause or Failure(rules.MERGE, 0, {"code": "training_failed"})
+    unknown = TrainingError("").to_record()
+    cause = verdict.cause or Failure(rules.MERGE, 0, unknown)
     sentence = rules.failure_sentence(cause, state)
-    error = {**cause.error, "message": sentence}
+    error: ErrorRecord = {**cause.error, "message": sentence}
     outcome = Outcome(time.time(), error=error, log=cause.log)
     if not cause.fatal and state.phase == "train":
         point = Point(state.round, state.params, documents.moments(desk.run, state.round), state.best)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from whisktrain.errors import ErrorRecord
 from whisktrain.rounds import plan, timing
 from whisktrain.rounds.pace import Pace
 from whisktrain.rounds.places import place
@@ -89,7 +90,7 @@ class Verdict:
     overdue: tuple[int, ...] = ()
     until: float = 0.0
     cause: Failure | None = None
-    refused: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    refused: Mapping[int, ErrorRecord] = field(default_factory=dict)
 
 
 def judge(state: State, present: Collection[int], failures: Sequence[Failure], now: float, pace: Pace) -> Verdict:
@@ -129,8 +130,8 @@ def _telling(failures: Sequence[Failure]) -> Failure:
     return [*told, *(f for f, code in zip(failures, codes, strict=True) if code == "worker_refused"), *failures][0]
 
 
-def lost_error(shard: int, state: State, refusal: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What to say of a worker that left no word: `{code, message, hint, retryable}`."""
+def lost_error(shard: int, state: State, refusal: ErrorRecord | None) -> ErrorRecord:
+    """The failure of a worker that left neither an update nor a failure document."""
     what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
     if refusal is not None:
         why = f"the platform did not start its activation: {refusal.get('message', 'it did not say why')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from whisktrain.errors import ErrorRecord
 from whisktrain.rounds.cost import Cost
 from whisktrain.spec import Phase, Spec
 from whisktrain.store import documents
@@ -73,7 +74,7 @@ class Outcome:
         publish: The parameters to publish; None: no model.
         metrics: What was measured on exactly these.
         history: One entry for each closed epoch; None: as the story of the round's parameters has it.
-        error: `{code, message, hint, retryable}` of a run that failed.
+        error: Why the run failed.
         log: The last log lines of whoever failed.
     """
 
@@ -81,7 +82,7 @@ class Outcome:
     publish: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] | None = None
-    error: dict[str, Any] | None = None
+    error: ErrorRecord | None = None
     log: list[str] = field(default_factory=list)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whisktrain import tensors
-from whisktrain.errors import Diverged, RequestError, WhisktrainError
+from whisktrain.errors import Diverged, ErrorRecord, RequestError, WhisktrainError
 from whisktrain.spec import Contribution
 from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
@@ -101,7 +101,7 @@ class Failure:
     Attributes:
         shard: The shard; 0 for the building of the model, -1 for the merge.
         attempt: Which attempt it was, from 1; 0: none, because the platform did not start the worker.
-        error: `{code, message, hint, retryable}`.
+        error: What failed.
         fatal: Whether another attempt would fail in the same way.
         log: The last log lines.
         execution: The activation; "" where it is not known.
@@ -110,7 +110,7 @@ class Failure:
 
     shard: int
     attempt: int
-    error: dict[str, Any]
+    error: ErrorRecord
     fatal: bool = False
     log: list[str] = field(default_factory=list)
     execution: str = ""
@@ -129,10 +129,11 @@ class Failure:
         if isinstance(error, WhisktrainError):
             record = error.to_record()
         elif isinstance(error, MemoryError):
-            record = {"code": "out_of_memory", "message": "The activation ran out of memory.", "hint": "Give it more memory."}
+            message, hint = "The activation ran out of memory.", "Give it more memory."
+            record = ErrorRecord(code="out_of_memory", message=message, hint=hint, retryable=False)
         else:
-            record = {"code": "worker_failed", "message": f"{type(error).__name__}: {error}"[:2000], "hint": ""}
-        record.setdefault("retryable", False)
+            message = f"{type(error).__name__}: {error}"[:2000]
+            record = ErrorRecord(code="worker_failed", message=message, hint="", retryable=False)
         lines = "".join(traceback.format_exception(error)).splitlines()[-LOG_LINES:]
         fatal = isinstance(error, (RequestError, Diverged))
         return cls(shard, attempt, record, fatal, [line[:500] for line in lines], execution, time.time())
