@@ -109,7 +109,7 @@ def limits() -> Limits:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, limits: Limits) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host"), limits=limits, environment={"WHISKTRAIN_COLOUR": "red"}) as started:
+    with Host(tmp_path_factory.mktemp("host"), limits=limits, environment={"MY_COLOUR": "red"}) as started:
         yield started
 
 

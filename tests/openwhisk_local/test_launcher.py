@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import openwhisk_local
+
+LAUNCHER = str(Path(openwhisk_local.__file__).with_name("processes") / "launcher.py")
 ACTION = """import os
 print("imported", flush=True)
 def main(args):
@@ -45,7 +48,7 @@ class Spoken:
 def launched(folder: Path, code: str = ACTION, main: str = "main") -> Iterator[Spoken]:
     (folder / "main__.py").write_text(code)
     reading, writing = os.pipe()
-    command = [sys.executable, "-P", "-m", "openwhisk_local.launcher", main, str(os.getpid()), str(writing)]
+    command = [sys.executable, "-P", LAUNCHER, main, str(os.getpid()), str(writing)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

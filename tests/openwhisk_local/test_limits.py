@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openwhisk_local import Host, Limits
-from openwhisk_local.rates import MinuteCount, Rates
+from openwhisk_local.activations.rates import MinuteCount, Rates
 from openwhisk_local.rejections import Rejection
 
 NOOP = "def main(args):\n    return {}\n"

@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from openwhisk_local import Host, Limits
-from openwhisk_local.entities import Action
-from openwhisk_local.names import Name
-from openwhisk_local.pipes import LogPipe
-from openwhisk_local.processes import ActionProcess
+from openwhisk_local.processes.pipes import LogPipe
+from openwhisk_local.processes.process import ActionProcess
+from openwhisk_local.state.entities import Action
+from openwhisk_local.state.names import Name
 
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'pid': os.getpid()}\n"
 CRASHES = """import os
@@ -88,9 +88,9 @@ def test_a_process_sees_only_what_openwhisk_gives(caller: Any, host: Host, monke
     caller.put("environment", "import os\ndef main(args):\n    return dict(os.environ)\n")
     seen = caller.result("environment")
     assert {name for name in seen if not name.startswith("__OW_")} <= {
-        "PWD", "SHLVL", "_", "PYTHONIOENCODING", "WHISKTRAIN_COLOUR", "LC_CTYPE",
+        "PWD", "SHLVL", "_", "PYTHONIOENCODING", "MY_COLOUR", "LC_CTYPE",
     }  # fmt: skip
-    assert seen["WHISKTRAIN_COLOUR"] == "red"
+    assert seen["MY_COLOUR"] == "red"
     assert seen["__OW_API_HOST"] == host.apihost
     assert seen["__OW_ACTION_NAME"] == "/guest/environment"
     assert 0 < int(seen["__OW_DEADLINE"]) / 1000 - time.time() <= 60
@@ -328,7 +328,7 @@ def test_a_zip_file_runs_its_main_module_beside_its_other_files(caller: Any) -> 
 
 def test_blackbox_code_runs_in_the_same_interpreter(caller: Any) -> None:
     code = "import sys\ndef main(args):\n    return {'python': sys.version_info[:2]}\n"
-    caller.put("boxed", code, exec={"kind": "blackbox", "image": "whisktrain/train:1"})
+    caller.put("boxed", code, exec={"kind": "blackbox", "image": "someone/python:1"})
     assert caller.result("boxed") == {"python": list(sys.version_info[:2])}
     answer = caller.api("PUT", "actions/nocode", {"exec": {"kind": "blackbox", "image": "x/y"}})
     assert answer.status == 400

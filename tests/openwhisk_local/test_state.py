@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwhisk_local.activations import SUCCESS, Activation, Activations, Response
-from openwhisk_local.definitions import is_binary
+from openwhisk_local.activations.plain import read_answer
+from openwhisk_local.activations.records import SUCCESS, Activation, Activations, Response
 from openwhisk_local.limits import Limits
-from openwhisk_local.names import Name, is_legal, parse, parse_relative
-from openwhisk_local.parameters import Parameters
-from openwhisk_local.pipes import Answer
-from openwhisk_local.plain import read_answer
+from openwhisk_local.processes.pipes import Answer
+from openwhisk_local.rest.action_body import is_binary
+from openwhisk_local.state.names import Name, is_legal, parse, parse_relative
+from openwhisk_local.state.parameters import Parameters
 
 WORD = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_@ .&-]{0,20}[A-Za-z0-9_@.&-]", fullmatch=True)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.web_answers import TRANSCODERS
+from openwhisk_local.web.results import TRANSCODERS
 
 GIVE = "def main(args):\n    return args['give']\n"
 ECHO = "def main(args):\n    return {'body': args}\n"

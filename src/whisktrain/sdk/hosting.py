@@ -209,7 +209,7 @@ class Hosting:
         Raises:
             ConfigurationError: The port is in use, or the home cannot be written.
         """
-        from openwhisk_local import Host
+        from openwhisk_local import Host, HostError
 
         live_hosts(self.home)
         try:
@@ -228,6 +228,9 @@ class Hosting:
             host.start()
             if not self._bare:
                 self._deploy(host)
+        except HostError as error:
+            self.stop()
+            raise ConfigurationError(error.message, code=error.code, hint=error.hint) from error
         except BaseException:
             self.stop()
             raise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwhisk_local import names, rejections
-from openwhisk_local.activations import APPLICATION_ERROR, Activation, Response
-from openwhisk_local.calls import Call, Carrier, memory_of, now_ms
+from openwhisk_local import rejections
+from openwhisk_local.activations.calls import Call, Carrier, memory_of, now_ms
+from openwhisk_local.activations.records import APPLICATION_ERROR, Activation, Response
 from openwhisk_local.rejections import Rejection
+from openwhisk_local.state import names
 
 
 async def carry_out_sequence(call: Call, carrier: Carrier) -> Activation:

@@ -7,10 +7,10 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from openwhisk_local.activations import Activation
+from openwhisk_local.activations.records import Activation
 from openwhisk_local.limits import Limits
-from openwhisk_local.parameters import Parameters
-from openwhisk_local.registry import Registry, Resolved
+from openwhisk_local.state.parameters import Parameters
+from openwhisk_local.state.registry import Registry, Resolved
 
 
 def new_id() -> str:

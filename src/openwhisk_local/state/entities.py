@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openwhisk_local.names import Name
-from openwhisk_local.parameters import Parameters
+from openwhisk_local.state.names import Name
+from openwhisk_local.state.parameters import Parameters
 
 ACTIVE, INACTIVE = "active", "inactive"
 

@@ -19,11 +19,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from openwhisk_local.entities import Action
-from openwhisk_local.launcher import NOT_COMPILED
 from openwhisk_local.limits import MB
-from openwhisk_local.pipes import Answer, AnswerPipe, ExitWatch, LogLines, LogPipe
+from openwhisk_local.processes.launcher import NOT_COMPILED
+from openwhisk_local.processes.pipes import Answer, AnswerPipe, ExitWatch, LogLines, LogPipe
+from openwhisk_local.state.entities import Action
 
+SHELL_VARIABLES = frozenset({"PWD", "SHLVL", "_", "PYTHONIOENCODING"})
+"""Variables that a shell would set in an action's container."""
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ANSWER_MARGIN = 4096
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from openwhisk_local import names
-from openwhisk_local.activations import APPLICATION_ERROR, Activation, Response
-from openwhisk_local.calls import Call, Carrier, memory_of, now_ms
-from openwhisk_local.registry import Resolved
+from openwhisk_local.activations.calls import Call, Carrier, memory_of, now_ms
+from openwhisk_local.activations.records import APPLICATION_ERROR, Activation, Response
 from openwhisk_local.rejections import Rejection
+from openwhisk_local.state import names
+from openwhisk_local.state.registry import Resolved
 
 _TOO_LONG = "Too many actions in the composition."
 

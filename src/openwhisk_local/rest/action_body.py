@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openwhisk_local import names, rejections
-from openwhisk_local.entities import Action
+from openwhisk_local import rejections
 from openwhisk_local.limits import Limits
-from openwhisk_local.names import Name
-from openwhisk_local.parameters import Parameters
-from openwhisk_local.registry import Registry, next_version
 from openwhisk_local.rejections import Rejection, malformed, too_large
+from openwhisk_local.state import names
+from openwhisk_local.state.entities import Action
+from openwhisk_local.state.names import Name
+from openwhisk_local.state.parameters import Parameters
+from openwhisk_local.state.registry import Registry, next_version
 
 DEFAULT_KIND = "python:3.11"
 """The kind that is published, and that `python:default` means."""

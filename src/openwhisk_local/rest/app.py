@@ -14,19 +14,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from openwhisk_local import names, rejections
-from openwhisk_local.calls import new_id
-from openwhisk_local.definitions import DEFAULT_KIND
-from openwhisk_local.exchange import CORS, Exchange, Negotiated, answer, answer_text, encode, encode_for_people
-from openwhisk_local.invoke import Invoker
-from openwhisk_local.pool import Pool
+from openwhisk_local import rejections
+from openwhisk_local.activations.calls import new_id
+from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.processes.pool import Pool
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.rest_actions import Actions
-from openwhisk_local.rest_activations import ActivationRecords
-from openwhisk_local.rest_packages import Packages
-from openwhisk_local.rest_triggers import Rules, Triggers
-from openwhisk_local.web import WebActions
-from whisktrain import __version__
+from openwhisk_local.rest.action_body import DEFAULT_KIND
+from openwhisk_local.rest.actions import Actions
+from openwhisk_local.rest.activations import ActivationRecords
+from openwhisk_local.rest.exchange import CORS, Exchange, Negotiated, answer, answer_text, encode, encode_for_people
+from openwhisk_local.rest.packages import Packages
+from openwhisk_local.rest.triggers import Rules, Triggers
+from openwhisk_local.state import names
+from openwhisk_local.version import __version__
+from openwhisk_local.web.actions import WebActions
 
 _LOG = logging.getLogger(__name__)
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm",charset=UTF-8'}
@@ -140,7 +141,7 @@ class Api:
     def _about(self) -> dict[str, object]:
         kind = {
             "kind": DEFAULT_KIND,
-            "image": "whisktrain/embedded",
+            "image": "openwhisk_local",
             "deprecated": False,
             "default": True,
             "attached": True,
@@ -171,7 +172,7 @@ def _about_version() -> dict[str, object]:
         "description": "OpenWhisk API",
         "api_version": "1.0.0",
         "api_version_path": "v1",
-        "build": "whisktrain",
+        "build": "openwhisk_local",
         "buildno": __version__,
         "swagger_paths": {"ui": "/docs", "api-docs": "/api-docs"},
     }

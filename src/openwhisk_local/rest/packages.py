@@ -9,15 +9,15 @@ from typing import Any
 from starlette.responses import Response
 
 from openwhisk_local import rejections
-from openwhisk_local.definitions import check_sizes, read_optional_parameters, read_publish, read_version
-from openwhisk_local.entities import Action, Package
-from openwhisk_local.exchange import Exchange, answer, answer_list
 from openwhisk_local.limits import Limits
-from openwhisk_local.names import Name, check_segment, is_legal
-from openwhisk_local.parameters import Parameters
-from openwhisk_local.pool import Pool
-from openwhisk_local.registry import Registry, next_version
+from openwhisk_local.processes.pool import Pool
 from openwhisk_local.rejections import Rejection, malformed, no_such_route, not_authorized
+from openwhisk_local.rest.action_body import check_sizes, read_optional_parameters, read_publish, read_version
+from openwhisk_local.rest.exchange import Exchange, answer, answer_list
+from openwhisk_local.state.entities import Action, Package
+from openwhisk_local.state.names import Name, check_segment, is_legal
+from openwhisk_local.state.parameters import Parameters
+from openwhisk_local.state.registry import Registry, next_version
 
 COLLECTION = "packages"
 

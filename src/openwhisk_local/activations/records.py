@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from openwhisk_local.parameters import Parameters
+from openwhisk_local.state.parameters import Parameters
 
 SUCCESS, APPLICATION_ERROR, DEVELOPER_ERROR, WHISK_ERROR = range(4)
 _STATUS = ("success", "application error", "action developer error", "whisk internal error")

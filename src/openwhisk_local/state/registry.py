@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from openwhisk_local import rejections
-from openwhisk_local.entities import INACTIVE, Action, Entity, Link, Package, Rule, Trigger
-from openwhisk_local.names import Name
-from openwhisk_local.parameters import Parameters
 from openwhisk_local.rejections import Rejection, not_authorized, not_found
+from openwhisk_local.state.entities import INACTIVE, Action, Entity, Link, Package, Rule, Trigger
+from openwhisk_local.state.names import Name
+from openwhisk_local.state.parameters import Parameters
 
 _E = TypeVar("_E", bound=Entity)
 

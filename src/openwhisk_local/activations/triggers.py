@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from openwhisk_local.activations import APPLICATION_ERROR, SUCCESS, WHISK_ERROR, Activation, Response
-from openwhisk_local.calls import new_id, now_ms
-from openwhisk_local.entities import ACTIVE, Link, Trigger
-from openwhisk_local.invoke import Invoker
-from openwhisk_local.parameters import in_order
+from openwhisk_local.activations.calls import new_id, now_ms
+from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS, WHISK_ERROR, Activation, Response
 from openwhisk_local.rejections import Rejection
+from openwhisk_local.state.entities import ACTIVE, Link, Trigger
+from openwhisk_local.state.parameters import in_order
 
 
 def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], invoker: Invoker, transaction: str) -> str | None:

@@ -7,15 +7,15 @@ import logging
 from typing import Any
 
 from openwhisk_local import rejections
-from openwhisk_local.activations import WHISK_ERROR, Activation, Activations, Response
-from openwhisk_local.calls import Call, now_ms
-from openwhisk_local.conductor import carry_out_composition
-from openwhisk_local.names import Name
-from openwhisk_local.plain import PlainActions
-from openwhisk_local.rates import Rates
-from openwhisk_local.registry import Resolved
+from openwhisk_local.activations.calls import Call, now_ms
+from openwhisk_local.activations.conductors import carry_out_composition
+from openwhisk_local.activations.plain import PlainActions
+from openwhisk_local.activations.rates import Rates
+from openwhisk_local.activations.records import WHISK_ERROR, Activation, Activations, Response
+from openwhisk_local.activations.sequences import carry_out_sequence
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.sequences import carry_out_sequence
+from openwhisk_local.state.names import Name
+from openwhisk_local.state.registry import Resolved
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from openwhisk_local.definitions import is_binary
-from openwhisk_local.exchange import Negotiated, encode_for_people
 from openwhisk_local.rejections import Rejection
+from openwhisk_local.rest.action_body import is_binary
+from openwhisk_local.rest.exchange import Negotiated, encode_for_people
 
 _WITHOUT_BODY = (204, 304)
 _MEDIA = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+*-]+)\s*(;\s*[\w-]+=(\"[^\"]*\"|[^;\"]*))*", re.ASCII)

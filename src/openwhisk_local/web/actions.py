@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from openwhisk_local import rejections
-from openwhisk_local.activations import APPLICATION_ERROR, SUCCESS
-from openwhisk_local.calls import Call
-from openwhisk_local.entities import Action
-from openwhisk_local.exchange import ACTIVATION_HEADER, CORS, Exchange, parse_json
-from openwhisk_local.invoke import Invoker
-from openwhisk_local.names import Name, is_legal
-from openwhisk_local.registry import Resolved
+from openwhisk_local.activations.calls import Call
+from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.web_answers import Transcoder, is_json, is_json_text, is_text, split_extension
+from openwhisk_local.rest.exchange import ACTIVATION_HEADER, CORS, Exchange, parse_json
+from openwhisk_local.state.entities import Action
+from openwhisk_local.state.names import Name, is_legal
+from openwhisk_local.state.registry import Resolved
+from openwhisk_local.web.results import Transcoder, is_json, is_json_text, is_text, split_extension
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
 _RESERVED = frozenset(f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body"))

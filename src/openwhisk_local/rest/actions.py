@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from openwhisk_local import definitions, rejections
-from openwhisk_local.calls import Call
-from openwhisk_local.entities import Action, Package
-from openwhisk_local.exchange import Exchange, answer, answer_list
-from openwhisk_local.invoke import Invoker
-from openwhisk_local.names import Name, check_segment
-from openwhisk_local.pool import Pool
-from openwhisk_local.registry import Registry
+from openwhisk_local import rejections
+from openwhisk_local.activations.calls import Call
+from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.processes.pool import Pool
 from openwhisk_local.rejections import Rejection, bad_query, no_such_route
+from openwhisk_local.rest import action_body as definitions
+from openwhisk_local.rest.exchange import Exchange, answer, answer_list
+from openwhisk_local.state.entities import Action, Package
+from openwhisk_local.state.names import Name, check_segment
+from openwhisk_local.state.registry import Registry
 
 COLLECTION = "actions"
 

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from openwhisk_local.activations import (
+from openwhisk_local.activations.calls import Call, now_ms
+from openwhisk_local.activations.records import (
     APPLICATION_ERROR,
     DEVELOPER_ERROR,
     SUCCESS,
@@ -15,14 +16,13 @@ from openwhisk_local.activations import (
     Activation,
     Response,
 )
-from openwhisk_local.calls import Call, now_ms
 from openwhisk_local.limits import Limits
-from openwhisk_local.parameters import as_texts
-from openwhisk_local.pipes import Answer
-from openwhisk_local.pool import Pool
-from openwhisk_local.processes import ActionProcess, Failure
-from openwhisk_local.registry import Registry
-from whisktrain import __version__
+from openwhisk_local.processes.pipes import Answer
+from openwhisk_local.processes.pool import Pool
+from openwhisk_local.processes.process import ActionProcess, Failure
+from openwhisk_local.state.parameters import as_texts
+from openwhisk_local.state.registry import Registry
+from openwhisk_local.version import __version__
 
 _TRUNCATED = 1024
 _NOT_PROVISIONED = "Failed to provision resources to run the action."
@@ -130,7 +130,7 @@ class PlainActions:
             **self._surroundings.environment,
             **as_texts(_divided(call)[0]),
             "__OW_API_HOST": self._surroundings.apihost,
-            "__OW_EXECUTION_ENV": "whisktrain/embedded",
+            "__OW_EXECUTION_ENV": "openwhisk_local",
             "__OW_PROXY_VERSION": __version__,
             "__OW_WAIT_FOR_ACK": "1",
             **context,

@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from openwhisk_local.entities import Action
 from openwhisk_local.limits import Limits
-from openwhisk_local.names import Name
-from openwhisk_local.processes import ActionProcess
+from openwhisk_local.processes.process import ActionProcess
+from openwhisk_local.state.entities import Action
+from openwhisk_local.state.names import Name
 
 MEMORY_POLL_S = 0.5
 _PATIENCE_S = 2.0

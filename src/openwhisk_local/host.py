@@ -18,15 +18,16 @@ from types import TracebackType
 import psutil
 import uvicorn
 
-from openwhisk_local.activations import Activations
-from openwhisk_local.invoke import Invoker
+from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.activations.plain import PlainActions, Surroundings
+from openwhisk_local.activations.rates import Rates
+from openwhisk_local.activations.records import Activations
+from openwhisk_local.errors import HostError
 from openwhisk_local.limits import Limits
-from openwhisk_local.plain import PlainActions, Surroundings
-from openwhisk_local.pool import Pool
-from openwhisk_local.rates import Rates
-from openwhisk_local.registry import Registry
-from openwhisk_local.rest import Api
-from whisktrain.errors import ConfigurationError
+from openwhisk_local.processes.pool import Pool
+from openwhisk_local.processes.process import SHELL_VARIABLES
+from openwhisk_local.rest.app import Api
+from openwhisk_local.state.registry import Registry
 
 _BACKLOG = 512
 _START_S = 30.0
@@ -43,8 +44,7 @@ class Host:
         port: The port; 0 takes a free one.
         bind: The address to listen on: this machine's own loopback unless told otherwise.
         limits: What is allowed; generous by default.
-        environment: Variables that every action process gets, besides what OpenWhisk gives: their names begin with
-            `WHISKTRAIN_`.
+        environment: Variables that every action process gets besides those that OpenWhisk and a shell set.
 
     Example:
         >>> with Host(Path("/tmp/host")) as host:  # doctest: +SKIP
@@ -62,11 +62,11 @@ class Host:
         limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        strange = sorted(name for name in environment or {} if not name.startswith("WHISKTRAIN_"))
-        if strange:
-            raise ConfigurationError(
-                f"action processes get only variables named WHISKTRAIN_…, not {', '.join(strange)}.",
-                hint="Rename them, or bind them to the action as parameters.",
+        reserved = sorted(name for name in environment or {} if name in SHELL_VARIABLES or name.startswith("__OW_"))
+        if reserved:
+            raise HostError(
+                f"the environment of action processes names variables that the host sets itself: {', '.join(reserved)}.",
+                hint="Leave them out, or rename them.",
             )
         self.limits = limits or Limits()
         self.activations = Activations(self.limits.activations_kept, self.limits.activation_bytes_kept)
@@ -110,7 +110,7 @@ class Host:
         """Start the host in a thread of its own; it answers when this returns.
 
         Raises:
-            ConfigurationError: The port is in use, or the home cannot be written.
+            HostError: The port is in use, or the home cannot be written.
         """
         if self._thread is not None:
             return self
@@ -120,17 +120,17 @@ class Host:
             listener = self._listen()
             _write_private(self._home, f"APIHOST={self.apihost}\nAUTH={self.auth}\n").replace(self.wskprops_path)
         except OSError as error:
-            raise ConfigurationError(
+            raise HostError(
                 f"the host's home {self._home} cannot be used: {error.strerror}.", hint="Name another one with --home."
             ) from error
         self._up.clear()
         self._failure = None
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="whisktrain-host", daemon=True)
+        self._thread = threading.Thread(target=self._serve, args=(listener,), name="openwhisk-local", daemon=True)
         self._thread.start()
         if not self._up.wait(_START_S) or self._failure is not None:
             failure = self._failure
             self.stop()
-            raise ConfigurationError(f"the embedded host did not start: {failure or 'no answer in time'}.") from failure
+            raise HostError(f"the host did not start: {failure or 'no answer in time'}.") from failure
         return self
 
     def stop(self) -> None:
@@ -159,7 +159,7 @@ class Host:
             listener.listen(_BACKLOG)
         except OSError as error:
             listener.close()
-            raise ConfigurationError(
+            raise HostError(
                 f"the host cannot listen on {self._bind}:{self._port}: {error.strerror}.",
                 code="port_in_use",
                 hint="Choose another port with --port, or stop what uses this one.",

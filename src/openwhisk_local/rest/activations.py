@@ -7,10 +7,10 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from openwhisk_local.activations import Activations
-from openwhisk_local.exchange import Exchange, answer
-from openwhisk_local.names import is_legal
+from openwhisk_local.activations.records import Activations
 from openwhisk_local.rejections import Rejection, bad_query, no_such_route, not_found
+from openwhisk_local.rest.exchange import Exchange, answer
+from openwhisk_local.state.names import is_legal
 
 COLLECTION = "activations"
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from openwhisk_local import names, rejections, triggers
-from openwhisk_local.definitions import check_sizes, read_optional_parameters, read_publish, read_version
-from openwhisk_local.entities import ACTIVE, INACTIVE, Rule, Trigger
-from openwhisk_local.exchange import Exchange, answer, answer_list, answer_text, encode
-from openwhisk_local.invoke import Invoker
+from openwhisk_local import rejections
+from openwhisk_local.activations import triggers
+from openwhisk_local.activations.invoker import Invoker
 from openwhisk_local.limits import MB, Limits
-from openwhisk_local.names import Name, check_segment
-from openwhisk_local.parameters import Parameters
-from openwhisk_local.registry import Registry, next_version
 from openwhisk_local.rejections import Rejection, malformed, no_such_route, not_authorized
+from openwhisk_local.rest.action_body import check_sizes, read_optional_parameters, read_publish, read_version
+from openwhisk_local.rest.exchange import Exchange, answer, answer_list, answer_text, encode
+from openwhisk_local.state import names
+from openwhisk_local.state.entities import ACTIVE, INACTIVE, Rule, Trigger
+from openwhisk_local.state.names import Name, check_segment
+from openwhisk_local.state.parameters import Parameters
+from openwhisk_local.state.registry import Registry, next_version
 
 _SPRAY = {int: "JsNumber", float: "JsNumber", list: "JsArray", dict: "JsObject", type(None): "JsNull$"}
 """What the platform calls a value of JSON that it did not expect."""

@@ -1,0 +1,1 @@
+"""What the host holds: entities, their names and parameters."""

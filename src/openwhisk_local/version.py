@@ -1,0 +1,3 @@
+"""The version that the host reports."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Web actions, below `/api/v1/web`."""
