@@ -12,7 +12,7 @@ from whisktrain import metrics
 from whisktrain.errors import Diverged
 from whisktrain.learning import backend
 from whisktrain.learning.opened import Opened, probabilities
-from whisktrain.spec import Rows
+from whisktrain.spec import MetricSums, Rows
 from whisktrain.tensors import Tensors
 
 __all__ = ["Evaluation", "Sums"]
@@ -66,7 +66,7 @@ class Sums:
             known = self._state.get(name)
             self._state[name] = state if known is None else [a + b for a, b in zip(known, state, strict=True)]
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> MetricSums:
         """The sums as JSON."""
         return {
             "rows": self._rows,
@@ -101,7 +101,7 @@ class Evaluation:
         found = self._opened.forward(x, y, training=False, weighted=False)
         return found.loss, found.divisor, found.penalty, found.output, *(() if found.mask is None else (found.mask,))
 
-    def __call__(self, params: Tensors, *sets: Rows) -> list[dict[str, Any]]:
+    def __call__(self, params: Tensors, *sets: Rows) -> list[MetricSums]:
         """Evaluate parameters on sets of rows.
 
         Args:

@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from whisktrain.errors import RequestError
 from whisktrain.learning import backend
+from whisktrain.learning.losses import Link, Targets
+from whisktrain.spec import Blueprint, ConstraintConfig, Layout, LossConfig, Task, TensorEntry
 
-__all__ = ["batch_normalisations", "layout_of", "seed_states", "variables"]
+__all__ = ["KerasLayout", "batch_normalisations", "layout_of", "seed_states", "tensor_entries", "variables"]
+
+
+class KerasLayout(Layout):
+    """The layout of a Keras model: its tensors, and how targets and outputs are read.
+
+    Attributes:
+        schema: 1.
+        loss: The loss, with its full name.
+        targets: How targets reach the loss.
+        target: Shape of one row's target; [] for a number.
+        link: What turns outputs into probabilities.
+        x_shape: Shape of one row of features.
+        output: Shape of one row of the output.
+        classes: Number of classes; 0 for regression.
+        task: "classification" or "regression".
+    """
+
+    schema: int
+    loss: LossConfig
+    targets: Targets
+    target: list[int]
+    link: Link | None
+    x_shape: list[int]
+    output: list[int]
+    classes: int
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    """What a merge has to know of a moving mean or variance; a variance names its mean."""
+
+    role: Literal["mean", "variance"]
+    momentum: float
+    mean: str | None = None
+
 
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
 
@@ -34,7 +72,7 @@ def batch_normalisations(model: Any) -> list[Any]:
     ]
 
 
-def _constraint(variable: Any, name: str) -> dict[str, Any] | None:
+def _constraint(variable: Any, name: str) -> ConstraintConfig | None:
     constraint = variable.constraint
     if constraint is None:
         return None
@@ -44,7 +82,7 @@ def _constraint(variable: Any, name: str) -> dict[str, Any] | None:
             f"the weight {name} has the constraint {kind.__name__}; expected one of {', '.join(_CONSTRAINTS)}.",
             hint="Constraints act on merged weights, which only works for Keras' own.",
         )
-    return {"name": kind.__name__, **constraint.get_config()}
+    return cast(ConstraintConfig, {"name": kind.__name__, **constraint.get_config()})
 
 
 def _refuse(model: Any) -> None:
@@ -66,38 +104,48 @@ def _refuse(model: Any) -> None:
             raise RequestError(f"the batch normalisation {layer.name} has {which}=True, which is not supported.")
 
 
-def layout_of(model: Any) -> dict[str, Any]:
-    """Describe a built model.
+def tensor_entries(model: Any) -> list[TensorEntry]:
+    """Describe the tensors of a built model, in the model's order.
 
     Args:
         model: A Keras model.
-
-    Returns:
-        `{"schema": 1, "tensors": [{"name", "role", "shape", "dtype", "constraint"?, "momentum"?, "mean"?}, ...]}`; roles are
-        "trainable", "frozen", "mean" and "variance".
 
     Raises:
         RequestError: The model holds something that workers cannot share.
     """
     _refuse(model)
     named = variables(model)
-    names = {id(v): name for name, v in named.items()}
-    roles: dict[str, dict[str, Any]] = {}
+    statistics = _statistics(model, {id(v): name for name, v in named.items()})
+    trainable = {id(v) for v in model.trainable_weights}
+    entries: list[TensorEntry] = []
+    for name, variable in named.items():
+        entry: TensorEntry = {"name": name, "shape": list(variable.shape), "dtype": str(variable.dtype), "role": "frozen"}
+        if id(variable) in trainable:
+            entry["role"] = "trainable"
+            constraint = _constraint(variable, name)
+            if constraint is not None:
+                entry["constraint"] = constraint
+        elif name in statistics:
+            statistic = statistics[name]
+            entry["role"], entry["momentum"] = statistic.role, statistic.momentum
+            if statistic.mean is not None:
+                entry["mean"] = statistic.mean
+        entries.append(entry)
+    if not any(entry["role"] == "trainable" for entry in entries):
+        raise RequestError("the model has no trainable weight; there is nothing to train.")
+    return entries
+
+
+def _statistics(model: Any, names: dict[int, str]) -> dict[str, _Statistic]:
+    """Role, momentum and mean of each moving mean and variance, by tensor name."""
+    found: dict[str, _Statistic] = {}
     for layer in batch_normalisations(model):
         mean, variance = names[id(layer.moving_mean)], names[id(layer.moving_variance)]
-        roles[mean] = {"role": "mean", "momentum": layer.momentum}
-        roles[variance] = {"role": "variance", "momentum": layer.momentum, "mean": mean}
-    trainable = {id(v) for v in model.trainable_weights}
-    tensors: list[Mapping[str, Any]] = []
-    for name, v in named.items():
-        entry: dict[str, Any] = {"name": name, "shape": list(v.shape), "dtype": str(v.dtype)}
-        if id(v) in trainable:
-            entry["role"] = "trainable"
-            if (constraint := _constraint(v, name)) is not None:
-                entry["constraint"] = constraint
-        else:
-            entry |= roles.get(name, {"role": "frozen"})
-        tensors.append(entry)
-    if not any(entry["role"] == "trainable" for entry in tensors):
-        raise RequestError("the model has no trainable weight; there is nothing to train.")
-    return {"schema": 1, "tensors": tensors}
+        found[mean] = _Statistic("mean", layer.momentum)
+        found[variance] = _Statistic("variance", layer.momentum, mean)
+    return found
+
+
+def layout_of(blueprint: Blueprint) -> KerasLayout:
+    """The layout of a blueprint that this learner has built."""
+    return cast(KerasLayout, blueprint.layout)

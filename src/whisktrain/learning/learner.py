@@ -13,11 +13,11 @@ from whisktrain.errors import Diverged, RequestError
 from whisktrain.learning import backend, checks, losses, models
 from whisktrain.learning.evaluation import Evaluation, Sums
 from whisktrain.learning.gradients import Gradient
-from whisktrain.learning.layout import layout_of, variables
+from whisktrain.learning.layout import KerasLayout, tensor_entries, variables
 from whisktrain.learning.local import LocalSteps
 from whisktrain.learning.opened import Opened, finite, open_model
 from whisktrain.learning.probe import probe
-from whisktrain.spec import Blueprint, Built, Contribution, Rows, Spec, Work
+from whisktrain.spec import Blueprint, Built, Contribution, ContributionNumbers, MetricSums, Rows, Spec, Work
 from whisktrain.tensors import Tensors
 
 __all__ = ["KerasLearner", "KerasModel"]
@@ -44,7 +44,7 @@ class KerasModel:
         x = rows.x[chosen].astype(self._opened.x_type, copy=False)
         return x, rows.y[chosen].astype(self._opened.y_type, copy=False)
 
-    def _gradient_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, dict[str, Any]]:
+    def _gradient_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
         self._gradient = self._gradient or Gradient(self._opened)
         x, y = self._batch(rows, work.steps[0])
         tensors, found = self._gradient(params, x, y, self._opened.draws(work.round, work.shard, 0))
@@ -52,7 +52,7 @@ class KerasModel:
         sums.add(y, found)
         return tensors, sums.numbers()
 
-    def _local_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, dict[str, Any]]:
+    def _local_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
         self._local = self._local or LocalSteps(self._opened)
         self._local.start(params)
         sums = Sums(self._opened, self._base)
@@ -67,7 +67,7 @@ class KerasModel:
     def contribute(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> Contribution:
         """Compute one shard's part of one round; see `whisktrain.spec.OpenModel.contribute`."""
         tensors: Tensors = {}
-        train: dict[str, Any] | None = None
+        train: MetricSums | None = None
         count = sum(len(chosen) for chosen in work.steps) if work.phase == "train" else 0
         if count:
             compute = self._gradient_round if self._opened.spec.sync == "gradient" else self._local_round
@@ -82,11 +82,11 @@ class KerasModel:
             sets["validation"] = validation
         if work.score_training:
             sets["training"] = rows
-        scored: dict[str, Any] = {}
+        scored: dict[str, MetricSums] = {}
         if sets:
             self._evaluation = self._evaluation or Evaluation(self._opened, self._names)
             scored = dict(zip(sets, self._evaluation(params, *sets.values()), strict=True))
-        numbers = {
+        numbers: ContributionNumbers = {
             "rows": count,
             "divisor": 0.0 if train is None else train["divisor"],
             "train": train,
@@ -124,13 +124,12 @@ class KerasLearner:
         config = models.to_config(model)
         standardised = (spec.target_mean, spec.target_scale) != (0.0, 1.0)
         loss = losses.check(spec.loss, spec.task, standardised=standardised)
-        if loss["name"] == "auto":
-            found = losses.default(checks.last_activation(json.loads(config)), output, spec.task)
-            loss = {**{k: v for k, v in loss.items() if k != "name"}, **found}
+        loss = losses.resolve(loss, checks.last_activation(json.loads(config)), output, spec.task)
         kind = losses.targets(loss, output, self._target, spec.task, spec.classes)
         losses.make(backend.keras(), loss, None)
-        layout = {
-            **layout_of(model),
+        layout: KerasLayout = {
+            "schema": 1,
+            "tensors": tensor_entries(model),
             "loss": loss,
             "targets": kind,
             "target": list(self._target),
@@ -141,9 +140,8 @@ class KerasLearner:
             "task": spec.task,
         }
         params: Tensors = {name: np.array(v.numpy()) for name, v in variables(model).items()}
-        blueprint = Blueprint(layout, config)
-        layout = probe(spec, blueprint, params)
-        return Built(Blueprint(layout, config), params)
+        probed = probe(spec, Blueprint(layout, config), params)
+        return Built(Blueprint(probed, config), params)
 
     def open(self, spec: Spec, blueprint: Blueprint) -> KerasModel:
         """Prepare a model for computing; see `whisktrain.spec.Learner.open`."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, cast
 
 from whisktrain.errors import RequestError
+from whisktrain.spec import LossConfig
 
-__all__ = ["LOSSES", "Targets", "check", "default", "link", "make", "sums", "targets"]
+__all__ = ["LOSSES", "Link", "Targets", "check", "link", "make", "resolve", "sums", "targets"]
 
-Targets = Literal["sparse", "one_hot", "single", "value"]
+Link: TypeAlias = Literal["softmax", "sigmoid", "hinge"]
+"""What turns outputs into probabilities; hinge: (x + 1) / 2."""
+
+Targets: TypeAlias = Literal["sparse", "one_hot", "single", "value"]
 """How targets reach the loss: class numbers, one-hot rows, 0/1 for a single unit, or values."""
 
 _CATEGORICAL = {
@@ -48,7 +52,7 @@ _CLASS_NAMES = {class_name: name for name, class_name in LOSSES.items()}
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight")
 
 
-def check(loss: Mapping[str, Any], task: str, *, standardised: bool) -> dict[str, Any]:
+def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossConfig:
     """Bring a loss to the name under which it is built; needs no Keras.
 
     Args:
@@ -82,17 +86,25 @@ def check(loss: Mapping[str, Any], task: str, *, standardised: bool) -> dict[str
             f"the loss's reduction is {loss['reduction']!r}; expected one of {', '.join(_REDUCTIONS)}: "
             "without a reduction there is no single loss to minimise."
         )
-    return {**loss, "name": name}
+    return cast(LossConfig, {**loss, "name": name})
 
 
-def default(activation: str | None, output: tuple[int, ...], task: str) -> dict[str, Any]:
-    """The loss for a model that came without one.
+def resolve(loss: LossConfig, activation: str | None, output: tuple[int, ...], task: str) -> LossConfig:
+    """Choose the loss for a model that came without one ("auto"); another loss is returned as it is.
 
     Args:
+        loss: The checked loss.
         activation: The last layer's, "linear" for raw scores, None where it has none of its own.
         output: Shape of one row's output.
         task: "classification" or "regression".
     """
+    if loss["name"] != "auto":
+        return loss
+    options = {key: value for key, value in loss.items() if key != "name"}
+    return cast(LossConfig, {**options, **_default(activation, output, task)})
+
+
+def _default(activation: str | None, output: tuple[int, ...], task: str) -> LossConfig:
     if task == "regression":
         return {"name": "mean_squared_error"}
     raw = activation not in ("softmax", "sigmoid", None)
@@ -101,7 +113,7 @@ def default(activation: str | None, output: tuple[int, ...], task: str) -> dict[
     return {"name": name, "from_logits": True} if raw else {"name": name}
 
 
-def targets(loss: Mapping[str, Any], output: tuple[int, ...], target: tuple[int, ...], task: str, classes: int) -> Targets:
+def targets(loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], task: str, classes: int) -> Targets:
     """How targets must be given to the loss; refuses whatever would need silent broadcasting.
 
     Args:
@@ -138,7 +150,7 @@ def targets(loss: Mapping[str, Any], output: tuple[int, ...], target: tuple[int,
     return "single"
 
 
-def link(loss: Mapping[str, Any], kind: Targets) -> str | None:
+def link(loss: LossConfig, kind: Targets) -> Link | None:
     """What turns the model's output into probabilities: "softmax", "sigmoid", "hinge" ((x + 1) / 2), or None."""
     if kind == "value":
         return None
@@ -149,7 +161,7 @@ def link(loss: Mapping[str, Any], kind: Targets) -> str | None:
     return "sigmoid" if loss["name"] in _BINARY else "softmax"
 
 
-def make(keras: Any, loss: Mapping[str, Any], dtype: str | None) -> Any:
+def make(keras: Any, loss: LossConfig, dtype: str | None) -> Any:
     """Build Keras' loss object.
 
     Raises:

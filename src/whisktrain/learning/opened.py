@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from whisktrain import seeds
 from whisktrain.learning import backend, losses, models
-from whisktrain.learning.layout import batch_normalisations, seed_states
+from whisktrain.learning.layout import KerasLayout, batch_normalisations, layout_of, seed_states
 from whisktrain.spec import Blueprint, Spec
 from whisktrain.tensors import Tensors
 
@@ -45,7 +44,7 @@ class Opened:
     """
 
     spec: Spec
-    layout: Mapping[str, Any]
+    layout: KerasLayout
     model: Any
     loss: Any
     weights: dict[str, Any]
@@ -109,7 +108,7 @@ class Opened:
         return Forward(total, divisor, penalty, keras.ops.cast(output, total.dtype), mask)
 
 
-def probabilities(output: Any, link: str | None, targets: str) -> Any:
+def probabilities(output: Any, link: losses.Link | None, targets: losses.Targets) -> Any:
     """From a model's output to probabilities of all classes, or to values.
 
     Args:
@@ -148,7 +147,7 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
         for layer in batch_normalisations(model):
             layer.momentum = 0.0
     double = str(model.outputs[0].dtype) == "float64"
-    layout = blueprint.layout
+    layout = layout_of(blueprint)
     return Opened(
         spec=spec,
         layout=layout,

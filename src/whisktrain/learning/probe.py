@@ -11,9 +11,9 @@ import numpy as np
 
 from whisktrain.errors import RequestError
 from whisktrain.learning import backend
-from whisktrain.learning.layout import batch_normalisations
+from whisktrain.learning.layout import KerasLayout, batch_normalisations, layout_of
 from whisktrain.learning.opened import Opened, open_model
-from whisktrain.spec import Blueprint, Spec
+from whisktrain.spec import Blueprint, Spec, TensorEntry
 from whisktrain.tensors import Tensors
 
 __all__ = ["probe"]
@@ -57,7 +57,7 @@ def _run(opened: Opened, params: Tensors) -> tuple[list[Any], Any, bool, bool]:
     return gradients, mask, extra > 0, extra > weights_only
 
 
-def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
+def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> KerasLayout:
     """Run a new model forward and backward once.
 
     Args:
@@ -71,6 +71,7 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
     Raises:
         RequestError: The model cannot compute; a layer keeps state of its own; or its regularisation cannot be shared exactly.
     """
+    layout = layout_of(blueprint)
     opened = open_model(spec, blueprint)
     try:
         with backend.quiet():
@@ -86,7 +87,7 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
                 f"the weight {name} changes by itself while training, which only batch normalisation may do.",
                 hint="Such a layer cannot be merged: leave it out, or freeze it.",
             )
-    reduction = blueprint.layout["loss"].get("reduction", "sum_over_batch_size")
+    reduction = layout["loss"].get("reduction", "sum_over_batch_size")
     if reduction == "sum" and regularised:
         raise RequestError(
             "the model has regularisers and its loss's reduction is 'sum'; their weight would depend on the batch.",
@@ -99,7 +100,9 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> dict[str, Any]:
             hint="Leave out the mask or the activity regulariser.",
         )
     idle = {name for name, g in zip(opened.named("trainable"), gradients, strict=True) if g is None}
-    tensors = [{**entry, "role": "frozen"} if entry["name"] in idle else entry for entry in blueprint.layout["tensors"]]
+    tensors: list[TensorEntry] = [
+        {**entry, "role": "frozen"} if entry["name"] in idle else entry for entry in layout["tensors"]
+    ]
     if not any(entry["role"] == "trainable" for entry in tensors):
         raise RequestError("the loss depends on no trainable weight of the model; there is nothing to train.")
-    return {**blueprint.layout, "tensors": tensors}
+    return {**layout, "tensors": tensors}

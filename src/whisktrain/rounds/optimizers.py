@@ -7,12 +7,13 @@ Adam: Kingma and Ba, arXiv:1412.6980; amsgrad: Reddi et al., arXiv:1904.09237; A
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from whisktrain.errors import RequestError
 from whisktrain.rounds import schedules
+from whisktrain.spec import OptimizerConfig
 from whisktrain.tensors import Tensors
 
 __all__ = ["DEFAULTS", "apply", "check"]
@@ -29,7 +30,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 """Keras' arguments and defaults of each optimizer that is known."""
 
 
-def check(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+def check(optimizer: Mapping[str, object]) -> OptimizerConfig:
     """Bring an optimizer to its full form.
 
     Args:
@@ -55,7 +56,7 @@ def check(optimizer: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestError("more than one of clipnorm, clipvalue and global_clipnorm was given; expected one.")
     if full["schedule"] is not None:
         full["schedule"] = schedules.check(full["schedule"])
-    return full
+    return cast(OptimizerConfig, full)
 
 
 _ROLES = ("momentum", "velocity", "velocity_hat")

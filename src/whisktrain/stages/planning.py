@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from whisktrain import metrics
 from whisktrain.errors import RequestError
 from whisktrain.learning import compiled, losses
-from whisktrain.request import Request
+from whisktrain.request import OuterRequest, Request
 from whisktrain.rounds import optimizers, plan
 from whisktrain.rounds.slots import Limits, plan_lease, plan_slots
-from whisktrain.spec import Spec
+from whisktrain.spec import LossConfig, ModelSource, OptimizerConfig, OuterConfig, Spec
 
 __all__ = ["resolve_spec"]
 
@@ -55,7 +55,7 @@ def resolve_spec(
         metrics=_metrics(request, given, task),
         optimizer=_optimizer(request, given),
         sync=train.sync,
-        outer=train.outer.model_dump() if train.outer.name == "nesterov" else {"name": "average"},
+        outer=_outer(train.outer),
         batch=0 if train.batch == "full" else train.batch,
         local_steps=train.local_steps,
         seed=train.seed,
@@ -77,10 +77,10 @@ def _name(source: str) -> str:
     return word or "model"
 
 
-def _model(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
+def _model(request: Request, body: Mapping[str, Any]) -> ModelSource:
     asked = {k: v for k in ("config", "file", "factory", "init") if (v := getattr(request.model, k)) is not None}
     if asked:
-        return asked
+        return cast(ModelSource, asked)
     preset = request.model.preset or "auto"
     if preset == "auto":
         sides = list(body["x_shape"])[:2]
@@ -88,7 +88,7 @@ def _model(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"preset": preset}
 
 
-def _loss(request: Request, given: Mapping[str, Any] | None, task: str, *, standardised: bool) -> dict[str, Any]:
+def _loss(request: Request, given: Mapping[str, Any] | None, task: str, *, standardised: bool) -> LossConfig:
     asked = request.model.loss
     loss: dict[str, Any] | None = None
     if isinstance(asked, str):
@@ -109,7 +109,7 @@ def _metrics(request: Request, given: Mapping[str, Any] | None, task: str) -> tu
     return found or metrics.BASE[task]
 
 
-def _optimizer(request: Request, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _optimizer(request: Request, given: Mapping[str, Any] | None) -> OptimizerConfig:
     asked = {k: v for k, v in request.train.optimizer.model_dump().items() if v is not None}
     if request.train.learning_rate is not None:
         if asked.get("learning_rate", request.train.learning_rate) != request.train.learning_rate:
@@ -129,6 +129,12 @@ def _optimizer(request: Request, given: Mapping[str, Any] | None) -> dict[str, A
     if "learning_rate" in asked and "schedule" not in asked:
         base = {k: v for k, v in base.items() if k != "schedule"}
     return optimizers.check({**base, **asked})
+
+
+def _outer(asked: OuterRequest) -> OuterConfig:
+    if asked.name == "average":
+        return {"name": "average"}
+    return {"name": asked.name, "learning_rate": asked.learning_rate, "momentum": asked.momentum}
 
 
 def _compiled_alike(given: Mapping[str, Any], name: str) -> dict[str, Any] | None:

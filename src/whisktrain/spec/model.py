@@ -1,0 +1,77 @@
+"""A model between processes: its layout, its configuration and its first tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Required, TypeAlias, TypedDict
+
+from whisktrain.tensors import Tensors
+
+__all__ = ["Blueprint", "Built", "ConstraintConfig", "Layout", "Role", "TensorEntry"]
+
+Role: TypeAlias = Literal["trainable", "frozen", "mean", "variance"]
+"""What a merge does with a tensor: update it, leave it, or pool it as a statistic of a batch normalisation."""
+
+
+class ConstraintConfig(TypedDict, total=False):
+    """A weight constraint of `keras.constraints`: its class name and arguments."""
+
+    name: Required[str]
+    axis: int | list[int]
+    min_value: float
+    max_value: float
+    rate: float
+
+
+class TensorEntry(TypedDict, total=False):
+    """One tensor of a model.
+
+    Attributes:
+        name: Its name, unique in the model.
+        role: What the merge does with it.
+        shape: Its shape.
+        dtype: Its type, as NumPy names it.
+        constraint: Of a trainable weight that has one.
+        momentum: Of a mean or variance: the momentum of the moving average.
+        mean: Of a variance: the name of the mean that belongs to it.
+    """
+
+    name: Required[str]
+    role: Required[Role]
+    shape: list[int]
+    dtype: str
+    constraint: ConstraintConfig
+    momentum: float
+    mean: str
+
+
+class Layout(TypedDict):
+    """What the rounds know of a model: its tensors, in the model's order. A learner may add keys of its own."""
+
+    tensors: list[TensorEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """The model as every worker opens it and the merge reads it; immutable for a run.
+
+    Attributes:
+        layout: Its tensors and what the merge has to know of each.
+        config: The model's own configuration as bytes (Keras JSON); opaque to the rounds.
+    """
+
+    layout: Layout
+    config: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A new model.
+
+    Attributes:
+        blueprint: What it is.
+        params: Its first tensors (trainable, frozen and statistics), named as in the layout.
+    """
+
+    blueprint: Blueprint
+    params: Tensors
