@@ -10,7 +10,7 @@ from whisktrain.openwhisk.action import Context, action
 @action
 def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     from whisktrain.request import Request, parse
-    from whisktrain.rounds.slots import plan_workers
+    from whisktrain.rules.capacity import plan_workers
     from whisktrain.stages.preprocess import preprocess
 
     request = parse(Request, arguments)

@@ -9,6 +9,6 @@ from whisktrain.openwhisk.action import Context, action
 
 @action
 def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
-    from whisktrain.rounds.feed import handle
+    from whisktrain.openwhisk.feed import handle
 
     return handle(arguments, context.store, namespace=context.namespace)

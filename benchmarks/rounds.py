@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from whisktrain import tensors
-from whisktrain.rounds import aggregate, feed, steps, worker
+from whisktrain.openwhisk import feed
+from whisktrain.rounds import aggregate, failpoints, worker
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
 from whisktrain.spec import Blueprint, Built, Contribution, Rows, Spec, Work
@@ -193,7 +194,7 @@ def measure(workers: int, weights: int, rounds: int, *, processes: bool, address
         if address is not None:
             feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, store)
             invoker.invoke("follower", {"until": str(following)})
-        with steps.watched(clock):
+        with failpoints.watched(clock):
             create(store, invoker, "r", spec)
             while store.rounds.get("params:r:1") is None:
                 time.sleep(0.01)

@@ -6,12 +6,12 @@ import pytest
 from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.errors import Damaged
-from whisktrain.rounds import moments, steps
-from whisktrain.rounds.mending import mend
+from whisktrain.records import ids
+from whisktrain.records.params import read_params
+from whisktrain.records.run import read_state
+from whisktrain.rounds import failpoints, optimizer_state
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.state import read_state
-from whisktrain.rounds.story import read_params
-from whisktrain.store import documents
+from whisktrain.rounds.repair import repair_params
 from whisktrain.store.protocol import Store
 
 
@@ -29,9 +29,9 @@ class PowerCut:
     def __call__(self, step: str) -> None:
         if step == "A7" and not self.cut and read_state(self.store, "r").round == 3:
             self.cut = True
-            cut(self.store, documents.params("r", 3))
+            cut(self.store, ids.params("r", 3))
             self.store.rounds.delete_many(self.gone)
-            moments._KEPT._known.clear()
+            optimizer_state._KEPT._known.clear()
             raise Killed(step)
         if step == self.then:
             self.then = ""
@@ -40,7 +40,7 @@ class PowerCut:
 
 def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
     platform = Platform(store)
-    with steps.watched(killer), platform.following():
+    with failpoints.watched(killer), platform.following():
         create(store, platform, "r", plan_of(lease=lease))
         summary = wait_summary(store, "r")
         wait_clean(store)
@@ -50,7 +50,7 @@ def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
 
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
-@pytest.mark.parametrize("then", ["", "A2.mend"])
+@pytest.mark.parametrize("then", ["", "A2.repair"])
 def test_damaged_parameters_are_computed_again(store: Store, lease: float, then: str) -> None:
     put_dataset(store)
     train(store, plan_of(), run="undisturbed")
@@ -59,7 +59,7 @@ def test_damaged_parameters_are_computed_again(store: Store, lease: float, then:
 
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
-@pytest.mark.parametrize("gone", [documents.update("r", 2, 1), documents.params("r", 2)])
+@pytest.mark.parametrize("gone", [ids.update("r", 2, 1), ids.params("r", 2)])
 def test_what_is_past_mending_ends_the_run(store: Store, lease: float, gone: str) -> None:
     put_dataset(store)
     summary = carry_through(store, PowerCut(store, gone=(gone,)), lease)
@@ -72,16 +72,16 @@ def test_a_model_that_cannot_be_read_ends_the_run(store: Store) -> None:
     platform = Platform(store)
 
     def damage(step: str) -> None:
-        if step == "F2" and store.library.get(documents.summary("r")) is None:
+        if step == "F2" and store.library.get(ids.summary("r")) is None:
             cut(store, read_state(store, "r").outcome.publish)
 
-    with steps.watched(damage), platform.following():
+    with failpoints.watched(damage), platform.following():
         create(store, platform, "r", plan_of())
         summary = wait_summary(store, "r")
         wait_clean(store)
     assert summary["status"] == "failed" and summary["error"]["code"] == "damaged" and summary["model"] is None
     assert "cannot be read" in summary["reason"]
-    assert store.library.get(documents.model("m", 1)) is None and store.library.get(documents.alias("m")) is None
+    assert store.library.get(ids.model("m", 1)) is None and store.library.get(ids.alias("m")) is None
 
 
 def test_only_the_same_bytes_are_put_back(store: Store) -> None:
@@ -92,20 +92,20 @@ def test_only_the_same_bytes_are_put_back(store: Store) -> None:
         state = read_state(store, "r") if step == "A7" and not seen else None
         if state is None or state.round != 3:
             return
-        seen.append(mend(store, state))  # whole
-        id_ = documents.params("r", 3)
+        seen.append(repair_params(store, state))  # whole
+        id_ = ids.params("r", 3)
         right = store.rounds.get(id_, attachment=True)
         cut(store, id_)
         there = store.rounds.get(id_)
         store.rounds.put(id_, {**there.body, "digest": "another"}, rev=there.rev, attachment=b"cut short")
-        seen.append(mend(store, state))
+        seen.append(repair_params(store, state))
         with pytest.raises(Damaged):
             read_params(store, id_)
         there = store.rounds.get(id_)
         store.rounds.put(id_, right.body, rev=there.rev, attachment=b"cut short")
-        seen.append(mend(store, state))
+        seen.append(repair_params(store, state))
         assert store.rounds.get(id_, attachment=True).attachment == right.attachment
 
-    with steps.watched(look):
+    with failpoints.watched(look):
         assert train(store, plan_of())["status"] == "completed"
     assert seen == [False, False, True]

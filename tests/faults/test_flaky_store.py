@@ -9,8 +9,8 @@ from flaky_store import FlakyStore
 from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.errors import Conflict, StoreUnreachable
+from whisktrain.records import ids
 from whisktrain.rounds.opening import create
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 from whisktrain.store.sqlite import SqliteStore
 
@@ -41,6 +41,6 @@ def test_lost_requests_and_answers_change_nothing(store: Store, expected: bytes,
     assert flaky.rounds.failed > 0
     assert summary["status"] == "completed", summary
     assert model_bytes(store, version=int(summary["model"].partition(":")[2])) == expected
-    assert store.library.get(documents.version("m", 1)).body["run"] == "r"
-    assert store.library.get(documents.version("m", 2)) is None
+    assert store.library.get(ids.version("m", 1)).body["run"] == "r"
+    assert store.library.get(ids.version("m", 2)) is None
     assert all(isinstance(error, (StoreUnreachable, Conflict)) for error in platform.errors()), platform.errors()

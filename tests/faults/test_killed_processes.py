@@ -13,7 +13,7 @@ from pathlib import Path
 from activation import Spool
 from rounds_rig import PATIENT, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
-from whisktrain.rounds import feed
+from whisktrain.openwhisk import feed
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store

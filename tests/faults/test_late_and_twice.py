@@ -12,10 +12,10 @@ from numpy_learner import NumpyLearner
 from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain import tensors
-from whisktrain.rounds import aggregate, moments, steps, sweep
+from whisktrain.records import ids
+from whisktrain.records.run import RunState, read_state
+from whisktrain.rounds import aggregate, failpoints, optimizer_state, sweep
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.state import State, read_state
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 SPEC = plan_of(rounds=15)
@@ -67,28 +67,28 @@ def test_create_twice_makes_one_run(store: Store, expected: bytes) -> None:
 
 
 def test_a_late_create_of_an_ended_run_is_removed(store: Store, expected: bytes) -> None:
-    late = State("undisturbed", SPEC, 1, created=time.time(), opened=time.time())
+    late = RunState("undisturbed", SPEC, 1, created=time.time(), opened=time.time())
     platform = Platform(store)
     with platform.following():
         # A CREATE that read no summary before the run ended, and puts the run only now; its builder builds.
-        store.rounds.put(documents.run("undisturbed"), late.to_body())
+        store.rounds.put(ids.run("undisturbed"), late.to_body())
         platform.invoke("worker", {"run": "undisturbed", "slot": 0})
         time.sleep(0.3)
         wait_clean(store)
     assert not platform.errors()
     assert model_bytes(store) == expected
-    assert store.library.get(documents.version("m", 2)) is None
+    assert store.library.get(ids.version("m", 2)) is None
 
 
 def test_zombies_that_write_after_the_end_leave_nothing(store: Store, expected: bytes) -> None:
     platform = Platform(store)
     with platform.following():
         for round_ in (1, 7, 15, 16):
-            store.rounds.put(documents.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late")
-            store.rounds.put(documents.moments("undisturbed", round_), {"schema": 1}, attachment=b"late")
-            store.rounds.put(documents.params("undisturbed", round_), {"schema": 1}, attachment=b"late")
-        store.rounds.put(documents.blueprint("undisturbed"), {"schema": 1})
-        store.rounds.put(documents.stop("undisturbed"), {"schema": 1})
+            store.rounds.put(ids.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late")
+            store.rounds.put(ids.moments("undisturbed", round_), {"schema": 1}, attachment=b"late")
+            store.rounds.put(ids.params("undisturbed", round_), {"schema": 1}, attachment=b"late")
+        store.rounds.put(ids.blueprint("undisturbed"), {"schema": 1})
+        store.rounds.put(ids.stop("undisturbed"), {"schema": 1})
         wait_clean(store)
     assert not platform.errors()
     assert model_bytes(store) == expected
@@ -100,16 +100,16 @@ def test_zombies_of_earlier_rounds_are_not_merged(store: Store, expected: bytes)
         create(store, platform, "r", SPEC)
         wait_round(store, "r", 5)
         for shard in (0, 1):
-            store.rounds.put(documents.update("r", 1, shard), {"schema": 1}, attachment=b"late")
-        store.rounds.put(documents.params("r", 1), {"schema": 1}, attachment=b"late")
-        store.rounds.put(documents.moments("r", 1), {"schema": 1}, attachment=b"late")
+            store.rounds.put(ids.update("r", 1, shard), {"schema": 1}, attachment=b"late")
+        store.rounds.put(ids.params("r", 1), {"schema": 1}, attachment=b"late")
+        store.rounds.put(ids.moments("r", 1), {"schema": 1}, attachment=b"late")
         wait_summary(store, "r")
         wait_clean(store)
     assert not platform.errors()
     assert model_bytes(store, version=2) == expected
 
 
-def wait_round(store: Store, run: str, round_: int) -> State:
+def wait_round(store: Store, run: str, round_: int) -> RunState:
     while (state := read_state(store, run)) is None or state.round < round_:
         time.sleep(0.001)
     return state
@@ -117,15 +117,15 @@ def wait_round(store: Store, run: str, round_: int) -> State:
 
 def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """No aggregate remembers anything, and none manages to store moments before it is killed."""
-    monkeypatch.setattr(moments, "kept", lambda store, run, round_: None)
+    monkeypatch.setattr(optimizer_state, "kept", lambda store, run, round_: None)
     replayed: list[int] = []
-    original = moments._replay
+    original = optimizer_state._replay
 
     def watched(store, state, round_, values):
         replayed.append(round_)
         return original(store, state, round_, values)
 
-    monkeypatch.setattr(moments, "_replay", watched)
+    monkeypatch.setattr(optimizer_state, "_replay", watched)
     kills = [0]
 
     def kill(step: str) -> None:
@@ -134,7 +134,7 @@ def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: p
             raise Killed(step)
         kills[0] += step == "A8"
 
-    with steps.watched(kill):
+    with failpoints.watched(kill):
         train(store, plan_of(rounds=15, lease=0.0))
     assert len(replayed) > 5
     assert model_bytes(store, version=2) == expected
@@ -159,8 +159,8 @@ def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(store: Stor
     """An aggregate hands over early where its next work may not fit; clocks of two machines differ, too."""
     platform = Platform(store)
     now = time.time()
-    state = State("r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60)
-    store.rounds.put(documents.run("r"), state.to_body())
+    state = RunState("r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60)
+    store.rounds.put(ids.run("r"), state.to_body())
     common = {"store": store, "invoker": platform, "execution": "e", "deadline": now + 30, "pace": QUICK}
     results = []
     thread = threading.Thread(target=lambda: results.append(aggregate.serve("r", after=after, **common)))
@@ -169,7 +169,7 @@ def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(store: Stor
     assert thread.is_alive() == (after == "before")
     platform.invoke("worker", {"run": "r", "slot": 0})
     if after != "before":
-        while store.rounds.get(documents.params("r", 1)) is None:
+        while store.rounds.get(ids.params("r", 1)) is None:
             time.sleep(0.01)
         aggregate.serve("r", after=after, **common)
     thread.join()
@@ -218,8 +218,8 @@ def test_moments_that_were_stored_rounds_ago_are_replayed(store: Store, expected
                 kept.clear()
                 raise Killed(step)
 
-    kept = moments._KEPT._known
-    with steps.watched(kill):
+    kept = optimizer_state._KEPT._known
+    with failpoints.watched(kill):
         train(store, SPEC, platform=platform)
     assert left[0] < 0
     assert model_bytes(store, version=2) == expected

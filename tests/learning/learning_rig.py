@@ -10,7 +10,7 @@ import numpy as np
 
 from whisktrain.learning import KerasLearner, backend
 from whisktrain.learning.learner import KerasModel
-from whisktrain.rounds.merge import merge
+from whisktrain.merge.merging import merge
 from whisktrain.spec import Built, Rows, Spec, Work
 
 ROWS = 61

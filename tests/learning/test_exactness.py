@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from whisktrain.learning import backend
-from whisktrain.rounds import plan
+from whisktrain.rules import batches
 
 SHAPES = {"linear": (6,), "mlp": (6,), "cnn": (8, 8)}
 OPTIMIZERS = {
@@ -105,11 +105,11 @@ def test_the_plan_of_a_run_equals_keras_on_the_same_rows(workers: int) -> None:
     own = rig.keras_model(built)
     own.compile(optimizer=backend.keras().optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
     params, moments = built.params, {}
-    per_epoch = plan.rounds_per_epoch(spec)
+    per_epoch = batches.rounds_per_epoch(spec)
     assert per_epoch == 4
     seen: list[int] = []
     for number in range(1, 2 * per_epoch + 1):
-        pieces = [plan.work(spec, number, "train", k) for k in range(workers)]
+        pieces = [batches.work(spec, number, "train", k) for k in range(workers)]
         union = np.concatenate([mine[piece.steps[0]] for mine, piece in zip(shards, pieces, strict=True)])
         seen += union.tolist()
         own.train_on_batch(rows.x[union], rows.y[union])

@@ -9,8 +9,8 @@ from learning_rig import ROUNDS, compare, layers, sequential
 
 from whisktrain.errors import Diverged
 from whisktrain.learning import backend
-from whisktrain.rounds import scores
-from whisktrain.rounds.merge import merge
+from whisktrain.merge.merging import merge
+from whisktrain.rules import scores
 from whisktrain.spec import Rows, Work
 
 

@@ -17,7 +17,7 @@ import pytest
 from whisktrain import metrics, tensors
 from whisktrain.errors import RequestError
 from whisktrain.learning import KerasLearner, backend, checks, compiled, inference
-from whisktrain.rounds import scores
+from whisktrain.rules import scores
 from whisktrain.spec import Rows, Work
 
 
@@ -303,7 +303,7 @@ def test_a_new_process_gives_the_same_bits() -> None:
 def test_importing_the_room_imports_no_keras() -> None:
     code = (
         "import sys, whisktrain.learning, whisktrain.learning.compiled, whisktrain.learning.checks, whisktrain.learning.losses,"
-        " whisktrain.rounds.merge, whisktrain.rounds.scores, whisktrain.metrics;"
+        " whisktrain.merge.merging, whisktrain.rules.scores, whisktrain.metrics;"
         "print(sorted({'keras', 'tensorflow', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

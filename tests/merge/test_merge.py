@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whisktrain.errors import Damaged, RequestError
-from whisktrain.rounds import optimizers, schedules, scores
-from whisktrain.rounds.constraints import constrain
-from whisktrain.rounds.merge import merge
+from whisktrain.merge import optimizers, schedules
+from whisktrain.merge.constraints import constrain
+from whisktrain.merge.merging import merge
+from whisktrain.rules import scores
 from whisktrain.spec import Contribution, Spec
 
 LAYOUT = {

@@ -15,9 +15,9 @@ import requests
 import yaml
 
 from whisktrain.errors import ConfigurationError, StoreError, StoreUnreachable, TooManyRequests
+from whisktrain.openwhisk import feed
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.follower_service import Service, serve
-from whisktrain.rounds import feed
 from whisktrain.store.opening import open_store
 
 ROOT = Path(__file__).resolve().parents[2]

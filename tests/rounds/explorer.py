@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from rounds_rig import plan_of
 
-from whisktrain.rounds import rules
-from whisktrain.rounds.state import Outcome, State
-from whisktrain.store import documents
+from whisktrain.records import ids
+from whisktrain.records.run import Outcome, RunState
+from whisktrain.rules import closing
 
 SHARDS = 2
 LAST = 2
@@ -31,9 +31,9 @@ ABSENT = -1
 RUN = "R"
 
 IDS = (
-    *(documents.update(RUN, r, k) for r in range(1, EVALUATION + 1) for k in range(SHARDS)),
-    *(documents.params(RUN, r) for r in range(1, EVALUATION + 1)),
-    documents.moments(RUN, 2),
+    *(ids.update(RUN, r, k) for r in range(1, EVALUATION + 1) for k in range(SHARDS)),
+    *(ids.params(RUN, r) for r in range(1, EVALUATION + 1)),
+    ids.moments(RUN, 2),
 )
 BIT = {id_: 1 << i for i, id_ in enumerate(IDS)}
 ALL = sum(BIT.values())
@@ -41,15 +41,15 @@ SPEC = plan_of(rounds=LAST)
 
 
 def update(r: int, k: int) -> int:
-    return BIT[documents.update(RUN, r, k)]
+    return BIT[ids.update(RUN, r, k)]
 
 
 def params(r: int) -> int:
-    return BIT[documents.params(RUN, r)]
+    return BIT[ids.params(RUN, r)]
 
 
 def moments(r: int) -> int:
-    return BIT.get(documents.moments(RUN, r), 0)
+    return BIT.get(ids.moments(RUN, r), 0)
 
 
 def names(docs: int) -> list[str]:
@@ -61,21 +61,21 @@ def bits(ids: Any) -> int:
 
 
 @cache
-def state_at(position: int) -> State | None:
+def state_at(position: int) -> RunState | None:
     """The run document at a position: a round, FINAL, or ABSENT."""
     if position == ABSENT:
         return None
     if position == FINAL:
-        published = documents.params(RUN, EVALUATION)
-        return State(RUN, SPEC, 1, status="completed", round=EVALUATION, params=published, outcome=Outcome(0.0, published))
+        published = ids.params(RUN, EVALUATION)
+        return RunState(RUN, SPEC, 1, status="completed", round=EVALUATION, params=published, outcome=Outcome(0.0, published))
     phase = "build" if position == 0 else "train" if position <= LAST else "evaluate"
-    return State(RUN, SPEC, 1, round=position, phase=phase, params=documents.params(RUN, position) if position else "")
+    return RunState(RUN, SPEC, 1, round=position, phase=phase, params=ids.params(RUN, position) if position else "")
 
 
 @cache
 def missing(docs: int, r: int) -> tuple[int, ...]:
     present = [k for k in range(SHARDS) if docs & update(r, k)] if r else ([0] if docs & params(1) else [])
-    return rules.missing(r, SHARDS, present)
+    return closing.missing(r, SHARDS, present)
 
 
 class Aggregate(NamedTuple):
@@ -138,11 +138,11 @@ class Rules:
 def _deletable(docs: int, position: int) -> int:
     state = state_at(position)
     assert state is not None
-    return bits(rules.deletable(names(docs), state))
+    return bits(closing.deletable(names(docs), state))
 
 
 def _sweepable(docs: int, position: int) -> int:
-    return bits(rules.sweepable(names(docs), RUN, state_at(position)))
+    return bits(closing.sweepable(names(docs), RUN, state_at(position)))
 
 
 @cache

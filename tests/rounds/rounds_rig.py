@@ -15,16 +15,17 @@ from numpy_learner import NumpyLearner
 
 from whisktrain import tensors
 from whisktrain.errors import PlatformUnreachable
-from whisktrain.rounds import aggregate, feed, worker
+from whisktrain.openwhisk import feed
+from whisktrain.records import ids
+from whisktrain.records.run import read_state
+from whisktrain.rounds import aggregate, worker
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.pace import Pace
-from whisktrain.rounds.state import read_state
+from whisktrain.rules.timeouts import Timeouts
 from whisktrain.spec import Learner, Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
-QUICK = Pace(
+QUICK = Timeouts(
     margin=0.3,
     build=0.8,
     first=0.8,
@@ -118,7 +119,7 @@ class Platform:
         seconds: How long an activation may take.
     """
 
-    def __init__(self, store: Store, learner: Learner | None = None, *, pace: Pace = QUICK, seconds: float = 60.0) -> None:
+    def __init__(self, store: Store, learner: Learner | None = None, *, pace: Timeouts = QUICK, seconds: float = 60.0) -> None:
         self.store, self.learner, self.pace, self.seconds = store, learner or NumpyLearner(), pace, seconds
         self.threads: list[threading.Thread] = []
         self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
@@ -194,7 +195,7 @@ def wait_summary(store: Store, run: str, seconds: float = 40.0) -> dict[str, Any
     """The run's summary, once it is there."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        found = store.library.get(documents.summary(run))
+        found = store.library.get(ids.summary(run))
         if found is not None:
             return found.body
         time.sleep(0.01)
@@ -225,6 +226,6 @@ def train(store: Store, spec: Spec, run: str = "r", platform: Platform | None = 
 
 
 def model_bytes(store: Store, name: str = "m", version: int = 1) -> bytes:
-    found = store.library.get(documents.model(name, version), attachment=True)
+    found = store.library.get(ids.model(name, version), attachment=True)
     assert found is not None and found.attachment is not None
     return found.attachment

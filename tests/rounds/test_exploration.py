@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from explorer import ALL, BIT, FINAL, LAST, Explorer, Rules, bits, moments, names, state_at
 
-from whisktrain.rounds import rules
-from whisktrain.rounds.places import place
+from whisktrain.records.ids import DocumentId
+from whisktrain.rules import closing
 
 
 @pytest.mark.parametrize(("workers", "aggregates", "creates"), [(2, 1, 2), (1, 2, 1), (3, 1, 1)])
@@ -24,20 +24,24 @@ def test_two_of_everything_is_safe_and_can_reach_the_end() -> None:
 
 def one_too_many(docs: int, position: int) -> int:
     """A9 that deletes the open round's documents too."""
-    return bits(i for i in names(docs) if (at := place(i)) is not None and at.round is not None and at.round <= position)
+    return bits(
+        i for i in names(docs) if (at := DocumentId.parse(i)) is not None and at.round is not None and at.round <= position
+    )
 
 
 def by_round_alone(docs: int, position: int) -> int:
     """A SWEEP that looks at the open round only, not at the newest moments."""
     state = state_at(position)
     if state is None or state.final:
-        return bits(rules.sweepable(names(docs), "R", state))
-    return bits(i for i in names(docs) if (at := place(i)) is not None and at.round is not None and at.round < position)
+        return bits(closing.sweepable(names(docs), "R", state))
+    return bits(
+        i for i in names(docs) if (at := DocumentId.parse(i)) is not None and at.round is not None and at.round < position
+    )
 
 
 def while_final(docs: int, position: int) -> int:
     """A SWEEP that does not wait for FINISH."""
-    return docs if position == FINAL else bits(rules.sweepable(names(docs), "R", state_at(position)))
+    return docs if position == FINAL else bits(closing.sweepable(names(docs), "R", state_at(position)))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,9 @@ def test_a_broken_rule_is_noticed(broken: Rules, creates: int, problem: str) -> 
 
 def test_the_rules_keep_what_the_open_round_needs() -> None:
     for position in range(1, LAST + 1):
-        kept = ALL & ~bits(rules.deletable(names(ALL), state_at(position)))
-        assert all(kept & bit for i, bit in BIT.items() if (at := place(i)) is not None and (at.round or 0) >= position)
+        kept = ALL & ~bits(closing.deletable(names(ALL), state_at(position)))
+        assert all(
+            kept & bit for i, bit in BIT.items() if (at := DocumentId.parse(i)) is not None and (at.round or 0) >= position
+        )
     # Without moments of round 2, those of round 1 (zeros) are the newest: nothing may be swept.
-    assert rules.sweepable(names(ALL & ~moments(2)), "R", state_at(2)) == []
+    assert closing.sweepable(names(ALL & ~moments(2)), "R", state_at(2)) == []

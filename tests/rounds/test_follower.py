@@ -10,12 +10,12 @@ import pytest
 from rounds_rig import QUICK, Platform, plan_of, put_dataset, wait_clean, wait_summary
 
 from whisktrain.errors import NotFound, PlatformUnreachable, RequestError, TooManyRequests
-from whisktrain.rounds import feed
+from whisktrain.openwhisk import feed
+from whisktrain.records import ids
+from whisktrain.records.failures import Failure
+from whisktrain.records.run import RunState
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.state import State
-from whisktrain.rounds.updates import Failure
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 SLOW = replace(QUICK, first=30.0, build=30.0, stale=30.0, refire=0.1, refire_most=0.4)
@@ -48,15 +48,15 @@ def turns(follower: Follower, seconds: float) -> None:
         follower.turn(most=0.02)
 
 
-def put_run(store: Store, **changes) -> State:
+def put_run(store: Store, **changes) -> RunState:
     now = time.time()
     known = {"round": 2, "phase": "train", "params": "params:r:2", "created": now, "opened": now, "nonce": "n"}
-    state = State("r", plan_of(), 1, **{**known, **changes})
-    return replace(state, rev=store.rounds.put(documents.run("r"), state.to_body()))
+    state = RunState("r", plan_of(), 1, **{**known, **changes})
+    return replace(state, rev=store.rounds.put(ids.run("r"), state.to_body()))
 
 
 def put_update(store: Store, r: int, k: int) -> None:
-    store.rounds.put(documents.update("r", r, k), {"schema": 1})
+    store.rounds.put(ids.update("r", r, k), {"schema": 1})
 
 
 def test_it_fires_once_the_round_is_complete_and_again_while_that_is_so(store: Store) -> None:
@@ -80,7 +80,7 @@ def test_it_finds_what_happened_while_it_was_away(store: Store) -> None:
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
-    store.rounds.put(documents.update("gone", 3, 0), {"schema": 1})
+    store.rounds.put(ids.update("gone", 3, 0), {"schema": 1})
     fires = Fires()
     turns(Follower(store, fires, pace=SLOW), 0.05)
     assert sorted(fires.runs) == ["gone", "r"]
@@ -114,7 +114,7 @@ def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None
         while not fires.made and time.monotonic() < began + 3:
             follower.turn(most=0.02)
         assert 0.45 <= fires.made[0][2] - began < 1.0
-        store.rounds.delete_many([documents.run("r"), documents.update("r", 2, 0), documents.update("r", 2, 1)])
+        store.rounds.delete_many([ids.run("r"), ids.update("r", 2, 0), ids.update("r", 2, 1)])
 
 
 def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: Store) -> None:
@@ -125,15 +125,15 @@ def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: St
     put_update(store, 2, 0)
     turns(follower, 0.1)
     assert fires.made == []
-    store.rounds.put(documents.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
+    store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
     turns(follower, 0.5)
     assert len(fires.made) == 1, "one failure is told once"
     overdue = replace(state, opened=time.time() - 1000)
-    rev = store.rounds.put(documents.run("r"), overdue.to_body(), rev=state.rev)
-    store.rounds.delete(documents.failure("r", 2, 1, 1))
+    rev = store.rounds.put(ids.run("r"), overdue.to_body(), rev=state.rev)
+    store.rounds.delete(ids.failure("r", 2, 1, 1))
     turns(follower, 0.1)
     assert len(fires.made) == 2
-    store.rounds.put(documents.run("r"), replace(state, status="completed").to_body(), rev=rev)
+    store.rounds.put(ids.run("r"), replace(state, status="completed").to_body(), rev=rev)
     turns(follower, 0.05)
     assert len(fires.made) >= 3
 
@@ -167,7 +167,7 @@ def test_it_stays_within_the_rate(store: Store) -> None:
     fires = Fires()
     follower = Follower(store, fires, fires_per_minute=10, pace=SLOW)
     for n in range(30):
-        store.rounds.put(documents.update(f"left{n}", 1, 0), {"schema": 1})
+        store.rounds.put(ids.update(f"left{n}", 1, 0), {"schema": 1})
     turns(follower, 0.5)
     assert len(fires.made) == 9 and len(set(fires.runs)) == 9
 
@@ -247,7 +247,7 @@ def test_who_holds_a_live_lease_is_first_to_try_again(store: Store) -> None:
     follower = Follower(store, fires, pace=pace)
     put_run(store, aggregate_lease=time.time() + 60)
     put_update(store, 2, 0)
-    store.rounds.put(documents.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
+    store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
     began = time.monotonic()
     while not fires.made and time.monotonic() < began + 5:
         follower.turn(most=0.02)

@@ -14,13 +14,14 @@ from rounds_rig import QUICK, Killed, Limits, Platform, model_bytes, plan_of, pu
 from whisktrain import tensors
 from whisktrain.data.shards.storage import read_rows
 from whisktrain.errors import Conflict, PlatformError, RequestError, TooManyRequests
-from whisktrain.rounds import plan
+from whisktrain.records import ids
+from whisktrain.records.history import TrainingHistory
+from whisktrain.records.run import read_state
 from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.progress import Story, after_round
-from whisktrain.rounds.state import read_state
+from whisktrain.rules import batches
+from whisktrain.rules.next_round import after_round
 from whisktrain.spec import Contribution, Work
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 EIGHT = (11, 9, 8, 8, 7, 7, 5, 1)
@@ -90,7 +91,7 @@ def test_a_round_without_rows_for_a_shard_gives_it_weight_zero(store: Store) -> 
     rows = (40, 2)
     put_dataset(store, rows=rows)
     spec = plan_of(rows, batch=5, rounds=9)
-    counts = [[len(plan.work(spec, r, "train", k).steps[0]) for k in (0, 1)] for r in range(1, 10)]
+    counts = [[len(batches.work(spec, r, "train", k).steps[0]) for k in (0, 1)] for r in range(1, 10)]
     assert [sum(c) for c in counts] == [5] * 8 + [2] and sum(c[1] == 0 for c in counts) == 7
     assert train(store, spec)["status"] == "completed"
 
@@ -175,7 +176,7 @@ def test_a_merge_that_overflows_diverges(store: Store) -> None:
 def test_local_mode_equals_its_emulation(store: Store) -> None:
     put_dataset(store)
     spec = plan_of(sync="local", local_steps=2, batch=8, rounds=5, optimizer={"name": "sgd", "learning_rate": 0.1})
-    assert plan.rounds_per_epoch(spec) == 2
+    assert batches.rounds_per_epoch(spec) == 2
     assert train(store, spec)["status"] == "completed"
     params = dict(NumpyLearner().build(spec, {}).params)
     shards = [read_rows(store, "d", k)[0] for k in (0, 1)]
@@ -183,7 +184,7 @@ def test_local_mode_equals_its_emulation(store: Store) -> None:
         changes, rows = [], []
         for k, shard in enumerate(shards):
             here = {n: params[n] for n in ("w", "b")}
-            steps = plan.work(spec, r, "train", k).steps
+            steps = batches.work(spec, r, "train", k).steps
             for take in steps:
                 g, _ = gradient(here, shard.x[take], shard.y[take])
                 here = {n: here[n] - g[n] / len(take) * np.float32(0.1) for n in here}
@@ -223,23 +224,23 @@ def test_two_runs_at_once_do_not_mix(store: Store) -> None:
     assert sorted(s["model"] for s in found.values()) == ["m:1", "m:2", "m:3"]
     made = {run: model_bytes(store, version=int(s["model"][2:])) for run, s in found.items()}
     assert made["a"] == made["c"] != made["b"]
-    assert store.library.get(documents.alias("m")).body["version"] == 3
+    assert store.library.get(ids.alias("m")).body["version"] == 3
 
 
 def test_history_stays_bounded(store: Store) -> None:
-    from whisktrain.rounds.state import State
+    from whisktrain.records.run import RunState
 
     spec = plan_of(batch=0, rounds=10**6)
-    story = Story(
+    story = TrainingHistory(
         [{"epoch": e} for e in range(1000)], 1000, {"rows": 1, "loss": 1.0, "divisor": 1.0, "penalty": 0.0, "state": {}}
     )
-    state = State("r", spec, 1, round=1002, phase="train", params="p")
+    state = RunState("r", spec, 1, round=1002, phase="train", params="p")
     step = after_round(state, story, [{"train": None, "validation": None}], stop=False)
     assert 500 <= len(step.story.history) <= 1000 and step.story.history[-1]["epoch"] == 1001
 
 
 def newest(store: Store) -> int:
-    found = store.library.get(documents.alias("m"))
+    found = store.library.get(ids.alias("m"))
     assert found is not None
     return int(found.body["version"])
 
@@ -255,7 +256,7 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
         create(store, platform, "s", spec)
         while (state := read_state(store, "s")) is None or state.round < 6:
             time.sleep(0.002)
-        store.rounds.put(documents.stop("s"), {"schema": 1})
+        store.rounds.put(ids.stop("s"), {"schema": 1})
         stopped = wait_summary(store, "s")
         wait_clean(store)
     assert stopped["status"] == "stopped" and stopped["model"] == "m:2" and stopped["resumable"]
@@ -373,11 +374,11 @@ def test_damaged_updates_are_computed_again(store: Store) -> None:
     platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.2) if work.shard == 1 else None))
     with platform.following():
         create(store, platform, "r", plan_of(rounds=4))
-        while store.rounds.get(documents.update("r", 2, 0)) is None:
+        while store.rounds.get(ids.update("r", 2, 0)) is None:
             time.sleep(0.001)
-        found = store.rounds.get(documents.update("r", 2, 0))
+        found = store.rounds.get(ids.update("r", 2, 0))
         with contextlib.suppress(Conflict):
-            store.rounds.put(documents.update("r", 2, 0), found.body, rev=found.rev, attachment=b"cut short")
+            store.rounds.put(ids.update("r", 2, 0), found.body, rev=found.rev, attachment=b"cut short")
         summary = wait_summary(store, "r")
         wait_clean(store)
     assert undisturbed["status"] == summary["status"] == "completed"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisktrain.rounds import slots
+from whisktrain.rules import capacity
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,30 @@ class Limits:
 
 
 def test_a_standalone_with_its_defaults_has_room_for_one_worker() -> None:
-    assert slots.plan_slots(Limits(memory_mb=1024), 8) == 1
-    assert slots.plan_slots(Limits(memory_mb=6 * 1024), 8) == 8
-    assert slots.plan_slots(Limits(memory_mb=2048), 8) == 3
+    assert capacity.plan_slots(Limits(memory_mb=1024), 8) == 1
+    assert capacity.plan_slots(Limits(memory_mb=6 * 1024), 8) == 8
+    assert capacity.plan_slots(Limits(memory_mb=2048), 8) == 3
 
 
 def test_one_machine_serves_no_more_slots_than_it_has_cores() -> None:
-    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=2, one_machine=True), 8) == 2
-    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=2), 8) == 8
-    assert slots.plan_slots(Limits(memory_mb=64 * 1024, cores=16, one_machine=True), 8) == 8
+    assert capacity.plan_slots(Limits(memory_mb=64 * 1024, cores=2, one_machine=True), 8) == 2
+    assert capacity.plan_slots(Limits(memory_mb=64 * 1024, cores=2), 8) == 8
+    assert capacity.plan_slots(Limits(memory_mb=64 * 1024, cores=16, one_machine=True), 8) == 8
 
 
 def test_workers_are_the_smaller_of_cores_and_what_fits() -> None:
-    assert slots.plan_workers(Limits()) == 4
-    assert slots.plan_workers(Limits(memory_mb=1536)) == 2
-    assert slots.plan_workers(Limits(concurrent=6)) == 2
-    assert slots.plan_workers(Limits(cores=1)) == 1
+    assert capacity.plan_workers(Limits()) == 4
+    assert capacity.plan_workers(Limits(memory_mb=1536)) == 2
+    assert capacity.plan_workers(Limits(concurrent=6)) == 2
+    assert capacity.plan_workers(Limits(cores=1)) == 1
 
 
 def test_a_lease_is_within_the_longest_duration() -> None:
-    assert slots.plan_lease(Limits(), None) == 225.0
-    assert slots.plan_lease(Limits(max_duration_s=60), None) == 45.0
-    assert slots.plan_lease(Limits(max_duration_s=60), 100.0) == 45.0
-    assert slots.plan_lease(Limits(), 0) == 0.0
-    assert slots.plan_lease(Limits(max_duration_s=3600), None) == 240.0
+    assert capacity.plan_lease(Limits(), None) == 225.0
+    assert capacity.plan_lease(Limits(max_duration_s=60), None) == 45.0
+    assert capacity.plan_lease(Limits(max_duration_s=60), 100.0) == 45.0
+    assert capacity.plan_lease(Limits(), 0) == 0.0
+    assert capacity.plan_lease(Limits(max_duration_s=3600), None) == 240.0
 
 
 @given(
@@ -58,10 +58,10 @@ def test_a_lease_is_within_the_longest_duration() -> None:
     st.integers(1, 256),
 )
 def test_a_plan_never_exceeds_the_platform(limits: Limits, shards: int) -> None:
-    planned = slots.plan_slots(limits, shards)
+    planned = capacity.plan_slots(limits, shards)
     assert 1 <= planned <= shards
     if planned > 1:
-        assert planned + slots.RESERVED <= limits.concurrent
-        assert 2 * planned + 2 <= limits.invocations_per_minute * slots.SHARE
+        assert planned + capacity.RESERVED <= limits.concurrent
+        assert 2 * planned + 2 <= limits.invocations_per_minute * capacity.SHARE
         if limits.memory_mb is not None:
-            assert planned * slots.WORKER_MB + slots.AGGREGATE_MB + slots.TRAIN_MB <= limits.memory_mb
+            assert planned * capacity.WORKER_MB + capacity.AGGREGATE_MB + capacity.TRAIN_MB <= limits.memory_mb

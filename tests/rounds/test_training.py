@@ -11,7 +11,7 @@ from rounds_rig import Platform, model_bytes, plan_of, put_dataset, train
 
 from whisktrain import tensors
 from whisktrain.data.shards.storage import read_rows
-from whisktrain.rounds import plan
+from whisktrain.rules import batches
 from whisktrain.store.protocol import Store
 
 
@@ -22,7 +22,7 @@ def by_hand(store: Store, spec, rounds=None):
     v = {k: np.zeros_like(params[k]) for k in ("w", "b")}
     shards = [read_rows(store, spec.dataset, k)[0] for k in range(spec.shards)]
     for r in range(1, (rounds or spec.rounds) + 1):
-        takes = [plan.work(spec, r, "train", k).steps[0] for k in range(spec.shards)]
+        takes = [batches.work(spec, r, "train", k).steps[0] for k in range(spec.shards)]
         x = np.concatenate([s.x[t] for s, t in zip(shards, takes, strict=True)])
         y = np.concatenate([s.y[t] for s, t in zip(shards, takes, strict=True)])
         g, _ = gradient(params, x, y)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import RequestError
+from whisktrain.records.ids import RUN_ID
 from whisktrain.request import Request, parse
 from whisktrain.sdk import requests
-from whisktrain.store.documents import RUN_ID
 
 
 def upload(path: Path) -> str:

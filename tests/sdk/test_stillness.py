@@ -13,8 +13,8 @@ from openwhisk_local import Host
 from whisktrain.errors import Interrupted
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
+from whisktrain.records import ids
 from whisktrain.sdk import training
-from whisktrain.store import documents
 from whisktrain.store.opening import open_store
 
 
@@ -46,5 +46,5 @@ def test_nothing_moves(tmp_path, monkeypatch) -> None:
     assert "whisktrain doctor" in " ".join(told)
     run = str(caught.value).split()[1]
     store = open_store(address)
-    assert store.rounds.get(documents.stop(run)) is not None, "whoever comes to look after it stops it"
+    assert store.rounds.get(ids.stop(run)) is not None, "whoever comes to look after it stops it"
     store.close()

@@ -13,8 +13,8 @@ import pytest
 from whisktrain import tensors
 from whisktrain.errors import Conflict
 from whisktrain.openwhisk.limits import Limits
+from whisktrain.records import ids
 from whisktrain.request import Request, parse
-from whisktrain.store import documents
 from whisktrain.store.opening import open_store
 from whisktrain.store.protocol import Store
 
@@ -39,7 +39,7 @@ def publish(store: Store) -> Publish:
     def make(name: str, data: Any, *, seed: int = 0, model: str = "linear", version: int = 1) -> str:
         request = parse(Request, {"data": data, "model": model, "train": {"name": name, "seed": seed, "workers": 1}})
         dataset = preprocess(request, store, workers=1)["dataset"]
-        held = store.library.get(documents.dataset(dataset), attachment=True)
+        held = store.library.get(ids.dataset(dataset), attachment=True)
         assert held is not None
         spec = resolve_spec(request, dataset, held.body, Limits())
         built = KerasLearner().build(spec, {})
@@ -58,10 +58,10 @@ def publish(store: Store) -> Publish:
             "metrics": {},
             "spec": spec.to_json(),
         }
-        store.library.put(documents.model(name, version), body, attachment=tensors.encode(attached))
-        alias = store.library.get(documents.alias(name))
+        store.library.put(ids.model(name, version), body, attachment=tensors.encode(attached))
+        alias = store.library.get(ids.alias(name))
         with contextlib.suppress(Conflict):
-            store.library.put(documents.alias(name), {"schema": 1, "version": version}, rev=alias.rev if alias else None)
+            store.library.put(ids.alias(name), {"schema": 1, "version": version}, rev=alias.rev if alias else None)
         return f"{name}:{version}"
 
     return make

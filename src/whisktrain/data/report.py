@@ -9,8 +9,8 @@ import numpy as np
 
 from whisktrain.data.preprocessing.prepare import Prepared
 from whisktrain.data.shards.storage import Dealt
+from whisktrain.records.ids import SCHEMA
 from whisktrain.request import DataRequest
-from whisktrain.store.documents import SCHEMA
 
 __all__ = ["dealt_fields", "describe", "shorten"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from whisktrain.doctor.finding import Tell, wait_for
 from whisktrain.errors import Conflict, WhisktrainError
 from whisktrain.openwhisk.client import Client
-from whisktrain.store import documents
+from whisktrain.records import ids
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -57,7 +57,7 @@ def clean(client: Client, store: Store, made: Made, *, orderly: bool, tell: Tell
         return
     with contextlib.suppress(WhisktrainError):  # a store that has gone in the meantime has been reported already
         if made.activation and not _ended(client, store, made):
-            if orderly and store.rounds.get(documents.run(made.run)) is not None:
+            if orderly and store.rounds.get(ids.run(made.run)) is not None:
                 _stop(client, store, made, tell)
             if not _ended(client, store, made):
                 _take_away(client, store, made, tell)
@@ -66,12 +66,12 @@ def clean(client: Client, store: Store, made: Made, *, orderly: bool, tell: Tell
 
 def _ended(client: Client, store: Store, made: Made) -> bool:
     """Whether nobody works for the probe any more."""
-    return store.rounds.get(documents.run(made.run)) is None and client.activation(made.activation) is not None
+    return store.rounds.get(ids.run(made.run)) is None and client.activation(made.activation) is not None
 
 
 def _stop(client: Client, store: Store, made: Made, tell: Tell) -> None:
     with contextlib.suppress(Conflict):
-        store.rounds.put(documents.stop(made.run), {"schema": documents.SCHEMA})
+        store.rounds.put(ids.stop(made.run), {"schema": ids.SCHEMA})
     wait_for(lambda: _ended(client, store, made) or None, "end to end: ending the probe's run", END_S, tell)
 
 
@@ -80,14 +80,14 @@ def _take_away(client: Client, store: Store, made: Made, tell: Tell) -> None:
     from whisktrain.data.sources.uploads import delete_upload
     from whisktrain.rounds.sweep import leftovers
 
-    body = {"schema": documents.SCHEMA, "status": "stopped", "reason": "the probe was given up", "model": None}
+    body = {"schema": ids.SCHEMA, "status": "stopped", "reason": "the probe was given up", "model": None}
     with contextlib.suppress(Conflict):
-        store.library.put(documents.summary(made.run), body)
+        store.library.put(ids.summary(made.run), body)
     delete_upload(store, made.upload)  # a preprocess that starts later finds nothing to work on
     begun = time.monotonic()
 
     def look() -> bool | None:
-        store.rounds.delete_many([documents.run(made.run), *leftovers(store, made.run)])
+        store.rounds.delete_many([ids.run(made.run), *leftovers(store, made.run)])
         ended = client.activation(made.activation) is not None
         # Whoever was at work when the run was taken away may still write once.
         return True if ended and time.monotonic() - begun > 2.0 and not leftovers(store, made.run) else None
@@ -100,9 +100,9 @@ def _delete(store: Store, made: Made) -> None:
     from whisktrain.rounds.sweep import leftovers
 
     delete_upload(store, made.upload)
-    store.rounds.delete_many([documents.run(made.run), *leftovers(store, made.run)])
+    store.rounds.delete_many([ids.run(made.run), *leftovers(store, made.run)])
     library = store.library
-    going = [documents.summary(made.run), documents.checkpoint(made.run), documents.alias(made.name)]
+    going = [ids.summary(made.run), ids.checkpoint(made.run), ids.alias(made.name)]
     going += [d.id for prefix in ("model", "version") for d in library.list(f"{prefix}:{made.name}:", bodies=False)]
     for document in library.list("dataset:"):
         if any(str(label).startswith(f"{made.name}-") for label in document.body.get("classes") or ()):

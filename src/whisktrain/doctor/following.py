@@ -15,7 +15,7 @@ from whisktrain.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.manifest import Package
-from whisktrain.store import documents
+from whisktrain.records import ids
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -80,7 +80,7 @@ def check_wake_up(client: Client, store: Store, package: Package, *, wired: bool
         yield Finding("follower", ok=True, detail="not checked: its fires leave no trace without trigger and active rule")
         return
     run = f"doctor-{uuid.uuid4().hex[:12]}"
-    id_, seen = documents.stop(run), _Seen()
+    id_, seen = ids.stop(run), _Seen()
 
     def look_for_fire() -> bool | None:
         seen.swept = store.rounds.get(id_) is None
@@ -93,7 +93,7 @@ def check_wake_up(client: Client, store: Store, package: Package, *, wired: bool
         return True if seen.swept or ended else None
 
     try:
-        store.rounds.put(id_, {"schema": documents.SCHEMA})
+        store.rounds.put(id_, {"schema": ids.SCHEMA})
         try:
             wait_for(look_for_fire, "follower: waiting for its fire", FIRE_S, tell)
             if seen.start is not None or seen.swept:

@@ -66,7 +66,7 @@ def read_limits(client: Client, environment: Mapping[str, str]) -> Limits:
 
 def check_limits(limits: Limits) -> Finding:
     """What the limits mean for a run; wrong only where the actions do not fit."""
-    from whisktrain.rounds.slots import plan_slots
+    from whisktrain.rules.capacity import plan_slots
 
     slots = plan_slots(limits, 1024)
     memory = f"{limits.memory_mb} MB for all containers" if limits.memory_mb else "memory of all containers unknown"

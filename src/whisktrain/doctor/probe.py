@@ -18,7 +18,7 @@ from whisktrain.openwhisk.activation import Activation, failure_of
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
-from whisktrain.store import documents
+from whisktrain.records import ids
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -124,7 +124,7 @@ def _table(name: str) -> bytes:
 def _look(probe: _Probe) -> bool:
     """See how far it is; whether that is further than before."""
     run, store, now = probe.made.run, probe.store, time.monotonic()
-    found = store.rounds.get(documents.run(run))
+    found = store.rounds.get(ids.run(run))
     if found is not None:
         probe.prepared, body = True, found.body
         round_ = int(body["round"])
@@ -135,10 +135,10 @@ def _look(probe: _Probe) -> bool:
             failures = len(store.rounds.list(f"failure:{run}:", bodies=False))
             step = "fire" if built or failures else "worker"
         else:
-            given = bool(store.rounds.list(documents.updates_of_round(run, round_), bodies=False))
+            given = bool(store.rounds.list(ids.updates_of_round(run, round_), bodies=False))
             step = "aggregate" if given else "worker"
         seen: tuple[Any, ...] = (step, found.rev)
-    elif probe.prepared or store.library.get(documents.summary(run)) is not None:
+    elif probe.prepared or store.library.get(ids.summary(run)) is not None:
         probe.prepared, step = True, "predict"
         seen = (step,)
     else:

@@ -11,26 +11,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whisktrain.errors import Damaged, ErrorRecord, PlatformError, StoreUnreachable, TrainingError
-from whisktrain.rounds import rules
-from whisktrain.rounds.cleaning import Cleaning
+from whisktrain.records import ids
+from whisktrain.records.failures import Failure, failures_of_round
+from whisktrain.records.params import Params, create, put_params, read_params
+from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState, read_state
+from whisktrain.rounds.cleanup import Cleaning
+from whisktrain.rounds.closing import Closed, close, counted, next_round, opened
+from whisktrain.rounds.collecting import Gathered, gather, listen
+from whisktrain.rounds.failpoints import failpoint
 from whisktrain.rounds.finish import Final, end, finish
-from whisktrain.rounds.gathering import Gathered, gather, listen
 from whisktrain.rounds.invoker import Invoker
-from whisktrain.rounds.mending import mend
-from whisktrain.rounds.merging import Closed, close, counted, next_round, opened
-from whisktrain.rounds.moments import Kept, keep
-from whisktrain.rounds.pace import PACE, Pace
-from whisktrain.rounds.progress import Next
+from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.optimizer_state import Kept, keep
 from whisktrain.rounds.refusals import invoke_workers
-from whisktrain.rounds.rules import Verdict
-from whisktrain.rounds.shift import Shift
-from whisktrain.rounds.state import Ending, Outcome, Point, State, read_state
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import Params, create, put_params, read_params
+from whisktrain.rounds.repair import repair_params
 from whisktrain.rounds.swap import swap
 from whisktrain.rounds.sweep import dated, sweep_absent, sweep_recreated
-from whisktrain.rounds.updates import Failure, failures_of_round
-from whisktrain.store import documents
+from whisktrain.rules import closing
+from whisktrain.rules.closing import Verdict
+from whisktrain.rules.next_round import Next
+from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.store.protocol import Store
 
 __all__ = ["serve"]
@@ -43,12 +43,12 @@ class _Desk:
     store: Store
     invoker: Invoker
     run: str
-    shift: Shift
+    shift: LeaseClock
     nonce: str
     after: str
     cleaning: Cleaning
     position: str = ""
-    state: State | None = None
+    state: RunState | None = None
     stop: bool = False
     listing: bool = True
     swept: bool = False
@@ -58,7 +58,7 @@ class _Desk:
 
 
 def serve(
-    run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, after: str = "", pace: Pace = PACE
+    run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, after: str = "", pace: Timeouts = TIMEOUTS
 ) -> dict[str, Any]:
     """Close the rounds of a run for as long as the lease lasts; without one, at most one round.
 
@@ -74,7 +74,7 @@ def serve(
     Returns:
         `{"run", "rounds", "left"}`: how many rounds were closed, and why it left.
     """
-    shift = Shift(execution, time.time(), deadline, pace)
+    shift = LeaseClock(execution, time.time(), deadline, pace)
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
     desk = _Desk(store, invoker, run, shift, secrets.token_hex(8), after, Cleaning(store, pace))
     left, pause = None, pace.retry
@@ -100,13 +100,13 @@ def _round(desk: _Desk) -> str | None:
     """One pass over the steps; why to leave, or None to go on."""
     store, run = desk.store, desk.run
 
-    at("A1")
+    failpoint("A1")
     left = _look(desk)
     state = desk.state
     if left is not None or state is None:
         return left
 
-    at("A2")
+    failpoint("A2")
     gathered = gather(store, state) if desk.listing else Gathered(state.round, usual=desk.usual)
     desk.listing = False
     verdict = _verdict(desk, state, gathered)
@@ -134,21 +134,21 @@ def _round(desk: _Desk) -> str | None:
     if closed.step.kind == "finish":
         return _complete(desk, state, gathered, closed.step)
 
-    at("A5")
+    failpoint("A5")
     params = _put_next(store, state, closed)
     if params is None:
         return _afresh(desk)
 
-    at("A6")
+    failpoint("A6")
     swapped = swap(store, opened(state, closed.step, params.id, gathered, shift=desk.shift, nonce=desk.nonce))
     if swapped is None:
         return _afresh(desk)
     desk.state = swapped
     desk.closed += 1
-    at("A6.swapped")
+    failpoint("A6.swapped")
 
-    at("A7")
-    _invoke(desk, swapped, rules.dead_slots(state.spec, swapped.leases, time.time(), desk.shift.pace))
+    failpoint("A7")
+    _invoke(desk, swapped, closing.dead_slots(state.spec, swapped.leases, time.time(), desk.shift.pace))
 
     desk.cleaning.settle()
     if closed.moments is not None:
@@ -180,47 +180,47 @@ def _look(desk: _Desk) -> str | None:
     if state.final:
         finish(store, run)
         return f"the run is {state.status}"
-    if state.round == 0 and store.library.get(documents.summary(run)) is not None:
+    if state.round == 0 and store.library.get(ids.summary(run)) is not None:
         sweep_recreated(store, run, state.rev)
         return "the run has ended before"
     if not desk.swept:
         # The run was read after the listing: what has been written since belongs to rounds that are not swept.
-        at("SWEEP")
-        going = rules.sweepable(found, run, state)
+        failpoint("SWEEP")
+        going = closing.sweepable(found, run, state)
         store.rounds.delete_many(going, known=found)
         desk.cleaning.found({id_: rev for id_, rev in found.items() if id_ not in set(going)})
         desk.swept = True
-    desk.stop = store.rounds.get(documents.stop(run)) is not None
+    desk.stop = store.rounds.get(ids.stop(run)) is not None
     desk.shift.lease = state.spec.lease
     desk.state, desk.listing = state, True
     return None
 
 
-def _verdict(desk: _Desk, state: State, gathered: Gathered) -> Verdict:
+def _verdict(desk: _Desk, state: RunState, gathered: Gathered) -> Verdict:
     failures = failures_of_round(desk.store, desk.run, state.round) if gathered.failures else []
-    return rules.judge(state, gathered.present, failures, time.time(), desk.shift.pace)
+    return closing.judge(state, gathered.present, failures, time.time(), desk.shift.pace)
 
 
-def _invoke_again(desk: _Desk, state: State, gathered: Gathered, verdict: Verdict) -> None:
+def _invoke_again(desk: _Desk, state: RunState, gathered: Gathered, verdict: Verdict) -> None:
     """A2: put the failure documents that killed workers could not, and invoke what is missing again, once per attempt."""
     for shard in verdict.overdue:
-        at("A2.lost")
+        failpoint("A2.lost")
         attempt = verdict.attempts.get(shard, 0) + 1
-        lost = Failure(shard, attempt, rules.lost_error(shard, state, verdict.refused.get(shard)), written=time.time())
-        create(desk.store, documents.failure(desk.run, state.round, shard, attempt), lost.to_body())
+        lost = Failure(shard, attempt, closing.lost_error(shard, state, verdict.refused.get(shard)), written=time.time())
+        create(desk.store, ids.failure(desk.run, state.round, shard, attempt), lost.to_body())
         gathered.failures = True
     due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
     fresh = {(state.round, shard, n) for shard, n in due.items() if 0 < n < state.spec.attempts} - desk.again
     if fresh:
         if state.round:
-            mend(desk.store, state)
-        at("A2.again")
+            repair_params(desk.store, state)
+        failpoint("A2.again")
         desk.again |= fresh
-        slots = {0} if state.round == 0 else {rules.slot_of(shard, state.spec.slots) for _, shard, _ in fresh}
+        slots = {0} if state.round == 0 else {closing.slot_of(shard, state.spec.slots) for _, shard, _ in fresh}
         _invoke(desk, state, tuple(sorted(slots)))
 
 
-def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
+def _invoke(desk: _Desk, state: RunState, slots: tuple[int, ...]) -> None:
     """Invoke workers; without leases, no faster than the platform's rate allows."""
     per_minute = state.platform.get("invocations_per_minute")
     if slots and not desk.shift.leased and per_minute:
@@ -230,17 +230,17 @@ def _invoke(desk: _Desk, state: State, slots: tuple[int, ...]) -> None:
     invoke_workers(desk.store, desk.invoker, state, slots)
 
 
-def _holds(desk: _Desk, state: State) -> bool:
+def _holds(desk: _Desk, state: RunState) -> bool:
     """Whether to wait for the round: only with a lease, and not beside another aggregate whose lease lives."""
     return desk.shift.leased and not _served(desk, state)
 
 
-def _served(desk: _Desk, state: State) -> bool:
+def _served(desk: _Desk, state: RunState) -> bool:
     """Whether another aggregate, whose lease lives, serves the run."""
     return state.nonce not in (desk.nonce, desk.after) and state.aggregate_lease > time.time()
 
 
-def _leave(desk: _Desk, state: State) -> str:
+def _leave(desk: _Desk, state: RunState) -> str:
     """W6 for the aggregate: as its last act it invokes its successor, where it is the one that serves."""
     if not (desk.shift.leased and desk.shift.over):
         return "the round is not complete"
@@ -248,7 +248,7 @@ def _leave(desk: _Desk, state: State) -> str:
         return "another aggregate serves"
     desk.cleaning.begin()
     desk.cleaning.settle()
-    at("W6")
+    failpoint("W6")
     try:
         desk.invoker.invoke("aggregate", {"run": desk.run, "after": desk.nonce if state.nonce == desk.nonce else desk.after})
     except PlatformError as error:
@@ -256,9 +256,9 @@ def _leave(desk: _Desk, state: State) -> str:
     return "the lease is over; the successor is invoked"
 
 
-def _put_next(store: Store, state: State, closed: Closed) -> Params | None:
+def _put_next(store: Store, state: RunState, closed: Closed) -> Params | None:
     """A5: the parameters of the next round; None where those to copy are gone."""
-    id_ = documents.params(state.run, next_round(state))
+    id_ = ids.params(state.run, next_round(state))
     if state.round == 0:
         return read_params(store, id_)
     tensors, merged = closed.params, tuple(range(state.spec.shards))
@@ -271,9 +271,9 @@ def _put_next(store: Store, state: State, closed: Closed) -> Params | None:
     return put_params(store, id_, tensors, closed.step.story, parent=state.params, merged=merged)
 
 
-def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered, params: Params) -> None:
+def _clean(desk: _Desk, state: RunState, closed: Closed, gathered: Gathered, params: Params) -> None:
     """Note what A8 and A9 have to do after a round."""
-    seen = {documents.update(desk.run, gathered.round, k): update.rev for k, update in gathered.updates.items()}
+    seen = {ids.update(desk.run, gathered.round, k): update.rev for k, update in gathered.updates.items()}
     desk.cleaning.found({**seen, params.id: params.rev})
     moments = closed.moments if state.phase == "train" or state.point is not None else None
     desk.usual = gathered.size // max(len(gathered.updates), 1)
@@ -282,7 +282,7 @@ def _clean(desk: _Desk, state: State, closed: Closed, gathered: Gathered, params
         desk.cleaning.settle()
 
 
-def _complete(desk: _Desk, state: State, gathered: Gathered, step: Next) -> str | None:
+def _complete(desk: _Desk, state: RunState, gathered: Gathered, step: Next) -> str | None:
     """The last evaluation is complete: FINISH as the run was to end."""
     ending = step.ending or Ending("completed", "")
     outcome = Outcome(time.time(), publish=state.params, metrics=step.metrics, history=step.story.history)
@@ -290,21 +290,21 @@ def _complete(desk: _Desk, state: State, gathered: Gathered, step: Next) -> str 
     return _end(desk, evaluated, Final(ending.status, ending.reason, outcome))
 
 
-def _fail(desk: _Desk, state: State, verdict: Verdict) -> str | None:
+def _fail(desk: _Desk, state: RunState, verdict: Verdict) -> str | None:
     """FINISH as failed, or diverged: the first failing worker is named first, with its log."""
     unknown = TrainingError("").to_record()
-    cause = verdict.cause or Failure(rules.MERGE, 0, unknown)
-    sentence = rules.failure_sentence(cause, state)
+    cause = verdict.cause or Failure(closing.MERGE, 0, unknown)
+    sentence = closing.failure_sentence(cause, state)
     error: ErrorRecord = {**cause.error, "message": sentence}
     outcome = Outcome(time.time(), error=error, log=cause.log)
     if not cause.fatal and state.phase == "train":
-        point = Point(state.round, state.params, documents.moments(desk.run, state.round), state.best)
+        point = ResumePoint(state.round, state.params, ids.moments(desk.run, state.round), state.best)
         state = replace(state, point=point)
     reason = f"{sentence} {cause.error['hint']}" if cause.error.get("code") == "worker_refused" else sentence
     return _end(desk, state, Final("diverged" if cause.diverged else "failed", reason, outcome))
 
 
-def _end(desk: _Desk, state: State, final: Final) -> str | None:
+def _end(desk: _Desk, state: RunState, final: Final) -> str | None:
     desk.cleaning.settle()
     desk.state = None
     if not end(desk.store, state, final, desk.nonce):
@@ -313,12 +313,12 @@ def _end(desk: _Desk, state: State, final: Final) -> str | None:
     return f"the run is {final.status}"
 
 
-def _merge_failed(desk: _Desk, state: State, error: Exception) -> str | None:
+def _merge_failed(desk: _Desk, state: RunState, error: Exception) -> str | None:
     """The merge itself failed: told like a worker's failure, so that it ends the run instead of being tried for ever."""
-    if isinstance(error, Damaged) and mend(desk.store, state):
+    if isinstance(error, Damaged) and repair_params(desk.store, state):
         return _afresh(desk)
-    known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == rules.MERGE]
-    failure = Failure.of(rules.MERGE, max(known, default=0) + 1, error, desk.shift.execution)
-    create(desk.store, documents.failure(desk.run, state.round, rules.MERGE, failure.attempt), failure.to_body())
+    known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == closing.MERGE]
+    failure = Failure.of(closing.MERGE, max(known, default=0) + 1, error, desk.shift.execution)
+    create(desk.store, ids.failure(desk.run, state.round, closing.MERGE, failure.attempt), failure.to_body())
     desk.state = None
     return None

@@ -8,22 +8,22 @@ import numpy as np
 
 from whisktrain import tensors
 from whisktrain.errors import NotFound
+from whisktrain.records import ids
+from whisktrain.records.history import TrainingHistory
+from whisktrain.records.params import create, put_params
+from whisktrain.records.run import RunState
 from whisktrain.rounds.checkpoint import read_checkpoint
-from whisktrain.rounds.moments import put_moments
-from whisktrain.rounds.progress import Story
-from whisktrain.rounds.shift import Shift
-from whisktrain.rounds.state import State
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import create, put_params
+from whisktrain.rounds.failpoints import failpoint
+from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.optimizer_state import put_moments
 from whisktrain.spec import Blueprint, Learner
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
 __all__ = ["build"]
 
 
-def build(store: Store, state: State, learner: Learner, shift: Shift) -> None:
+def build(store: Store, state: RunState, learner: Learner, shift: LeaseClock) -> None:
     """Put the blueprint and the parameters of the first round; a document that exists already counts as done.
 
     Two builders put the same bytes, because every draw comes from the plan's seed.
@@ -32,31 +32,31 @@ def build(store: Store, state: State, learner: Learner, shift: Shift) -> None:
     if spec.resumed is None:
         built = learner.build(spec, _files(store, state))
         _put_blueprint(store, run, built.blueprint, shift)
-        _put_first(store, state, built.params, Story())
+        _put_first(store, state, built.params, TrainingHistory())
         return
     checkpoint = read_checkpoint(store, spec.resumed)
     _put_blueprint(store, run, checkpoint.blueprint, shift)
-    at("W3.moments")
+    failpoint("W3.moments")
     if checkpoint.moments is not None:
-        put_moments(store, documents.moments(run, spec.first_round), checkpoint.moments)
+        put_moments(store, ids.moments(run, spec.first_round), checkpoint.moments)
     if checkpoint.best is not None and state.best is not None and state.best.round != spec.first_round:
-        put_params(store, state.best.params, checkpoint.best, Story(), parent="", merged=())
+        put_params(store, state.best.params, checkpoint.best, TrainingHistory(), parent="", merged=())
     _put_first(store, state, checkpoint.params, checkpoint.story)
 
 
-def _put_blueprint(store: Store, run: str, blueprint: Blueprint, shift: Shift) -> None:
+def _put_blueprint(store: Store, run: str, blueprint: Blueprint, shift: LeaseClock) -> None:
     """The builder's lease goes with it: it stays for the rounds, and need not be invoked again."""
-    at("W3.blueprint")
+    failpoint("W3.blueprint")
     builder = {"execution": shift.execution, "start": round(shift.start, 3), "lease_end": round(shift.lease_end, 3)}
-    create(store, documents.blueprint(run), {"layout": blueprint.layout, "builder": builder}, blueprint.config)
+    create(store, ids.blueprint(run), {"layout": blueprint.layout, "builder": builder}, blueprint.config)
 
 
-def _put_first(store: Store, state: State, values: Tensors, story: Story) -> None:
-    at("W3.params")
-    put_params(store, documents.params(state.run, state.spec.first_round), values, story, parent="", merged=())
+def _put_first(store: Store, state: RunState, values: Tensors, story: TrainingHistory) -> None:
+    failpoint("W3.params")
+    put_params(store, ids.params(state.run, state.spec.first_round), values, story, parent="", merged=())
 
 
-def _files(store: Store, state: State) -> Mapping[str, bytes]:
+def _files(store: Store, state: RunState) -> Mapping[str, bytes]:
     """What the plan's model refers to."""
     model = state.spec.model
     if "file" in model:
@@ -65,7 +65,7 @@ def _files(store: Store, state: State) -> Mapping[str, bytes]:
         return {"factory" if "factory" in model else "file": get_upload(store, model["file"]).bytes}
     if "init" in model:
         name, _, version = str(model["init"]).rpartition(":")
-        found = store.library.get(documents.model(name, int(version)), attachment=True)
+        found = store.library.get(ids.model(name, int(version)), attachment=True)
         if found is None or found.attachment is None:
             raise NotFound(
                 f"The model {model['init']!r} to start from does not exist any more.", hint="Name another with --init."

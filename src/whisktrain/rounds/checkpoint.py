@@ -8,13 +8,14 @@ import numpy as np
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict, NotFound
-from whisktrain.rounds.moments import moments_of, read_blueprint
-from whisktrain.rounds.progress import Story
-from whisktrain.rounds.slots import Limits, plan_lease, plan_slots
-from whisktrain.rounds.state import Best, State
-from whisktrain.rounds.story import read_params
+from whisktrain.records import ids
+from whisktrain.records.history import TrainingHistory
+from whisktrain.records.params import read_params
+from whisktrain.records.run import Best, RunState
+from whisktrain.rounds.blueprints import read_blueprint
+from whisktrain.rounds.optimizer_state import moments_of
+from whisktrain.rules.capacity import Limits, plan_lease, plan_slots
 from whisktrain.spec import Blueprint, Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
@@ -43,7 +44,7 @@ class Checkpoint:
     moments: Tensors | None
     best: Tensors | None
     best_at: Best | None
-    story: Story
+    story: TrainingHistory
 
     def going_on(self, stopped: str, run: str, limits: Limits) -> tuple[Spec, Best | None]:
         """The plan and the best parameters of the run `run` that goes on from here, on a platform with these limits."""
@@ -54,11 +55,11 @@ class Checkpoint:
             lease=plan_lease(limits, self.spec.lease),
             slots=plan_slots(limits, self.spec.shards),
         )
-        best = replace(self.best_at, params=documents.params(run, self.best_at.round)) if self.best_at else None
+        best = replace(self.best_at, params=ids.params(run, self.best_at.round)) if self.best_at else None
         return spec, best
 
 
-def put_checkpoint(store: Store, state: State) -> bool:
+def put_checkpoint(store: Store, state: RunState) -> bool:
     """Write a run's checkpoint from the documents that its state pins.
 
     Returns:
@@ -83,7 +84,7 @@ def put_checkpoint(store: Store, state: State) -> bool:
         held |= {f"best/{name}": t for name, t in best.tensors.items()}
     held["file/config"] = np.frombuffer(blueprint.config, np.uint8)
     body = {
-        "schema": documents.SCHEMA,
+        "schema": ids.SCHEMA,
         "spec": state.spec.to_json(),
         "round": point.round,
         "layout": blueprint.layout,
@@ -91,7 +92,7 @@ def put_checkpoint(store: Store, state: State) -> bool:
         "story": params.story.to_body(),
     }
     try:
-        store.library.put(documents.checkpoint(state.run), body, attachment=tensors.encode(held), durable=True)
+        store.library.put(ids.checkpoint(state.run), body, attachment=tensors.encode(held), durable=True)
     except Conflict:
         return True
     return True
@@ -103,7 +104,7 @@ def read_checkpoint(store: Store, run: str) -> Checkpoint:
     Raises:
         NotFound: It has none.
     """
-    found = store.library.get(documents.checkpoint(run), attachment=True)
+    found = store.library.get(ids.checkpoint(run), attachment=True)
     if found is None or found.attachment is None:
         raise NotFound(
             f"The run {run!r} has no checkpoint; only runs that were stopped, or failed for want of a worker, can go on.",
@@ -124,5 +125,5 @@ def read_checkpoint(store: Store, run: str) -> Checkpoint:
         moments=part("moments/") if body["round"] > 1 else None,
         best=part("best/") or None,
         best_at=best_at,
-        story=Story(**body["story"]),
+        story=TrainingHistory(**body["story"]),
     )

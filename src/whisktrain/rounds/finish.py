@@ -9,15 +9,15 @@ import numpy as np
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict, Damaged
+from whisktrain.records import ids
+from whisktrain.records.params import read_params, read_story
+from whisktrain.records.run import Outcome, RunState, Status, read_state
+from whisktrain.records.summary import summary_body
+from whisktrain.rounds.blueprints import read_blueprint
 from whisktrain.rounds.checkpoint import put_checkpoint
-from whisktrain.rounds.moments import read_blueprint
-from whisktrain.rounds.state import Outcome, State, Status, read_state
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import read_params, read_story
-from whisktrain.rounds.summary import summary_body
+from whisktrain.rounds.failpoints import failpoint
 from whisktrain.rounds.swap import swap
 from whisktrain.rounds.sweep import leftovers
-from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["Final", "end", "finish"]
@@ -38,16 +38,16 @@ class Final:
     outcome: Outcome
 
 
-def end(store: Store, state: State, final: Final, nonce: str) -> bool:
+def end(store: Store, state: RunState, final: Final, nonce: str) -> bool:
     """F1: bring a run into its final state.
 
     Returns:
         Whether the run is final now, by this execution; otherwise it has moved on.
     """
-    at("F1")
+    failpoint("F1")
     ended = replace(state, status=final.status, reason=final.reason, outcome=final.outcome, nonce=nonce)
     swapped = swap(store, ended)
-    at("F1.swapped")
+    failpoint("F1.swapped")
     return swapped is not None
 
 
@@ -56,9 +56,9 @@ def finish(store: Store, run: str) -> None:
     state = read_state(store, run)
     if state is None or not state.final or state.outcome is None:
         return
-    if store.library.get(documents.summary(run)) is None:
-        dataset = store.library.get(documents.dataset(state.spec.dataset), attachment=True)
-        at("F2")
+    if store.library.get(ids.summary(run)) is None:
+        dataset = store.library.get(ids.dataset(state.spec.dataset), attachment=True)
+        failpoint("F2")
         try:
             published = _publish(store, state, dataset)
         except Damaged as error:
@@ -66,23 +66,23 @@ def finish(store: Store, run: str) -> None:
             published, state = False, _without_model(state, error)
         if published is None:
             return  # the parameters are gone: another execution has put the summary and is cleaning up
-        at("F2.checkpoint")
+        failpoint("F2.checkpoint")
         if not _kept(store, state):
             state = replace(state, point=None)
 
-        at("F3")
+        failpoint("F3")
         body = summary_body(state, read_story(store, state.params), dataset.body if dataset else None, published)
         with contextlib.suppress(Conflict):  # another execution was faster
-            store.library.put(documents.summary(run), body, durable=True)
+            store.library.put(ids.summary(run), body, durable=True)
 
-    at("F4")
+    failpoint("F4")
     found = leftovers(store, run)
     store.rounds.delete_many(found, known=found)
-    at("F5")
-    store.rounds.delete(documents.run(run), rev=state.rev)
+    failpoint("F5")
+    store.rounds.delete(ids.run(run), rev=state.rev)
 
 
-def _kept(store: Store, state: State) -> bool:
+def _kept(store: Store, state: RunState) -> bool:
     """F2: put the checkpoint; whether there is one."""
     try:
         return put_checkpoint(store, state)
@@ -90,14 +90,14 @@ def _kept(store: Store, state: State) -> bool:
         return False
 
 
-def _without_model(state: State, error: Damaged) -> State:
+def _without_model(state: RunState, error: Damaged) -> RunState:
     """A run whose parameters to publish are damaged."""
     reason = f"The trained parameters cannot be read any more: {error.message}"
     outcome = replace(state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason})
     return replace(state, status="failed", reason=reason, outcome=outcome)
 
 
-def _publish(store: Store, state: State, dataset: Document | None) -> bool | None:
+def _publish(store: Store, state: RunState, dataset: Document | None) -> bool | None:
     """F2: put the model and move its name to it. Whether there is a model; None where its parameters are gone."""
     outcome = state.outcome
     if outcome is None or outcome.publish is None:
@@ -107,7 +107,7 @@ def _publish(store: Store, state: State, dataset: Document | None) -> bool | Non
         return None
     spec, held = state.spec, dataset.body if dataset else {}
     body = {
-        "schema": documents.SCHEMA,
+        "schema": ids.SCHEMA,
         "run": state.run,
         "dataset": spec.dataset,
         "task": spec.task,
@@ -122,8 +122,8 @@ def _publish(store: Store, state: State, dataset: Document | None) -> bool | Non
     files = {"file/config": blueprint.config, "file/preprocessing": (dataset.attachment if dataset else None) or b""}
     attached = {**params.tensors, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}}
     with contextlib.suppress(Conflict):  # it is written once, and this run alone owns the version
-        store.library.put(documents.model(spec.name, state.version), body, attachment=tensors.encode(attached), durable=True)
-    at("F2.alias")
+        store.library.put(ids.model(spec.name, state.version), body, attachment=tensors.encode(attached), durable=True)
+    failpoint("F2.alias")
     _raise_alias(store, spec.name, state.version, completed=state.status == "completed")
     return True
 
@@ -131,13 +131,13 @@ def _publish(store: Store, state: State, dataset: Document | None) -> bool | Non
 def _raise_alias(store: Store, name: str, version: int, *, completed: bool) -> None:
     """Move a model's name upward to a version, by compare-and-swap; what was stopped never replaces what was completed."""
     while True:
-        found = store.library.get(documents.alias(name))
+        found = store.library.get(ids.alias(name))
         if found is not None and (not completed or int(found.body["version"]) >= version):
             return
         try:
             store.library.put(
-                documents.alias(name),
-                {"schema": documents.SCHEMA, "version": version},
+                ids.alias(name),
+                {"schema": ids.SCHEMA, "version": version},
                 rev=found.rev if found else None,
                 durable=True,
             )

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whisktrain.errors import PlatformError, StoreError
-from whisktrain.rounds import rules
-from whisktrain.rounds.pace import PACE, Pace
-from whisktrain.rounds.places import place
-from whisktrain.rounds.state import State, read_state
+from whisktrain.records import ids
+from whisktrain.records.failures import failures_of_round
+from whisktrain.records.ids import DocumentId
+from whisktrain.records.run import RunState, read_state
 from whisktrain.rounds.sweep import leftovers
-from whisktrain.rounds.updates import failures_of_round
-from whisktrain.store import documents
+from whisktrain.rules import closing
+from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.store.protocol import Changes, Store
 
 __all__ = ["Fire", "Follower", "present_of"]
@@ -68,13 +68,13 @@ class _Health:
     turned: float = field(default_factory=time.monotonic)
 
 
-def present_of(store: Store, state: State) -> frozenset[int]:
+def present_of(store: Store, state: RunState) -> frozenset[int]:
     """Which parts of the open round are there; round 0: `{0}` once the first parameters are."""
     if state.round == 0:
-        built = store.rounds.get(documents.params(state.run, state.spec.first_round))
+        built = store.rounds.get(ids.params(state.run, state.spec.first_round))
         return frozenset({0} if built is not None else ())
-    found = store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False)
-    return frozenset(at.shard for d in found if (at := place(d.id)) is not None and at.shard is not None)
+    found = store.rounds.list(ids.updates_of_round(state.run, state.round), bodies=False)
+    return frozenset(at.shard for d in found if (at := DocumentId.parse(d.id)) is not None and at.shard is not None)
 
 
 def _said(error: StoreError | PlatformError | None) -> str:
@@ -98,7 +98,7 @@ class Follower:
         fire: Fire,
         *,
         fires_per_minute: int = 60,
-        pace: Pace = PACE,
+        pace: Timeouts = TIMEOUTS,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._fire, self._pace = store, fire, pace
@@ -180,7 +180,7 @@ class Follower:
         self._triggers = None
         now = time.monotonic()
         for document in self._store.rounds.list("", bodies=False):
-            at = place(document.id)
+            at = DocumentId.parse(document.id)
             if at is not None:
                 self._watched.setdefault(at.run, _Watch(now, now)).look_at = now
         self._position = position
@@ -192,7 +192,7 @@ class Follower:
                 self._triggers = None
                 for watch in self._watched.values():
                     watch.look_at = now
-            at = place(row.id)
+            at = DocumentId.parse(row.id)
             if at is None or row.deleted:
                 continue
             watch = self._watched.setdefault(at.run, _Watch(now, now))
@@ -223,7 +223,7 @@ class Follower:
             return
         watch.look_at = now + min(max(until - time.time(), 0.0), pace.grace if leased else pace.stale)
 
-    def _need_of(self, state: State, watch: _Watch) -> tuple[tuple[Any, ...] | None, float]:
+    def _need_of(self, state: RunState, watch: _Watch) -> tuple[tuple[Any, ...] | None, float]:
         """What an aggregate is needed for, if anything; and when, in seconds of the epoch, something becomes overdue."""
         if state.final:
             return ("final",), 0.0
@@ -232,7 +232,7 @@ class Follower:
         # Whoever holds a live lease tries failed and overdue shards again, and knows best why: it gets a grace period for that.
         leased = watch.leased_until > time.time()
         grace = self._pace.grace if leased else 0.0
-        verdict = rules.judge(state, present, failures, time.time() - grace, self._pace)
+        verdict = closing.judge(state, present, failures, time.time() - grace, self._pace)
         verdict = replace(verdict, until=verdict.until + grace)
         if verdict.kind == "complete" and state.aggregate_lease:
             # A round longer than the hand-over does not show yet whether there is a successor: it is given the same grace.
@@ -244,7 +244,7 @@ class Follower:
         fresh = (
             []
             if leased
-            else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing and f.attempt != rules.REFUSED]
+            else [(f.shard, f.attempt) for f in failures if f.shard in verdict.missing and f.attempt != closing.REFUSED]
         )
         if fresh and ("failure", state.round, *fresh[-1]) not in watch.done:
             return ("failure", state.round, *fresh[-1]), verdict.until

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from whisktrain.errors import Conflict, PlatformError
+from whisktrain.records import ids
+from whisktrain.records.run import Best, RunState, read_state
+from whisktrain.rounds.failpoints import failpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.refusals import tell
-from whisktrain.rounds.state import Best, State, read_state
-from whisktrain.rounds.steps import at
 from whisktrain.spec import Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 __all__ = ["Opened", "create"]
@@ -27,7 +27,7 @@ class Opened:
         summary: What is left of it, where it has ended.
     """
 
-    state: State | None
+    state: RunState | None
     summary: dict[str, Any] | None
 
 
@@ -48,25 +48,25 @@ def create(
         PlatformError: The worker that builds the model could not be started. The run exists all the same: asking again with its
             id goes on, and so does an aggregate once the model is overdue.
     """
-    at("C1")
-    documents.check_run_id(run)
-    ended = store.library.get(documents.summary(run))
+    failpoint("C1")
+    ids.check_run_id(run)
+    ended = store.library.get(ids.summary(run))
     if ended is not None:
         return Opened(None, ended.body)
     state = read_state(store, run)
     if state is None:
-        at("C2.version")
+        failpoint("C2.version")
         version = _own_version(store, spec.name, run)
         now = time.time()
-        fresh = State(run, spec, version, best=best, created=now, opened=now, platform=platform or {})
-        at("C2.run")
+        fresh = RunState(run, spec, version, best=best, created=now, opened=now, platform=platform or {})
+        failpoint("C2.run")
         try:
-            store.rounds.put(documents.run(run), fresh.to_body())
+            store.rounds.put(ids.run(run), fresh.to_body())
         except Conflict:
             state = read_state(store, run)
         else:
             state = fresh
-    at("C3")
+    failpoint("C3")
     if state is not None and state.round == 0 and not state.final:
         try:
             invoker.invoke("worker", {"run": run, "slot": 0})
@@ -86,9 +86,9 @@ def _own_version(store: Store, name: str, run: str) -> int:
     version = max(taken, default=0) + 1
     while True:
         try:
-            store.library.put(documents.version(name, version), {"schema": documents.SCHEMA, "run": run}, durable=True)
+            store.library.put(ids.version(name, version), {"schema": ids.SCHEMA, "run": run}, durable=True)
         except Conflict:
-            found = store.library.get(documents.version(name, version))
+            found = store.library.get(ids.version(name, version))
             if found is not None and found.body["run"] == run:
                 return version
             version += 1

@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 
 from whisktrain.errors import Conflict, StoreUnreachable
-from whisktrain.rounds import rules
-from whisktrain.rounds.state import State, read_state
-from whisktrain.store import documents
+from whisktrain.records import ids
+from whisktrain.records.run import RunState, read_state
+from whisktrain.rules import closing
 from whisktrain.store.protocol import Store
 
 __all__ = ["swap"]
@@ -17,7 +17,7 @@ READS = 8
 FIRST_PAUSE = 0.05
 
 
-def swap(store: Store, state: State) -> State | None:
+def swap(store: Store, state: RunState) -> RunState | None:
     """Replace the run document of `state.rev` by `state`.
 
     A conflict or a lost answer is read again, never guessed: the document there is this execution's only if both its nonce
@@ -30,7 +30,7 @@ def swap(store: Store, state: State) -> State | None:
         StoreUnreachable: It could not be found out.
     """
     try:
-        return replace(state, rev=store.rounds.put(documents.run(state.run), state.to_body(), rev=state.rev))
+        return replace(state, rev=store.rounds.put(ids.run(state.run), state.to_body(), rev=state.rev))
     except (Conflict, StoreUnreachable) as error:
         lost: Exception = error
     for attempt in range(READS):
@@ -44,5 +44,5 @@ def swap(store: Store, state: State) -> State | None:
             raise lost  # it was not written
         if found is None or found.status != state.status:
             return None
-        return found if rules.is_mine((found.nonce, found.round), state.nonce, state.round) else None
+        return found if closing.is_mine((found.nonce, found.round), state.nonce, state.round) else None
     raise lost

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from whisktrain.rounds import rules
-from whisktrain.rounds.places import prefixes, singles
-from whisktrain.rounds.state import read_state
-from whisktrain.rounds.steps import at
-from whisktrain.store import documents
+from whisktrain.records import ids
+from whisktrain.records.ids import prefixes, singles
+from whisktrain.records.run import read_state
+from whisktrain.rounds.failpoints import failpoint
+from whisktrain.rules import closing
 from whisktrain.store.protocol import Store
 
 __all__ = ["dated", "leftovers", "sweep_absent", "sweep_recreated"]
@@ -25,15 +25,15 @@ def leftovers(store: Store, run: str) -> dict[str, str]:
 
 def sweep_absent(store: Store, run: str) -> None:
     """Delete all that is left of a run that is absent."""
-    at("SWEEP")
+    failpoint("SWEEP")
     found = leftovers(store, run)
     # The run is read after the listing: what has been written since it may have been created is not touched.
-    store.rounds.delete_many(rules.sweepable(found, run, read_state(store, run)), known=found)
+    store.rounds.delete_many(closing.sweepable(found, run, read_state(store, run)), known=found)
 
 
 def sweep_recreated(store: Store, run: str, rev: str) -> None:
     """A1: a late CREATE made an ended run again: delete all of it, and the run by its revision."""
-    at("SWEEP")
+    failpoint("SWEEP")
     found = leftovers(store, run)
     store.rounds.delete_many(found, known=found)
-    store.rounds.delete(documents.run(run), rev=rev)
+    store.rounds.delete(ids.run(run), rev=rev)

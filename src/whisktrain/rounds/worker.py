@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 from whisktrain.errors import Conflict, Damaged, Diverged, PlatformError, StoreUnreachable
-from whisktrain.rounds import plan, rules
+from whisktrain.records import ids
+from whisktrain.records.failures import Failure, failures_of_round
+from whisktrain.records.params import Params, create, read_params
+from whisktrain.records.run import RunState, read_state, state_of
+from whisktrain.records.updates import Update
+from whisktrain.rounds.blueprints import read_blueprint
 from whisktrain.rounds.building import build
 from whisktrain.rounds.caches import Checkout
+from whisktrain.rounds.failpoints import failpoint
 from whisktrain.rounds.invoker import Invoker
-from whisktrain.rounds.moments import read_blueprint
-from whisktrain.rounds.pace import PACE, Pace
-from whisktrain.rounds.rhythm import Rhythm
+from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.poll_delay import PollDelay
 from whisktrain.rounds.rows import rows_of
-from whisktrain.rounds.shift import Shift
-from whisktrain.rounds.state import State, read_state, state_of
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import Params, create, read_params
-from whisktrain.rounds.updates import Failure, Update, failures_of_round
+from whisktrain.rules import batches, closing
+from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.spec import Contribution, Learner, OpenModel
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 __all__ = ["serve"]
@@ -42,10 +43,10 @@ class _Desk:
     run: str
     slot: int
     successor: bool
-    shift: Shift
+    shift: LeaseClock
     position: str | None = None
-    heard: State | None = None
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    heard: RunState | None = None
+    rhythm: PollDelay = field(default_factory=PollDelay)
     served: int = 0
     rounds: set[int] = field(default_factory=set)
     params: Params | None = None
@@ -64,7 +65,7 @@ def serve(
     execution: str,
     deadline: float,
     successor: bool = False,
-    pace: Pace = PACE,
+    pace: Timeouts = TIMEOUTS,
 ) -> dict[str, Any]:
     """Serve one slot of a run.
 
@@ -83,7 +84,7 @@ def serve(
         `{"run", "slot", "rounds", "updates", "left"}`: what was done, and why it left.
     """
     global _warm
-    desk = _Desk(store, invoker, learner, run, slot, successor, Shift(execution, time.time(), deadline, pace))
+    desk = _Desk(store, invoker, learner, run, slot, successor, LeaseClock(execution, time.time(), deadline, pace))
     desk.cold, _warm = not _warm, True
     left, pause = None, pace.retry
     while left is None:
@@ -107,7 +108,7 @@ def _round(desk: _Desk) -> str | None:
     if desk.position is None:
         desk.position = desk.store.rounds.changes(None).position
 
-    at("W1")
+    failpoint("W1")
     # What the feed has just brought is as good as read.
     state, desk.heard = desk.heard or read_state(desk.store, desk.run), None
     if state is None or state.final:
@@ -118,7 +119,7 @@ def _round(desk: _Desk) -> str | None:
     if state.round == 0:
         return _build(desk, state)
 
-    at("W2")
+    failpoint("W2")
     if desk.params is None or desk.params.id != state.params:
         try:
             desk.params = read_params(desk.store, state.params)
@@ -128,8 +129,8 @@ def _round(desk: _Desk) -> str | None:
             _moved(desk, desk.shift.rest(desk.shift.pace.backup))
             return "there is no time left" if desk.shift.out_of_time else None
 
-    at("W3")
-    own = rules.owned(desk.slot, state.spec.slots, state.spec.shards)
+    failpoint("W3")
+    own = closing.owned(desk.slot, state.spec.slots, state.spec.shards)
     if not desk.rounds:
         done, mine = _updates(desk, state)
         own = tuple(k for k in own if k not in done)
@@ -145,7 +146,7 @@ def _round(desk: _Desk) -> str | None:
     return _wait(desk, state, desk.params)
 
 
-def _build(desk: _Desk, state: State) -> str | None:
+def _build(desk: _Desk, state: RunState) -> str | None:
     """Round 0: slot 0 makes the model; the others have nothing to do yet."""
     if desk.slot != 0:
         return "the model is not built yet"
@@ -166,14 +167,14 @@ def _build(desk: _Desk, state: State) -> str | None:
     return "the lease is over"
 
 
-def _updates(desk: _Desk, state: State) -> tuple[frozenset[int], bool]:
+def _updates(desk: _Desk, state: RunState) -> tuple[frozenset[int], bool]:
     """The shards that have an update; and whether one is of this activation (which was silently started once more)."""
-    found = desk.store.rounds.list(documents.updates_of_round(desk.run, state.round))
+    found = desk.store.rounds.list(ids.updates_of_round(desk.run, state.round))
     shards = frozenset(int(d.id.rpartition(":")[2]) for d in found)
     return shards, any(d.body["execution"] == desk.shift.execution for d in found)
 
 
-def _compute(desk: _Desk, state: State, params: Params, shards: tuple[int, ...]) -> str | None:
+def _compute(desk: _Desk, state: RunState, params: Params, shards: tuple[int, ...]) -> str | None:
     """W3 and W4 for some shards; why to leave, or None."""
     for shard in shards:
         began = time.time()
@@ -186,7 +187,7 @@ def _compute(desk: _Desk, state: State, params: Params, shards: tuple[int, ...])
         if contribution is None:
             return "the run has ended"
 
-        at("W4")
+        failpoint("W4")
         update = Update(
             shard=shard,
             slot=desk.slot,
@@ -199,24 +200,24 @@ def _compute(desk: _Desk, state: State, params: Params, shards: tuple[int, ...])
             written=time.time(),
         )
         desk.cold = False
-        id_ = documents.update(desk.run, state.round, shard)
+        id_ = ids.update(desk.run, state.round, shard)
         written = time.perf_counter()
         try:
             desk.store.rounds.put(id_, update.to_body(), attachment=update.attachment())
         except Conflict:
             other = desk.store.rounds.get(id_)
-            at("W4.written")
+            failpoint("W4.written")
             if other is not None and other.body["slot"] == desk.slot and other.body["execution"] != desk.shift.execution:
                 return "another activation serves this slot"
             continue
         desk.last_write_ms = (time.perf_counter() - written) * 1000
         desk.served += 1
         desk.shift.worked(time.time() - began)
-        at("W4.written")
+        failpoint("W4.written")
     return None
 
 
-def _contribution(desk: _Desk, state: State, params: Params, shard: int) -> tuple[Contribution | None, dict[str, float]]:
+def _contribution(desk: _Desk, state: RunState, params: Params, shard: int) -> tuple[Contribution | None, dict[str, float]]:
     """What a shard contributes; None where the model is gone: the run has ended."""
     started = time.perf_counter()
     rows, validation = rows_of(desk.store, state.spec.dataset, shard)
@@ -227,7 +228,7 @@ def _contribution(desk: _Desk, state: State, params: Params, shard: int) -> tupl
         if blueprint is None:
             return None, {}
         desk.model = desk.learner.open(state.spec, blueprint)
-    work = plan.work(state.spec, state.round, "evaluate" if state.phase == "evaluate" else "train", shard)
+    work = batches.work(state.spec, state.round, "evaluate" if state.phase == "evaluate" else "train", shard)
     read = time.perf_counter()
     contribution = desk.model.contribute(params.tensors, work, rows, validation)
     _check_finite(contribution, state.round, shard)
@@ -252,29 +253,29 @@ def _floats(value: Any) -> list[float]:
     return [value] if isinstance(value, float) else []
 
 
-def _failed(desk: _Desk, state: State, shard: int, error: Exception) -> str:
+def _failed(desk: _Desk, state: RunState, shard: int, error: Exception) -> str:
     """W3: put the failure document. This process may be broken, so it leaves; the shard is invoked again."""
-    at("W3.failure")
+    failpoint("W3.failure")
     desk.model = None
     known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == shard]
     failure = Failure.of(shard, max(known, default=0) + 1, error, desk.shift.execution)
-    create(desk.store, documents.failure(desk.run, state.round, shard, failure.attempt), failure.to_body())
+    create(desk.store, ids.failure(desk.run, state.round, shard, failure.attempt), failure.to_body())
     return f"shard {shard} failed: {failure.error['message']}"
 
 
-def _wait(desk: _Desk, state: State, params: Params) -> str | None:
+def _wait(desk: _Desk, state: RunState, params: Params) -> str | None:
     """W5: wait for the next round; compute missing shards of others after a delay. W6 at the lease's end."""
-    backup_at = time.time() + rules.backup_delay(state, desk.shift.pace)
+    backup_at = time.time() + closing.backup_delay(state, desk.shift.pace)
     time.sleep(desk.shift.rest(desk.rhythm.given()))
     while not desk.shift.over:
         if _moved(desk, desk.shift.rest(max(backup_at - time.time(), 0.0) if backup_at else desk.shift.pace.look)):
             desk.rhythm.heard()
             return None
         if backup_at and time.time() >= backup_at:
-            at("W5")
+            failpoint("W5")
             backup_at = 0.0
             done, _ = _updates(desk, state)
-            lacking = rules.missing(state.round, state.spec.shards, done)
+            lacking = closing.missing(state.round, state.spec.shards, done)
             here = read_state(desk.store, desk.run)
             if here is None or here.final or here.round != state.round:
                 return None  # back to W1
@@ -287,7 +288,7 @@ def _wait(desk: _Desk, state: State, params: Params) -> str | None:
     if len(desk.rounds) <= 1 and not desk.served:
         return "the lease is over and nothing has moved"
 
-    at("W6")
+    failpoint("W6")
     try:
         desk.invoker.invoke("worker", {"run": desk.run, "slot": desk.slot, "successor": True})
     except PlatformError as error:
@@ -297,7 +298,7 @@ def _wait(desk: _Desk, state: State, params: Params) -> str | None:
 
 def _moved(desk: _Desk, seconds: float) -> bool:
     """Wait until the run document changes, which brings the new one; whether it did."""
-    found = desk.store.rounds.changes(desk.position, timeout=seconds, ids=[documents.run(desk.run)], bodies=True)
+    found = desk.store.rounds.changes(desk.position, timeout=seconds, ids=[ids.run(desk.run)], bodies=True)
     desk.position = found.position
     desk.heard = state_of(desk.run, found.rows[-1].document) if found.rows else None
     return bool(found.rows)

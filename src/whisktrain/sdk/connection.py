@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
-from whisktrain.rounds.state import read_state
+from whisktrain.records.run import read_state
 from whisktrain.sdk import requests, training
 from whisktrain.sdk.data import Data
 from whisktrain.sdk.following import Progress

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.store import documents
+from whisktrain.records import ids
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -80,7 +80,7 @@ class Data:
             if not delete_upload(self._store, reference):
                 raise self._missing(reference)
         elif kind == "dataset":
-            if not library.delete(documents.dataset(key)):
+            if not library.delete(ids.dataset(key)):
                 raise self._missing(reference)
             parts = [d.id for prefix in ("shard", "validation") for d in library.list(f"{prefix}:{key}:", bodies=False)]
             library.delete_many(parts)

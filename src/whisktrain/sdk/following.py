@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from whisktrain.rounds import plan, timing
-from whisktrain.rounds.state import State
-from whisktrain.store import documents
+from whisktrain.records import ids, round_times
+from whisktrain.records.run import RunState
+from whisktrain.rules import batches
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -96,7 +96,7 @@ def failures(store: Store, run: str, round_: int | None = None) -> tuple[Failed,
     return tuple(sorted(found, key=lambda f: (f.round, f.shard, f.attempt)))
 
 
-def snapshot(store: Store, state: State, *, details: bool = True) -> Progress:
+def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress:
     """What a run is doing now.
 
     Args:
@@ -105,7 +105,7 @@ def snapshot(store: Store, state: State, *, details: bool = True) -> Progress:
         details: Whether to read the history and the open round's documents too (three small reads).
     """
     spec = state.spec
-    each = plan.rounds_per_epoch(spec)
+    each = batches.rounds_per_epoch(spec)
     history: tuple[dict[str, Any], ...] = ()
     done, failed = 0, cast(tuple[Failed, ...], ())
     if details and state.outcome is not None:
@@ -113,7 +113,7 @@ def snapshot(store: Store, state: State, *, details: bool = True) -> Progress:
     if details and not state.final:
         params = store.rounds.get(state.params) if state.params else None
         history = tuple(params.body["story"]["history"]) if params else ()
-        done = len(store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False))
+        done = len(store.rounds.list(ids.updates_of_round(state.run, state.round), bodies=False))
         failed = failures(store, state.run, state.round)
     return Progress(
         run=state.run,
@@ -124,13 +124,13 @@ def snapshot(store: Store, state: State, *, details: bool = True) -> Progress:
         phase=state.phase,
         round=state.round,
         rounds=spec.rounds,
-        epoch=plan.epoch_of(spec, min(max(state.round, 1), spec.rounds)) + 1,
-        epochs=plan.epoch_of(spec, spec.rounds) + 1,
+        epoch=batches.epoch_of(spec, min(max(state.round, 1), spec.rounds)) + 1,
+        epochs=batches.epoch_of(spec, spec.rounds) + 1,
         workers=spec.shards,
         done=done,
         failed=len(failed),
         seconds=max(0.0, (state.outcome.ended if state.outcome else time.time()) - state.created),
-        round_ms=timing.quantile(state.timing, 0.5) if timing.count(state.timing) >= each else None,
+        round_ms=round_times.quantile(state.timing, 0.5) if round_times.count(state.timing) >= each else None,
         latest=dict(state.latest),
         history=history,
         failures=failed,
@@ -163,7 +163,7 @@ class Snapshots:
 
     def wait(self, seconds: float) -> None:
         """Wait until the run has changed, at most so long."""
-        watched = [documents.run(self._run)]
+        watched = [ids.run(self._run)]
         if self._position is None:
             self._position = self._store.rounds.changes(None, ids=watched).position
             return
@@ -176,15 +176,15 @@ class Snapshots:
 
     def take(self) -> Progress | None:
         """The run as it is now; None where it is not there, or has not changed since the last time."""
-        document = self._store.rounds.get(documents.run(self._run))
+        document = self._store.rounds.get(ids.run(self._run))
         if document is None or document.rev == self._rev:
             return None
         self.seen, self._rev, self._moved = True, document.rev, time.monotonic()
-        return snapshot(self._store, State.from_body(self._run, document.rev, document.body))
+        return snapshot(self._store, RunState.from_body(self._run, document.rev, document.body))
 
     def summary(self) -> dict[str, Any] | None:
         """The summary of the run; None while it has not ended."""
-        found = self._store.library.get(documents.summary(self._run))
+        found = self._store.library.get(ids.summary(self._run))
         return None if found is None else {k: v for k, v in found.body.items() if k != "schema"}
 
     def last(self, before: Progress | None) -> Progress | None:
@@ -210,7 +210,7 @@ class Snapshots:
             if found is not None:
                 newest = found
                 yield found
-            elif self.seen and self._store.rounds.get(documents.run(self._run)) is None and self.summary() is None:
+            elif self.seen and self._store.rounds.get(ids.run(self._run)) is None and self.summary() is None:
                 return
             self.wait(0.5)
         if (end := self.last(newest)) is not None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whisktrain.errors import ConfigurationError, Conflict, RequestError
+from whisktrain.records import ids
 from whisktrain.serving import catalogue
-from whisktrain.store import documents
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Document, Store
@@ -84,14 +84,14 @@ class Models:
         if not going:
             raise catalogue.missing(self._store, reference)
         self._move_alias(reference.name, max((v for v in found if v not in going), default=None))
-        library.delete_many([documents.model(reference.name, v) for v in going])
+        library.delete_many([ids.model(reference.name, v) for v in going])
         return [f"{reference.name}:{v}" for v in going]
 
     def _move_alias(self, name: str, version: int | None) -> None:
         """Point the name at what will be its newest version, before the present one goes."""
         library = self._store.library
         for _ in range(20):
-            alias = library.get(documents.alias(name))
+            alias = library.get(ids.alias(name))
             if alias is None or alias.body["version"] == version:
                 return
             try:
@@ -105,7 +105,7 @@ class Models:
 
     def _document(self, name: str, *, attachment: bool = False) -> Document:
         wanted, version = catalogue.resolve(self._store, name)
-        document = self._store.library.get(documents.model(wanted, version), attachment=attachment)
+        document = self._store.library.get(ids.model(wanted, version), attachment=attachment)
         if document is None:
             raise catalogue.missing(self._store, catalogue.Reference(wanted, version))
         return document

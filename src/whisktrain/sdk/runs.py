@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from whisktrain.errors import Conflict, NotFound, RequestError
-from whisktrain.rounds.state import State, read_state
+from whisktrain.records import ids
+from whisktrain.records.run import RunState, read_state
 from whisktrain.sdk.following import Progress, failures, snapshot
-from whisktrain.store import documents
 
 if TYPE_CHECKING:
     from whisktrain.sdk.connection import Connection
@@ -52,7 +52,7 @@ class Runs:
             run = document.id.removeprefix("run:")
             if run in found:
                 continue
-            shown = snapshot(self._store, State.from_body(run, document.rev, document.body), details=False)
+            shown = snapshot(self._store, RunState.from_body(run, document.rev, document.body), details=False)
             found[run] = {
                 "run": run,
                 "model": shown.model,
@@ -71,8 +71,8 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        documents.check_run_id(run)
-        summary = self._store.library.get(documents.summary(run))
+        ids.check_run_id(run)
+        summary = self._store.library.get(ids.summary(run))
         if summary is not None:
             return {"run": run, **{k: v for k, v in summary.body.items() if k != "schema"}}
         state = read_state(self._store, run)
@@ -114,8 +114,8 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        documents.check_run_id(run)
-        if self._store.library.get(documents.summary(run)) is not None:
+        ids.check_run_id(run)
+        if self._store.library.get(ids.summary(run)) is not None:
             return self.show(run)
         if read_state(self._store, run) is None:
             raise self._missing(run)
@@ -127,7 +127,7 @@ class Runs:
     def ask_to_stop(self, run: str) -> None:
         """Leave word that the run is to stop; asking twice does no harm."""
         with contextlib.suppress(Conflict):
-            self._store.rounds.put(documents.stop(run), {"schema": documents.SCHEMA})
+            self._store.rounds.put(ids.stop(run), {"schema": ids.SCHEMA})
 
     def watch(self, run: str, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
         """Follow a run until it has ended.
@@ -138,7 +138,7 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        documents.check_run_id(run)
+        ids.check_run_id(run)
         return self._connection.follow(run, progress)
 
     def resume(self, run: str, progress: Callable[[Progress], None] | None = None, *, wait: bool = True) -> dict[str, Any]:
@@ -153,10 +153,10 @@ class Runs:
             NotFound: There is no such run.
             RequestError: It did not stop.
         """
-        documents.check_run_id(run)
-        if self._store.rounds.get(documents.stop(run)) is not None:
+        ids.check_run_id(run)
+        if self._store.rounds.get(ids.stop(run)) is not None:
             self.watch(run)
-        checkpoint = self._store.library.get(documents.checkpoint(run))
+        checkpoint = self._store.library.get(ids.checkpoint(run))
         if checkpoint is not None:
             kept = int(checkpoint.body["round"]) - 1
             self._connection.narrate(f"rounds 1 to {kept} of run {run} are kept; going on with round {kept + 1}")
@@ -176,15 +176,15 @@ class Runs:
             NotFound: There is no such run.
             RequestError: It has not ended.
         """
-        documents.check_run_id(run)
+        ids.check_run_id(run)
         library = self._store.library
-        if library.get(documents.summary(run)) is None:
+        if library.get(ids.summary(run)) is None:
             if read_state(self._store, run) is None:
                 raise self._missing(run)
             raise RequestError(
                 f"Run {run!r} has not ended.", code="still_running", hint=f"Stop it first: `whisktrain runs stop {run}`."
             )
-        library.delete_many([documents.checkpoint(run), documents.summary(run)])
+        library.delete_many([ids.checkpoint(run), ids.summary(run)])
 
     def _missing(self, run: str) -> NotFound:
         import difflib

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
 from whisktrain.errors import Interrupted, NotFound, RequestError, TrainingError, WhisktrainError, from_record
+from whisktrain.records import ids
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots
 from whisktrain.sdk.interrupts import Interrupts
 from whisktrain.sdk.report import data_report
 from whisktrain.serving import messages
-from whisktrain.store import documents
 
 if TYPE_CHECKING:
     from whisktrain.sdk.connection import Connection
@@ -40,7 +40,7 @@ def train(connection: Connection, request: Mapping[str, Any], *, progress: Repor
 
     checked = parse(Request, dict(request))
     key = checked.train.key or requests.new_run_id(checked.train.name)
-    documents.check_run_id(key)
+    ids.check_run_id(key)
     settings = {**dict(request.get("train") or {}), "key": key, "wait": wait}
     if not wait and connection.where.platform == "embedded":
         return _leave_behind(connection, {"request": {**request, "train": {**settings, "wait": True}}}, key)
@@ -65,7 +65,7 @@ def watch(connection: Connection, run: str, *, progress: Report = None) -> dict[
     """Follow a run until it has ended; one that nobody on this machine carries on, a host of this connection does."""
     store = connection.store
     snapshots = Snapshots(store, run)
-    if snapshots.summary() is None and store.rounds.get(documents.run(run)) is not None:
+    if snapshots.summary() is None and store.rounds.get(ids.run(run)) is not None:
         connection.carry_on_if_abandoned(run)
     for shown in snapshots.until_ended():
         if progress is not None:
@@ -146,7 +146,7 @@ def _follow(
                 early = result
                 connection.narrate(f"run {run} outlives its train stage; following it in the store")
             elif training:
-                training = connection.store.rounds.get(documents.run(run)) is not None
+                training = connection.store.rounds.get(ids.run(run)) is not None
             pause = unhurried if training else 0.05 if snapshots.seen else 0.2
             look_at = time.monotonic() + pause
         if early is not None:
@@ -159,7 +159,7 @@ def _follow(
 
 def _tell_data(connection: Connection, dataset: str) -> None:
     """Say what was done with the data, before the training is shown."""
-    found = connection.store.library.get(documents.dataset(dataset))
+    found = connection.store.library.get(ids.dataset(dataset))
     for line in data_report(found.body) if found is not None else ():
         connection.narrate(line)
 
@@ -180,7 +180,7 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
         error = _ended_badly(error)
     error.run = run  # type: ignore[attr-defined]
     if connection.has_store:
-        summary = connection.store.library.get(documents.summary(run))
+        summary = connection.store.library.get(ids.summary(run))
         error.workers_log = (summary.body if summary else {}).get("workers_log")  # type: ignore[attr-defined]
     raise error
 
@@ -261,7 +261,7 @@ def _set_weights(connection: Connection, keras_model: Any, reference: str) -> No
     from whisktrain.serving.loaded import split
 
     name, _, version = reference.rpartition(":")
-    document = connection.store.library.get(documents.model(name, int(version)), attachment=True)
+    document = connection.store.library.get(ids.model(name, int(version)), attachment=True)
     if document is None:
         raise NotFound(f"The model {reference!r} has gone.")
     _, params = split(document)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.store import documents
+from whisktrain.records import ids
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["Reference", "models", "newest", "parse_reference", "resolve", "versions"]
@@ -61,7 +61,7 @@ def versions(store: Store, name: str) -> list[int]:
 
 def newest(store: Store, name: str) -> int | None:
     """The newest version of a model: one cheap read; None where there is no such model."""
-    alias = store.library.get(documents.alias(name))
+    alias = store.library.get(ids.alias(name))
     return None if alias is None else int(alias.body["version"])
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from whisktrain import tensors
+from whisktrain.records import ids
 from whisktrain.serving import catalogue, decisions
 from whisktrain.serving.cache import ByteCache
 from whisktrain.spec import Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["LoadedModel", "open_model"]
@@ -81,7 +81,7 @@ def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
     from whisktrain.data.preprocessing import preprocessor
     from whisktrain.learning import inference
 
-    document = store.library.get(documents.model(name, version), attachment=True)
+    document = store.library.get(ids.model(name, version), attachment=True)
     if document is None or document.attachment is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
     files, params = split(document)
@@ -126,7 +126,7 @@ def open_model(store: Store, text: str) -> LoadedModel:
     if _CACHE is None:
         _CACHE = ByteCache(_bound())
     name, version = catalogue.resolve(store, text)
-    there = store.library.get(documents.model(name, version))
+    there = store.library.get(ids.model(name, version))
     if there is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
     return _CACHE.get((store.url, there.id, there.rev), lambda: _load(store, name, version))[0]

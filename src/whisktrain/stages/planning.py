@@ -10,9 +10,10 @@ from typing import Any, cast
 from whisktrain import metrics
 from whisktrain.errors import RequestError
 from whisktrain.learning import compiled, losses
+from whisktrain.merge import optimizers
 from whisktrain.request import OuterRequest, Request
-from whisktrain.rounds import optimizers, plan
-from whisktrain.rounds.slots import Limits, plan_lease, plan_slots
+from whisktrain.rules import batches
+from whisktrain.rules.capacity import Limits, plan_lease, plan_slots
 from whisktrain.spec import LossConfig, ModelSource, OptimizerConfig, OuterConfig, Spec
 
 __all__ = ["resolve_spec"]
@@ -66,7 +67,7 @@ def resolve_spec(
         lease=plan_lease(limits, train.lease),
         slots=plan_slots(limits, len(body["shards"])),
     )
-    return replace(spec, rounds=train.rounds or (train.epochs or EPOCHS) * plan.rounds_per_epoch(spec))
+    return replace(spec, rounds=train.rounds or (train.epochs or EPOCHS) * batches.rounds_per_epoch(spec))
 
 
 def _name(source: str) -> str:

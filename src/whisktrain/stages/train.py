@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from whisktrain.errors import NotFound, RequestError
+from whisktrain.records import ids, round_times
+from whisktrain.records.run import RunState, read_state
 from whisktrain.request import Request, parse
-from whisktrain.rounds import timing
 from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.opening import Opened, create
-from whisktrain.rounds.slots import Limits
-from whisktrain.rounds.state import State, read_state
+from whisktrain.rules.capacity import Limits
 from whisktrain.spec import Spec
 from whisktrain.stages.planning import resolve_spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 __all__ = ["resume", "train"]
@@ -77,7 +76,7 @@ def train(
                 hint="Invoke the sequence `pipeline`, or preprocess first.",
             )
     request, dataset = parse(Request, payload["request"]), str(payload["dataset"])
-    run = documents.check_run_id(request.train.key or execution)
+    run = ids.check_run_id(request.train.key or execution)
     body = _dataset(store, dataset)
     spec = _spec(store, request, dataset, body, limits)
     opened = create(store, invoker, run, spec, platform=_platform(limits))
@@ -113,8 +112,8 @@ def resume(
     Raises:
         NotFound: The run has no checkpoint.
     """
-    documents.check_run_id(execution)
-    checkpoint = read_checkpoint(store, documents.check_run_id(run))
+    ids.check_run_id(execution)
+    checkpoint = read_checkpoint(store, ids.check_run_id(run))
     spec, best = checkpoint.going_on(run, execution, limits)
     body = _dataset(store, spec.dataset)
     opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
@@ -123,7 +122,7 @@ def resume(
 
 
 def _dataset(store: Store, dataset: str) -> dict[str, Any]:
-    found = store.library.get(documents.dataset(dataset))
+    found = store.library.get(ids.dataset(dataset))
     if found is None:
         raise NotFound(f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again.")
     return found.body
@@ -173,7 +172,7 @@ def _result(store: Store, run: str, opened: Opened, deadline: float, classes: li
 
 def _wait(store: Store, run: str, deadline: float) -> dict[str, Any] | None:
     """The run's summary as soon as it is there; None shortly before the deadline."""
-    id_ = documents.summary(run)
+    id_ = ids.summary(run)
     position: str | None = None
     while (rest := deadline - MARGIN - time.time()) > 0:
         if position is None:
@@ -185,7 +184,7 @@ def _wait(store: Store, run: str, deadline: float) -> dict[str, Any] | None:
     return None
 
 
-def _so_far(state: State, classes: list[Any] | None) -> dict[str, Any]:
+def _so_far(state: RunState, classes: list[Any] | None) -> dict[str, Any]:
     return {
         "status": "training",
         "run": state.run,
@@ -195,7 +194,7 @@ def _so_far(state: State, classes: list[Any] | None) -> dict[str, Any]:
         "workers": state.spec.shards,
         "rounds": max(min(state.round - 1, state.spec.rounds), 0),
         "seconds": round(time.time() - state.created, 3),
-        "round_ms": {"p50": timing.quantile(state.timing, 0.5), "p95": timing.quantile(state.timing, 0.95)},
+        "round_ms": {"p50": round_times.quantile(state.timing, 0.5), "p95": round_times.quantile(state.timing, 0.95)},
         "metrics": {key: value for key, value in state.latest.items() if key != "epoch"},
         "cost": state.cost.total(),
     }

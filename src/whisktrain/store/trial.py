@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 __all__ = ["try_to_write"]
@@ -18,5 +17,5 @@ def try_to_write(store: Store) -> None:
     """
     name = f"doctor:{uuid.uuid4().hex}"
     for database in (store.library, store.rounds):
-        database.put(name, {"schema": documents.SCHEMA})
+        database.put(name, {"schema": 1})
         database.delete(name)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict, NotFound
+from whisktrain.records import ids
 from whisktrain.spec import Rows
-from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["Dealt", "find_dataset", "read_rows", "read_with_numbers", "write_dataset"]
@@ -19,7 +19,7 @@ __all__ = ["Dealt", "find_dataset", "read_rows", "read_with_numbers", "write_dat
 
 def find_dataset(store: Store, dataset: str, *, attachment: bool = False) -> Document | None:
     """A data set's document, where it was written completely."""
-    return store.library.get(documents.dataset(dataset), attachment=attachment)
+    return store.library.get(ids.dataset(dataset), attachment=attachment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def write_dataset(store: Store, dataset: str, body: dict[str, Any], preprocessin
         rows: The rows.
     """
     for k in range(len(body["shards"])):
-        for id_, own in ((documents.shard(dataset, k), rows.shard == k), (documents.validation(dataset, k), rows.slice_ == k)):
+        for id_, own in ((ids.shard(dataset, k), rows.shard == k), (ids.validation(dataset, k), rows.slice_ == k)):
             data = tensors.encode({"x": rows.x[own], "y": rows.y[own], "row": rows.numbers[own]})
-            _create(store, id_, {"schema": documents.SCHEMA, "rows": int(own.sum())}, data)
-    _create(store, documents.dataset(dataset), body, preprocessing)
+            _create(store, id_, {"schema": ids.SCHEMA, "rows": int(own.sum())}, data)
+    _create(store, ids.dataset(dataset), body, preprocessing)
 
 
 def read_rows(store: Store, dataset: str, k: int) -> tuple[Rows, Rows]:
@@ -79,7 +79,7 @@ def read_rows(store: Store, dataset: str, k: int) -> tuple[Rows, Rows]:
 def read_with_numbers(store: Store, dataset: str, k: int) -> list[tuple[Rows, NDArray[np.int64]]]:
     """As `read_rows`, each with the rows' numbers in the source."""
     found = []
-    for id_ in (documents.shard(dataset, k), documents.validation(dataset, k)):
+    for id_ in (ids.shard(dataset, k), ids.validation(dataset, k)):
         document = store.library.get(id_, attachment=True)
         if document is None or document.attachment is None:
             raise NotFound(f"There is no {id_!r} in the store.", hint="Preprocess the data again.")

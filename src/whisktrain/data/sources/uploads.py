@@ -13,8 +13,8 @@ from whisktrain import tensors
 from whisktrain.data.images.decoding import IMAGE_SUFFIXES
 from whisktrain.data.limits import check_size
 from whisktrain.errors import Conflict, Damaged, DataError, NotFound
-from whisktrain.store.documents import SCHEMA
-from whisktrain.store.documents import upload as upload_id
+from whisktrain.records.ids import SCHEMA
+from whisktrain.records.ids import upload as upload_id
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["PART_BYTES", "Upload", "delete_upload", "get_upload", "list_uploads", "put_upload"]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from whisktrain.rounds import timing
-from whisktrain.rounds.progress import Story
-from whisktrain.rounds.state import State
-from whisktrain.store import documents
+from whisktrain.records import ids, round_times
+from whisktrain.records.history import TrainingHistory
+from whisktrain.records.run import RunState
 
 __all__ = ["summary_body"]
 
 
-def summary_body(state: State, story: Story, dataset: dict[str, Any] | None, published: bool) -> dict[str, Any]:
+def summary_body(state: RunState, story: TrainingHistory, dataset: dict[str, Any] | None, published: bool) -> dict[str, Any]:
     """The body of `summary:<R>`.
 
     Args:
@@ -26,7 +25,7 @@ def summary_body(state: State, story: Story, dataset: dict[str, Any] | None, pub
     if outcome is None:
         raise ValueError(f"run {state.run} is not final")
     body: dict[str, Any] = {
-        "schema": documents.SCHEMA,
+        "schema": ids.SCHEMA,
         "status": state.status,
         "run": state.run,
         "model": state.model if published else None,
@@ -36,7 +35,7 @@ def summary_body(state: State, story: Story, dataset: dict[str, Any] | None, pub
         "slots": spec.slots,
         "rounds": max(min(state.round - 1, spec.rounds), 0),
         "seconds": round(max(outcome.ended - state.created, 0.0), 3),
-        "round_ms": {"p50": timing.quantile(state.timing, 0.5), "p95": timing.quantile(state.timing, 0.95)},
+        "round_ms": {"p50": round_times.quantile(state.timing, 0.5), "p95": round_times.quantile(state.timing, 0.95)},
         "metrics": outcome.metrics,
         "cost": state.cost.total(),
         "reason": state.reason,

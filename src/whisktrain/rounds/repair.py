@@ -6,20 +6,21 @@ import contextlib
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict, Damaged
-from whisktrain.rounds.merge import merge
-from whisktrain.rounds.moments import moments_of, read_blueprint
-from whisktrain.rounds.places import place
-from whisktrain.rounds.state import State
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import read_params
-from whisktrain.rounds.updates import read_update
+from whisktrain.merge.merging import merge
+from whisktrain.records.ids import DocumentId
+from whisktrain.records.params import read_params
+from whisktrain.records.run import RunState
+from whisktrain.records.updates import read_update
+from whisktrain.rounds.blueprints import read_blueprint
+from whisktrain.rounds.failpoints import failpoint
+from whisktrain.rounds.optimizer_state import moments_of
 from whisktrain.store.protocol import Document, Store
 from whisktrain.tensors import Tensors
 
-__all__ = ["mend"]
+__all__ = ["repair_params"]
 
 
-def mend(store: Store, state: State) -> bool:
+def repair_params(store: Store, state: RunState) -> bool:
     """Replace the open round's parameters where they are damaged, by the same bytes: their digest is in the document.
 
     Returns:
@@ -38,15 +39,15 @@ def mend(store: Store, state: State) -> bool:
     data = tensors.encode(values)
     if tensors.digest(data) != found.body["digest"]:
         return False
-    at("A2.mend")
+    failpoint("A2.repair")
     with contextlib.suppress(Conflict):  # somebody else was quicker, or the run has moved on
         store.rounds.put(found.id, found.body, rev=found.rev, attachment=data)
     return True
 
 
-def _computed_again(store: Store, state: State, found: Document) -> Tensors | None:
+def _computed_again(store: Store, state: RunState, found: Document) -> Tensors | None:
     """What the merge of the round before gave; None where it was no merge, or where something of it is gone or damaged too."""
-    source = place(found.body["parent"])
+    source = DocumentId.parse(found.body["parent"])
     if source is None or source.round is None or not found.body["merged"]:
         return None
     try:

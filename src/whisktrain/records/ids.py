@@ -11,12 +11,16 @@ R is a run's id: the caller's key or the activation's id, at most 64 letters, di
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 from whisktrain.errors import RequestError
 
 __all__ = [
     "RUN_ID",
     "SCHEMA",
+    "DocumentId",
+    "Kind",
     "alias",
     "blueprint",
     "check_run_id",
@@ -26,9 +30,11 @@ __all__ = [
     "model",
     "moments",
     "params",
+    "prefixes",
     "registration",
     "run",
     "shard",
+    "singles",
     "stop",
     "summary",
     "update",
@@ -149,3 +155,55 @@ def version(name: str, version_: int) -> str:
 def alias(name: str) -> str:
     """The newest published version of a model."""
     return f"alias:{name}"
+
+
+Kind = Literal["run", "blueprint", "params", "moments", "update", "failure", "stop"]
+
+_OF_RUN: dict[str, Kind] = {"run": "run", "blueprint": "blueprint", "stop": "stop"}
+_OF_ROUND: dict[str, Kind] = {"params": "params", "moments": "moments"}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentId:
+    """The parts of an id in the rounds' database.
+
+    Attributes:
+        kind: The kind of document.
+        run: The run's id.
+        round: The round; None where the document belongs to the whole run.
+        shard: The shard (updates and failures).
+        attempt: The attempt (failures).
+    """
+
+    kind: Kind
+    run: str
+    round: int | None = None
+    shard: int | None = None
+    attempt: int | None = None
+
+    @classmethod
+    def parse(cls, id_: str) -> DocumentId | None:
+        """Parse an id; None where it belongs to no run (a registration, or a foreign document)."""
+        head, *rest = id_.split(":")
+        try:
+            if head in _OF_RUN and len(rest) == 1:
+                return cls(_OF_RUN[head], rest[0])
+            if head in _OF_ROUND and len(rest) in (2, 3):
+                return cls(_OF_ROUND[head], rest[0], int(rest[1]))
+            if head == "failure" and len(rest) == 4:
+                return cls("failure", rest[0], int(rest[1]), int(rest[2]), int(rest[3]))
+            if head != "registration" and len(rest) == 2:
+                return cls("update", head, int(rest[0]), int(rest[1]))
+        except ValueError:
+            return None
+        return None
+
+
+def prefixes(run_id: str) -> tuple[str, ...]:
+    """The prefixes of the ids of a run's documents that belong to a round."""
+    return (f"{run_id}:", f"params:{run_id}:", f"moments:{run_id}:", f"failure:{run_id}:")
+
+
+def singles(run_id: str) -> tuple[str, ...]:
+    """The ids of a run's documents that belong to the whole run, without the run document."""
+    return (f"blueprint:{run_id}", f"stop:{run_id}")

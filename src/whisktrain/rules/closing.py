@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from whisktrain.errors import ErrorRecord
-from whisktrain.rounds import plan, timing
-from whisktrain.rounds.pace import Pace
-from whisktrain.rounds.places import place
-from whisktrain.rounds.state import State
-from whisktrain.rounds.updates import Failure
+from whisktrain.records import round_times
+from whisktrain.records.failures import Failure
+from whisktrain.records.ids import DocumentId
+from whisktrain.records.run import RunState
+from whisktrain.rules import batches
+from whisktrain.rules.timeouts import Timeouts
 from whisktrain.spec import Spec
 
 __all__ = [
@@ -93,7 +94,7 @@ class Verdict:
     refused: Mapping[int, ErrorRecord] = field(default_factory=dict)
 
 
-def judge(state: State, present: Collection[int], failures: Sequence[Failure], now: float, pace: Pace) -> Verdict:
+def judge(state: RunState, present: Collection[int], failures: Sequence[Failure], now: float, pace: Timeouts) -> Verdict:
     """A2: judge the open round by what the store holds of it.
 
     Args:
@@ -130,7 +131,7 @@ def _telling(failures: Sequence[Failure]) -> Failure:
     return [*told, *(f for f, code in zip(failures, codes, strict=True) if code == "worker_refused"), *failures][0]
 
 
-def lost_error(shard: int, state: State, refusal: ErrorRecord | None) -> ErrorRecord:
+def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> ErrorRecord:
     """The failure of a worker that left neither an update nor a failure document."""
     what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
     if refusal is not None:
@@ -145,23 +146,23 @@ def lost_error(shard: int, state: State, refusal: ErrorRecord | None) -> ErrorRe
     }
 
 
-def overdue_after(state: State, pace: Pace) -> float:
+def overdue_after(state: RunState, pace: Timeouts) -> float:
     """Seconds after which a shard without an update is overdue at its first attempt; at further ones it is twice that."""
     spec = state.spec
     if state.phase == "build":
         return pace.build
-    ordinary = state.phase == "train" and not plan.validates(spec, state.round, "train")
+    ordinary = state.phase == "train" and not batches.validates(spec, state.round, "train")
     # By the median: one round that somebody was killed in must not make the next one wait longer still.
-    usual = timing.quantile(state.timing, 0.5)
-    if ordinary and usual is not None and timing.count(state.timing) >= pace.known:
+    usual = round_times.quantile(state.timing, 0.5)
+    if ordinary and usual is not None and round_times.count(state.timing) >= pace.known:
         return max(pace.least, pace.factor * usual / 1000)
     return pace.first * -(-spec.shards // spec.slots)
 
 
-def backup_delay(state: State, pace: Pace) -> float:
+def backup_delay(state: RunState, pace: Timeouts) -> float:
     """W5: seconds that an idle leased worker waits before it computes missing shards of others."""
-    median = timing.quantile(state.timing, 0.5)
-    if state.phase == "train" and median is not None and timing.count(state.timing) >= pace.known:
+    median = round_times.quantile(state.timing, 0.5)
+    if state.phase == "train" and median is not None and round_times.count(state.timing) >= pace.known:
         return max(pace.backup, pace.backup_factor * median / 1000)
     return max(pace.backup, pace.backup_first)
 
@@ -183,17 +184,17 @@ def leases_after(spec: Spec, leases: Mapping[int, float], wrote: Mapping[int, tu
     return {slot: end for slot, end in known.items() if end > 0}
 
 
-def dead_slots(spec: Spec, leases: Mapping[int, float], now: float, pace: Pace) -> tuple[int, ...]:
+def dead_slots(spec: Spec, leases: Mapping[int, float], now: float, pace: Timeouts) -> tuple[int, ...]:
     """A7: the slots to invoke: those without a live lease. One that ended just now has handed over to its successor."""
     return tuple(s for s in range(spec.slots) if leases.get(s, 0.0) + pace.hand_over <= now)
 
 
-def deletable(ids: Iterable[str], state: State) -> list[str]:
+def deletable(ids: Iterable[str], state: RunState) -> list[str]:
     """A9: which of a run's documents may go once the moments of the open round are durable.
 
     Updates, moments and params of rounds before the open one, except what is pinned; failures stay until the run ends.
     """
-    found = ((id_, place(id_)) for id_ in ids)
+    found = ((id_, DocumentId.parse(id_)) for id_ in ids)
     return [
         id_
         for id_, at in found
@@ -206,7 +207,7 @@ def deletable(ids: Iterable[str], state: State) -> list[str]:
     ]
 
 
-def sweepable(ids: Iterable[str], run: str, state: State | None) -> list[str]:
+def sweepable(ids: Iterable[str], run: str, state: RunState | None) -> list[str]:
     """SWEEP: which of the documents found may go, whoever wrote them and however late.
 
     Args:
@@ -214,7 +215,7 @@ def sweepable(ids: Iterable[str], run: str, state: State | None) -> list[str]:
         run: The run's id.
         state: The run; None where it is absent: then everything may go. While it is final, nothing.
     """
-    mine = [(id_, at) for id_ in ids if (at := place(id_)) is not None and at.run == run and at.kind != "run"]
+    mine = [(id_, at) for id_ in ids if (at := DocumentId.parse(id_)) is not None and at.run == run and at.kind != "run"]
     if state is None:
         return [id_ for id_, _ in mine]
     if state.final:
@@ -228,7 +229,7 @@ def sweepable(ids: Iterable[str], run: str, state: State | None) -> list[str]:
     ]
 
 
-def failure_sentence(cause: Failure, state: State) -> str:
+def failure_sentence(cause: Failure, state: RunState) -> str:
     """One sentence that names the first failing worker."""
     what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[state.phase]
     if cause.shard == MERGE:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from whisktrain.rounds.pace import Pace
+from whisktrain.rules.timeouts import Timeouts
 
-__all__ = ["Shift"]
+__all__ = ["LeaseClock"]
 
 
 @dataclass(slots=True)
-class Shift:
+class LeaseClock:
     """The time that an activation has.
 
     Attributes:
@@ -26,7 +26,7 @@ class Shift:
     execution: str
     start: float
     deadline: float
-    pace: Pace
+    pace: Timeouts
     lease: float = 0.0
     longest: float = 0.0
 

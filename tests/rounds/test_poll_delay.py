@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whisktrain.rounds import rhythm
-from whisktrain.rounds.rhythm import Rhythm
+from whisktrain.rounds import poll_delay
+from whisktrain.rounds.poll_delay import PollDelay
 
 
 class Clock:
@@ -18,11 +18,11 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(rhythm, "time", clock)
+    monkeypatch.setattr(poll_delay, "time", clock)
     return clock
 
 
-def play(clock: Clock, rhythm_: Rhythm, takes: float) -> float:
+def play(clock: Clock, rhythm_: PollDelay, takes: float) -> float:
     """One round that takes so long after one's own part; what was left out."""
     asleep = rhythm_.given()
     clock.now += max(asleep, takes)
@@ -31,13 +31,13 @@ def play(clock: Clock, rhythm_: Rhythm, takes: float) -> float:
 
 
 def test_nothing_is_left_out_before_the_rounds_are_known(clock: Clock) -> None:
-    known = Rhythm()
+    known = PollDelay()
     assert [play(clock, known, 0.04) for _ in range(4)] == [0.0] * 4
     assert play(clock, known, 0.04) == pytest.approx(0.02)
 
 
 def test_the_shortest_of_the_last_rounds_counts(clock: Clock) -> None:
-    known = Rhythm()
+    known = PollDelay()
     for takes in (0.05, 0.01, 0.05, 0.05):
         play(clock, known, takes)
     assert play(clock, known, 0.05) == pytest.approx(0.005)
@@ -47,7 +47,7 @@ def test_the_shortest_of_the_last_rounds_counts(clock: Clock) -> None:
 
 
 def test_rounds_that_become_short_are_kept_up_with(clock: Clock) -> None:
-    known = Rhythm()
+    known = PollDelay()
     for _ in range(8):
         play(clock, known, 1.0)
     late = [play(clock, known, 0.001) for _ in range(12)]
@@ -55,7 +55,7 @@ def test_rounds_that_become_short_are_kept_up_with(clock: Clock) -> None:
 
 
 def test_long_rounds_are_listened_to_soon(clock: Clock) -> None:
-    known = Rhythm()
+    known = PollDelay()
     for _ in range(8):
         play(clock, known, 60.0)
     assert known.given() == 1.0

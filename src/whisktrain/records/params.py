@@ -7,8 +7,8 @@ from typing import Any
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict
-from whisktrain.rounds.progress import Story
-from whisktrain.store import documents
+from whisktrain.records import ids
+from whisktrain.records.history import TrainingHistory
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
@@ -30,7 +30,7 @@ class Params:
     id: str
     digest: str
     tensors: Tensors
-    story: Story
+    story: TrainingHistory
     rev: str = ""
 
 
@@ -41,12 +41,14 @@ def create(store: Store, id_: str, body: dict[str, Any], attachment: bytes | Non
         Its revision where this call wrote it.
     """
     try:
-        return store.rounds.put(id_, {"schema": documents.SCHEMA, **body}, attachment=attachment)
+        return store.rounds.put(id_, {"schema": ids.SCHEMA, **body}, attachment=attachment)
     except Conflict:
         return None
 
 
-def put_params(store: Store, id_: str, values: Tensors, story: Story, *, parent: str, merged: tuple[int, ...]) -> Params:
+def put_params(
+    store: Store, id_: str, values: Tensors, story: TrainingHistory, *, parent: str, merged: tuple[int, ...]
+) -> Params:
     """A5: put the parameters of a round; the document that exists already counts, should it differ."""
     data = tensors.encode(values)
     params = Params(id_, tensors.digest(data), values, story)
@@ -64,10 +66,12 @@ def read_params(store: Store, id_: str) -> Params | None:
     found = store.rounds.get(id_, attachment=True)
     if found is None or found.attachment is None:
         return None
-    return Params(id_, found.body["digest"], tensors.decode(found.attachment), Story(**found.body["story"]), found.rev)
+    return Params(
+        id_, found.body["digest"], tensors.decode(found.attachment), TrainingHistory(**found.body["story"]), found.rev
+    )
 
 
-def read_story(store: Store, id_: str) -> Story:
+def read_story(store: Store, id_: str) -> TrainingHistory:
     """The story that the parameters of a round carry; an empty one where they are absent. Their tensors are not read."""
     found = store.rounds.get(id_) if id_ else None
-    return Story(**found.body["story"]) if found is not None else Story()
+    return TrainingHistory(**found.body["story"]) if found is not None else TrainingHistory()

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from whisktrain.errors import RequestError
-from whisktrain.rounds import schedules
+from whisktrain.merge import schedules
 from whisktrain.spec import OptimizerConfig
 from whisktrain.tensors import Tensors
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whisktrain import tensors
+from whisktrain.merge.merging import merge
+from whisktrain.records import ids
+from whisktrain.records.ids import DocumentId
+from whisktrain.records.params import Params, create, read_params
+from whisktrain.records.run import RunState
+from whisktrain.records.updates import read_update
+from whisktrain.rounds.blueprints import read_blueprint
 from whisktrain.rounds.caches import Cache
-from whisktrain.rounds.merge import merge
-from whisktrain.rounds.places import place
-from whisktrain.rounds.state import State
-from whisktrain.rounds.story import Params, create, read_params
-from whisktrain.rounds.updates import read_update
-from whisktrain.spec import Blueprint, Contribution
-from whisktrain.store import documents
+from whisktrain.spec import Contribution
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
-__all__ = ["Kept", "keep", "kept", "moments_of", "put_moments", "read_blueprint"]
+__all__ = ["Kept", "keep", "kept", "moments_of", "put_moments"]
 
 MOST_BYTES = 64 * 2**20
 
@@ -39,7 +40,6 @@ def _bytes(kept_: Kept) -> int:
 
 
 _KEPT: Cache[Kept] = Cache(MOST_BYTES, _bytes)
-_BLUEPRINTS: Cache[Blueprint] = Cache(32 * 2**20, lambda b: len(b.config))
 
 
 def keep(store: Store, run: str, kept_: Kept) -> None:
@@ -53,25 +53,12 @@ def kept(store: Store, run: str, round_: int) -> Kept | None:
     return found if found is not None and found.round == round_ else None
 
 
-def read_blueprint(store: Store, run: str) -> Blueprint | None:
-    """The run's model; None where it is absent: the run has ended."""
-    key = (store.url, run)
-    known = _BLUEPRINTS.find(key)
-    if known is None:
-        found = store.rounds.get(documents.blueprint(run), attachment=True)
-        if found is None:
-            return None
-        known = Blueprint(found.body["layout"], found.attachment or b"")
-        _BLUEPRINTS.put(key, known)
-    return known
-
-
 def put_moments(store: Store, id_: str, values: Tensors) -> str | None:
     """A8: store moments; where they exist already, that is as good. Their revision, where this call wrote them."""
     return create(store, id_, {}, tensors.encode(values))
 
 
-def moments_of(store: Store, state: State, round_: int, digest: str) -> Tensors | None:
+def moments_of(store: Store, state: RunState, round_: int, digest: str) -> Tensors | None:
     """The moments that belong to the parameters of a round.
 
     Args:
@@ -98,10 +85,14 @@ def moments_of(store: Store, state: State, round_: int, digest: str) -> Tensors 
     return values
 
 
-def _stored(store: Store, state: State, round_: int) -> tuple[int, Tensors] | None:
+def _stored(store: Store, state: RunState, round_: int) -> tuple[int, Tensors] | None:
     """The newest stored moments of a round that is not later, and its number; zeros (nothing) belong to round 1."""
-    ids = [d.id for d in store.rounds.list(f"moments:{state.run}:", bodies=False)]
-    found = {at.round: id_ for id_ in ids if (at := place(id_)) is not None and at.round is not None and at.round <= round_}
+    listed = [d.id for d in store.rounds.list(f"moments:{state.run}:", bodies=False)]
+    found = {
+        at.round: id_
+        for id_ in listed
+        if (at := DocumentId.parse(id_)) is not None and at.round is not None and at.round <= round_
+    }
     if not found:
         return (1, {}) if state.spec.first_round == 1 else None
     newest = max(found)
@@ -109,10 +100,10 @@ def _stored(store: Store, state: State, round_: int) -> tuple[int, Tensors] | No
     return (newest, tensors.decode(document.attachment)) if document is not None and document.attachment else None
 
 
-def _replay(store: Store, state: State, round_: int, values: Tensors) -> Tensors | None:
+def _replay(store: Store, state: RunState, round_: int, values: Tensors) -> Tensors | None:
     """The moments after a round, merged once more from what it was merged from."""
     blueprint = read_blueprint(store, state.run)
-    params = read_params(store, documents.params(state.run, round_))
+    params = read_params(store, ids.params(state.run, round_))
     parts: list[Contribution] = []
     for shard in range(state.spec.shards):
         update = read_update(store, state.run, round_, shard)

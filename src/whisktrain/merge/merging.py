@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from whisktrain.errors import Damaged
-from whisktrain.rounds import optimizers
-from whisktrain.rounds.constraints import constrain
+from whisktrain.merge import optimizers
+from whisktrain.merge.constraints import constrain
 from whisktrain.spec import Contribution, Spec
 from whisktrain.tensors import Tensors
 

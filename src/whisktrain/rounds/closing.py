@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 
 from whisktrain.errors import Diverged
-from whisktrain.rounds import rules, timing
-from whisktrain.rounds.cost import Cost
-from whisktrain.rounds.gathering import Gathered
-from whisktrain.rounds.merge import merge
-from whisktrain.rounds.moments import kept, moments_of, read_blueprint
-from whisktrain.rounds.progress import Next, after_build, after_round
-from whisktrain.rounds.shift import Shift
-from whisktrain.rounds.slots import AGGREGATE_MB, WORKER_MB
-from whisktrain.rounds.state import Point, State
-from whisktrain.rounds.steps import at
-from whisktrain.rounds.story import read_params
+from whisktrain.merge.merging import merge
+from whisktrain.records import ids, round_times
+from whisktrain.records.cost import Cost
+from whisktrain.records.params import read_params
+from whisktrain.records.run import ResumePoint, RunState
+from whisktrain.rounds.blueprints import read_blueprint
+from whisktrain.rounds.collecting import Gathered
+from whisktrain.rounds.failpoints import failpoint
+from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.optimizer_state import kept, moments_of
+from whisktrain.rules import closing
+from whisktrain.rules.capacity import AGGREGATE_MB, WORKER_MB
+from whisktrain.rules.next_round import Next, after_build, after_round
 from whisktrain.spec import Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
@@ -46,7 +47,7 @@ class Closed:
     moments: Tensors | None = None
 
 
-def close(store: Store, state: State, gathered: Gathered, stop: bool) -> Closed | None:
+def close(store: Store, state: RunState, gathered: Gathered, stop: bool) -> Closed | None:
     """Decide what follows a complete round, and merge it where that needs it.
 
     Returns:
@@ -66,13 +67,13 @@ def close(store: Store, state: State, gathered: Gathered, stop: bool) -> Closed 
     if step.tensors != "merged":
         return Closed(step)
 
-    at("A3")
+    failpoint("A3")
     moments = moments_of(store, state, state.round, params.digest)
     blueprint = read_blueprint(store, state.run)
     if moments is None or blueprint is None:
         return None
 
-    at("A4")
+    failpoint("A4")
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said below
         merged = merge(state.spec, blueprint.layout, state.round, params.tensors, moments, parts)
     if not all(np.isfinite(t).all() for t in merged.params.values() if t.dtype.kind == "f"):
@@ -83,18 +84,18 @@ def close(store: Store, state: State, gathered: Gathered, stop: bool) -> Closed 
     return Closed(step, merged.params, merged.moments)
 
 
-def next_round(state: State) -> int:
+def next_round(state: RunState) -> int:
     """The number of the round that follows."""
     return state.round + 1 if state.round else state.spec.first_round
 
 
-def opened(state: State, step: Next, params: str, gathered: Gathered, *, shift: Shift, nonce: str) -> State:
+def opened(state: RunState, step: Next, params: str, gathered: Gathered, *, shift: LeaseClock, nonce: str) -> RunState:
     """A6: the state with the next round open."""
     now, round_ = time.time(), next_round(state)
     point = state.point
     if step.resumable:
-        point = Point(round_, params, documents.moments(state.run, round_), step.best)
-    lengths = timing.added(state.timing, (now - state.opened) * 1000) if state.phase == "train" else state.timing
+        point = ResumePoint(round_, params, ids.moments(state.run, round_), step.best)
+    lengths = round_times.added(state.timing, (now - state.opened) * 1000) if state.phase == "train" else state.timing
     return replace(
         state,
         spec=_trimmed(state.spec),
@@ -115,7 +116,7 @@ def opened(state: State, step: Next, params: str, gathered: Gathered, *, shift: 
     )
 
 
-def counted(state: State, gathered: Gathered, shift: Shift) -> Cost:
+def counted(state: RunState, gathered: Gathered, shift: LeaseClock) -> Cost:
     """The cost after a round."""
     worker_mb = int(state.platform.get("worker_mb", WORKER_MB))
     cost = state.cost
@@ -127,11 +128,11 @@ def counted(state: State, gathered: Gathered, shift: Shift) -> Cost:
     return cost.seen("aggregate", shift.execution, shift.start, time.time(), aggregate_mb)
 
 
-def _leases(state: State, gathered: Gathered) -> dict[int, float]:
+def _leases(state: RunState, gathered: Gathered) -> dict[int, float]:
     if gathered.built is not None:
         return {0: float(gathered.built["lease_end"])}
     wrote: dict[int, tuple[int, float]] = {k: (u.slot, u.lease_end) for k, u in gathered.updates.items()}
-    return rules.leases_after(state.spec, state.leases, wrote)
+    return closing.leases_after(state.spec, state.leases, wrote)
 
 
 def _trimmed(spec: Spec) -> Spec:

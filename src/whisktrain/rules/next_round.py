@@ -11,33 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from whisktrain.rounds import plan
-from whisktrain.rounds.scores import combine
-from whisktrain.rounds.state import Best, Ending, State
+from whisktrain.records.history import TrainingHistory
+from whisktrain.records.run import Best, Ending, RunState
+from whisktrain.rules import batches
+from whisktrain.rules.scores import combine
 from whisktrain.spec import Spec
 
-__all__ = ["Next", "Story", "after_build", "after_round", "summed"]
+__all__ = ["Next", "after_build", "after_round", "summed"]
 
 MOST_ENTRIES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """The history so far, as the params documents carry it.
-
-    Attributes:
-        history: One entry for each closed epoch.
-        epoch: The epoch that is under way.
-        sums: The training sums of its rounds so far; None before the first.
-    """
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    epoch: int = 0
-    sums: dict[str, Any] | None = None
-
-    def to_body(self) -> dict[str, Any]:
-        """The history as JSON."""
-        return {"history": self.history, "epoch": self.epoch, "sums": self.sums}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +41,7 @@ class Next:
     kind: Literal["open", "finish"]
     tensors: Literal["merged", "same", "best"]
     phase: Literal["train", "evaluate"]
-    story: Story
+    story: TrainingHistory
     best: Best | None = None
     ending: Ending | None = None
     resumable: bool = False
@@ -86,15 +68,15 @@ def _plus(a: Any, b: Any) -> Any:
     return a
 
 
-def after_build(state: State, stop: bool) -> Next:
+def after_build(state: RunState, stop: bool) -> Next:
     """What follows round 0: the first training round."""
     if stop:
         ending = Ending("stopped", "Stopped on request before the first round.")
-        return Next("open", "same", "evaluate", Story(), state.best, ending, resumable=True)
-    return Next("open", "same", "train", Story(), state.best)
+        return Next("open", "same", "evaluate", TrainingHistory(), state.best, ending, resumable=True)
+    return Next("open", "same", "train", TrainingHistory(), state.best)
 
 
-def after_round(state: State, story: Story, numbers: Sequence[Mapping[str, Any]], stop: bool) -> Next:
+def after_round(state: RunState, story: TrainingHistory, numbers: Sequence[Mapping[str, Any]], stop: bool) -> Next:
     """What follows a closed round >= 1.
 
     Args:
@@ -106,8 +88,8 @@ def after_round(state: State, story: Story, numbers: Sequence[Mapping[str, Any]]
     spec = state.spec
     if state.phase == "evaluate":
         return _after_evaluation(state, story, numbers)
-    best, epoch = state.best, plan.epoch_of(spec, state.round)
-    if plan.opens_epoch(spec, state.round) and story.sums is not None:
+    best, epoch = state.best, batches.epoch_of(spec, state.round)
+    if batches.opens_epoch(spec, state.round) and story.sums is not None:
         story, best = _closed(state, story, numbers)
     sums = summed([story.sums, *(n.get("train") for n in numbers)])
     story = replace(story, epoch=epoch, sums=sums)
@@ -126,7 +108,7 @@ def after_round(state: State, story: Story, numbers: Sequence[Mapping[str, Any]]
     return Next("open", "merged", "train", story, best, latest=latest)
 
 
-def _after_evaluation(state: State, story: Story, numbers: Sequence[Mapping[str, Any]]) -> Next:
+def _after_evaluation(state: RunState, story: TrainingHistory, numbers: Sequence[Mapping[str, Any]]) -> Next:
     best, ending = state.best, state.ending or Ending("completed", "")
     if not ending.restored and story.sums is not None:
         story, best = _closed(state, story, numbers)
@@ -138,7 +120,9 @@ def _after_evaluation(state: State, story: Story, numbers: Sequence[Mapping[str,
     return Next("finish", "same", "evaluate", story, best, ending, metrics=metrics, latest=latest)
 
 
-def _closed(state: State, story: Story, numbers: Sequence[Mapping[str, Any]]) -> tuple[Story, Best | None]:
+def _closed(
+    state: RunState, story: TrainingHistory, numbers: Sequence[Mapping[str, Any]]
+) -> tuple[TrainingHistory, Best | None]:
     """The story with its epoch's entry, measured on the parameters at its end; and the best so far."""
     spec = state.spec
     figures = _figures(spec, story.sums, summed([n.get("validation") for n in numbers]))
@@ -150,7 +134,7 @@ def _closed(state: State, story: Story, numbers: Sequence[Mapping[str, Any]]) ->
     value = figures.get("val_loss" if spec.has_validation else "loss")
     if spec.patience is not None and value is not None and math.isfinite(value) and (best is None or value < best.value):
         best = Best(state.round, state.params, value, story.epoch)
-    return Story(history, story.epoch, None), best
+    return TrainingHistory(history, story.epoch, None), best
 
 
 def _figures(spec: Spec, training: Mapping[str, Any] | None, validation: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from whisktrain.rounds import rules
-from whisktrain.rounds.moments import put_moments
-from whisktrain.rounds.pace import Pace
-from whisktrain.rounds.state import State
-from whisktrain.rounds.steps import at
-from whisktrain.store import documents
+from whisktrain.records import ids
+from whisktrain.records.run import RunState
+from whisktrain.rounds.failpoints import failpoint
+from whisktrain.rounds.optimizer_state import put_moments
+from whisktrain.rules import closing
+from whisktrain.rules.timeouts import Timeouts
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
@@ -33,10 +33,10 @@ class Cleaning:
         pace: The protocol's times.
     """
 
-    def __init__(self, store: Store, pace: Pace) -> None:
+    def __init__(self, store: Store, pace: Timeouts) -> None:
         self._store, self._pace = store, pace
         self._alive: dict[str, str] = {}
-        self._unstored: tuple[State, Tensors | None] | None = None
+        self._unstored: tuple[RunState, Tensors | None] | None = None
         self._bytes = 0
         self._stored = 0.0
         self._pool: ThreadPoolExecutor | None = None
@@ -46,7 +46,7 @@ class Cleaning:
         """Documents that are there, each with the revision that it was seen at ("": not known)."""
         self._alive |= there
 
-    def closed(self, state: State, moments: Tensors | None, size: int, *, patient: bool) -> None:
+    def closed(self, state: RunState, moments: Tensors | None, size: int, *, patient: bool) -> None:
         """A round was closed.
 
         Args:
@@ -66,8 +66,8 @@ class Cleaning:
             return
         self.settle()
         (state, moments), self._unstored, self._bytes = self._unstored, None, 0
-        ids = rules.deletable(self._alive, state)
-        known = {id_: self._alive.pop(id_) for id_ in ids}
+        going = closing.deletable(self._alive, state)
+        known = {id_: self._alive.pop(id_) for id_ in going}
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="moments")
         self._stored = time.time()
@@ -84,14 +84,14 @@ class Cleaning:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _clean(self, state: State, moments: Tensors | None, known: dict[str, str]) -> dict[str, str]:
+    def _clean(self, state: RunState, moments: Tensors | None, known: dict[str, str]) -> dict[str, str]:
         """A8, then A9; the documents that it has put."""
         put = {}
         if moments is not None:
-            at("A8")
-            id_ = documents.moments(state.run, state.round)
+            failpoint("A8")
+            id_ = ids.moments(state.run, state.round)
             put[id_] = put_moments(self._store, id_, moments) or ""
-        at("A9")
+        failpoint("A9")
         self._store.rounds.delete_many(known, known={id_: rev for id_, rev in known.items() if rev})
-        at("A9.deleted")
+        failpoint("A9.deleted")
         return put

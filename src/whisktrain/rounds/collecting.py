@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whisktrain.errors import Damaged
-from whisktrain.rounds import rules
-from whisktrain.rounds.places import place
-from whisktrain.rounds.state import State
-from whisktrain.rounds.updates import Update, read_updates
+from whisktrain.records import ids
+from whisktrain.records.ids import DocumentId
+from whisktrain.records.run import RunState
+from whisktrain.records.updates import Update, read_updates
+from whisktrain.rules import closing
 from whisktrain.spec import Contribution
-from whisktrain.store import documents
 from whisktrain.store.protocol import Store
 
 __all__ = ["Gathered", "Heard", "gather", "listen"]
@@ -72,32 +72,32 @@ class Heard:
     moved: bool = False
 
 
-def gather(store: Store, state: State) -> Gathered:
+def gather(store: Store, state: RunState) -> Gathered:
     """List and read what is there of the open round."""
     gathered = Gathered(state.round)
     gathered.failures = bool(store.rounds.list(f"failure:{state.run}:{state.round}:", bodies=False, limit=1))
     if state.round == 0:
         _read_built(store, state, gathered)
         return gathered
-    listed = store.rounds.list(documents.updates_of_round(state.run, state.round), bodies=False)
-    shards = [at.shard for d in listed if (at := place(d.id)) is not None and at.shard is not None]
+    listed = store.rounds.list(ids.updates_of_round(state.run, state.round), bodies=False)
+    shards = [at.shard for d in listed if (at := DocumentId.parse(d.id)) is not None and at.shard is not None]
     _read(store, state, gathered, [k for k in shards if k < state.spec.shards])
     return gathered
 
 
-def listen(store: Store, state: State, gathered: Gathered, position: str, seconds: float) -> Heard:
+def listen(store: Store, state: RunState, gathered: Gathered, position: str, seconds: float) -> Heard:
     """Wait until something of the round has come, at most `seconds`, and read it."""
-    lacking = rules.missing(state.round, state.spec.shards, gathered.present)
-    attempts = range(rules.REFUSED, state.spec.attempts + 1)
-    ids = {documents.failure(state.run, state.round, k, a) for k in lacking for a in attempts}
-    ids |= {documents.update(state.run, state.round, k) for k in lacking} if state.round else set()
-    ids |= {documents.stop(state.run), documents.params(state.run, state.spec.first_round)} if not state.round else set()
-    ids.add(documents.stop(state.run))
-    found = store.rounds.changes(position, timeout=max(seconds, 0.0), ids=ids)
+    lacking = closing.missing(state.round, state.spec.shards, gathered.present)
+    attempts = range(closing.REFUSED, state.spec.attempts + 1)
+    watched = {ids.failure(state.run, state.round, k, a) for k in lacking for a in attempts}
+    watched |= {ids.update(state.run, state.round, k) for k in lacking} if state.round else set()
+    watched |= {ids.stop(state.run), ids.params(state.run, state.spec.first_round)} if not state.round else set()
+    watched.add(ids.stop(state.run))
+    found = store.rounds.changes(position, timeout=max(seconds, 0.0), ids=watched)
     stop = moved = False
     came = []
     for row in found.rows:
-        at = place(row.id)
+        at = DocumentId.parse(row.id)
         if at is None:
             continue
         if at.kind == "stop":
@@ -113,7 +113,7 @@ def listen(store: Store, state: State, gathered: Gathered, position: str, second
     return Heard(found.position, stop, moved or not _read(store, state, gathered, came))
 
 
-def _read(store: Store, state: State, gathered: Gathered, shards: Iterable[int]) -> bool:
+def _read(store: Store, state: RunState, gathered: Gathered, shards: Iterable[int]) -> bool:
     """Read updates that have come; whether all are there still."""
     wanted = [shard for shard in shards if shard not in gathered.updates]
     there = True
@@ -125,7 +125,7 @@ def _read(store: Store, state: State, gathered: Gathered, shards: Iterable[int])
     return there
 
 
-def _read_at_once(store: Store, state: State, gathered: Gathered, shards: list[int]) -> bool:
+def _read_at_once(store: Store, state: RunState, gathered: Gathered, shards: list[int]) -> bool:
     try:
         found = read_updates(store, state.run, state.round, shards)
     except Damaged:
@@ -133,13 +133,13 @@ def _read_at_once(store: Store, state: State, gathered: Gathered, shards: list[i
             there = [_read_at_once(store, state, gathered, [shard]) for shard in shards]
             return all(there)
         # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
-        store.rounds.delete(documents.update(state.run, state.round, shards[0]))
+        store.rounds.delete(ids.update(state.run, state.round, shards[0]))
         return True
     gathered.updates |= found
     return len(found) == len(shards)
 
 
-def _read_built(store: Store, state: State, gathered: Gathered) -> None:
-    if store.rounds.get(documents.params(state.run, state.spec.first_round)) is not None:
-        blueprint = store.rounds.get(documents.blueprint(state.run))
+def _read_built(store: Store, state: RunState, gathered: Gathered) -> None:
+    if store.rounds.get(ids.params(state.run, state.spec.first_round)) is not None:
+        blueprint = store.rounds.get(ids.blueprint(state.run))
         gathered.built = blueprint.body["builder"] if blueprint is not None else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PACE", "Pace"]
+__all__ = ["TIMEOUTS", "Timeouts"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timeouts:
     """Times in seconds.
 
     Attributes:
@@ -50,5 +50,5 @@ class Pace:
     store: float = 1.0
 
 
-PACE = Pace()
+TIMEOUTS = Timeouts()
 """The times of production."""

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from whisktrain.errors import ErrorRecord
-from whisktrain.rounds.cost import Cost
+from whisktrain.records import ids
+from whisktrain.records.cost import Cost
 from whisktrain.spec import Phase, Spec
-from whisktrain.store import documents
 from whisktrain.store.protocol import Document, Store
 
-__all__ = ["Best", "Ending", "Outcome", "Point", "State", "Status", "read_state", "state_of"]
+__all__ = ["Best", "Ending", "Outcome", "ResumePoint", "RunState", "Status", "read_state", "state_of"]
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
@@ -49,7 +49,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ResumePoint:
     """Where a run may be resumed: pinned until its checkpoint is written.
 
     Attributes:
@@ -87,7 +87,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RunState:
     """A run.
 
     Attributes:
@@ -127,7 +127,7 @@ class State:
     merged: tuple[int, ...] = ()
     best: Best | None = None
     ending: Ending | None = None
-    point: Point | None = None
+    point: ResumePoint | None = None
     outcome: Outcome | None = None
     nonce: str = ""
     created: float = 0.0
@@ -165,10 +165,10 @@ class State:
         parts = {key: asdict(plain[key]) if plain[key] else None for key in ("best", "ending", "point", "outcome")}
         leases = {str(slot): end for slot, end in sorted(self.leases.items())}
         own = {"spec": self.spec.to_json(), "merged": list(self.merged), "leases": leases, "cost": self.cost.to_body()}
-        return {"schema": documents.SCHEMA, **plain, **parts, **own}
+        return {"schema": ids.SCHEMA, **plain, **parts, **own}
 
     @classmethod
-    def from_body(cls, run: str, rev: str, body: dict[str, Any]) -> State:
+    def from_body(cls, run: str, rev: str, body: dict[str, Any]) -> RunState:
         """The value that `to_body` wrote."""
         known = {key: value for key, value in body.items() if key in cls.__slots__}
         known["spec"] = Spec.from_json(body["spec"])
@@ -179,7 +179,7 @@ class State:
         known["ending"] = Ending(**body["ending"]) if body["ending"] else None
         known["outcome"] = Outcome(**body["outcome"]) if body["outcome"] else None
         point = body["point"]
-        known["point"] = Point(**{**point, "best": _best(point["best"])}) if point else None
+        known["point"] = ResumePoint(**{**point, "best": _best(point["best"])}) if point else None
         return cls(run=run, rev=rev, **known)
 
 
@@ -187,11 +187,11 @@ def _best(record: dict[str, Any] | None) -> Best | None:
     return Best(**record) if record else None
 
 
-def read_state(store: Store, run: str) -> State | None:
+def read_state(store: Store, run: str) -> RunState | None:
     """The run as the store has it now; None where it is absent."""
-    return state_of(run, store.rounds.get(documents.run(run)))
+    return state_of(run, store.rounds.get(ids.run(run)))
 
 
-def state_of(run: str, found: Document | None) -> State | None:
+def state_of(run: str, found: Document | None) -> RunState | None:
     """The run as a document that was read has it; None where there is none."""
-    return State.from_body(run, found.rev, found.body) if found else None
+    return RunState.from_body(run, found.rev, found.body) if found else None

@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from whisktrain.errors import Conflict, NotFound, RequestError
-from whisktrain.store import documents
+from whisktrain.records import ids
 from whisktrain.store.protocol import Document, Store
 
 __all__ = ["handle"]
@@ -37,7 +37,7 @@ def handle(event: dict[str, Any], store: Store, *, namespace: str = "_") -> dict
     owner, trigger = _named(event.get("triggerName"), namespace)
     if kind == "CREATE":
         store.ensure()  # the moment of deployment: with wskdeploy alone nobody else makes the databases
-    id_, full = documents.registration(owner, trigger), f"/{owner}/{trigger}"
+    id_, full = ids.registration(owner, trigger), f"/{owner}/{trigger}"
     if kind == "DELETE":
         store.rounds.delete(id_)  # one that is gone already is as good: a trigger must always be deletable
         return {"trigger": full, "status": {"active": False}}
@@ -70,7 +70,7 @@ def _changed(kind: str, trigger: str, found: Document | None) -> dict[str, Any]:
     before = found.body if found is not None else {}
     active = {"PAUSE": False, "UPDATE": bool(before.get("active", True))}.get(kind, True)
     created = before.get("created", now)
-    return {"schema": documents.SCHEMA, "trigger": trigger, "active": active, "created": created, "changed": now}
+    return {"schema": ids.SCHEMA, "trigger": trigger, "active": active, "created": created, "changed": now}
 
 
 def _status(body: dict[str, Any]) -> dict[str, Any]:

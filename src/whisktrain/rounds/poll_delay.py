@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-__all__ = ["Rhythm"]
+__all__ = ["PollDelay"]
 
 KNOWN = 4
 """Rounds that must have been timed before anything is left out, …"""
@@ -21,7 +21,7 @@ MOST = 1.0
 """Seconds that are left out, at most."""
 
 
-class Rhythm:
+class PollDelay:
     """The time between one's own part of a round and the next round, as it was lately."""
 
     def __init__(self) -> None:

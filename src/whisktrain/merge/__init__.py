@@ -1,0 +1,1 @@
+"""The merge of a round in NumPy: gradients, optimizers, learning-rate schedules, weight constraints."""
