@@ -1,4 +1,4 @@
-"""Tensors as bytes and back: the only form in which numbers travel in bulk.
+"""Tensors as bytes and back: the only form in which arrays are stored and sent.
 
 The format is safetensors (a JSON header and raw little-endian data): nothing in it can run code, and the same tensors
 give the same bytes.
@@ -6,17 +6,24 @@ give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.errors import Damaged
 
-__all__ = ["Tensor", "Tensors", "decode", "digest", "encode"]
+__all__ = ["Floats", "Tensor", "Tensors", "all_finite", "decode", "digest", "encode"]
 
-Tensor = NDArray[np.generic]
-Tensors = dict[str, Tensor]
+Tensor: TypeAlias = NDArray[np.generic]
+"""An array of any numeric or boolean type."""
+
+Floats: TypeAlias = NDArray[np.floating]
+"""An array of float32 or float64."""
+
+Tensors: TypeAlias = dict[str, Tensor]
+"""Arrays by name."""
 
 
 def encode(tensors: Mapping[str, Tensor]) -> bytes:
@@ -26,7 +33,7 @@ def encode(tensors: Mapping[str, Tensor]) -> bytes:
         tensors: Arrays of any shape, of a numeric or boolean type, by name.
 
     Returns:
-        Safetensors bytes; equal for equal input whatever the order of the names.
+        Safetensors bytes; equal for equal input in any order of the names.
     """
     from safetensors.numpy import save
 
@@ -59,8 +66,13 @@ def decode(data: bytes) -> Tensors:
     return {name: found[name] for name in sorted(found)}
 
 
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether every number of the floating-point arrays is finite."""
+    return all(np.isfinite(tensor).all() for tensor in tensors if tensor.dtype.kind == "f")
+
+
 def digest(data: bytes) -> str:
-    """A short name for bytes: the first 32 hex digits of their BLAKE2b."""
+    """Digest of bytes: BLAKE2b of 16 bytes, as 32 hex digits."""
     import hashlib
 
     return hashlib.blake2b(data, digest_size=16).hexdigest()

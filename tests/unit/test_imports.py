@@ -20,7 +20,7 @@ BELOW = {
     "jsontypes": set(),
     "seeds": set(),
     "tensors": {"errors"},
-    "metrics": {"errors"},
+    "metrics": {"errors", "tensors"},
     "spec": {"tensors"},
     "request": {"errors"},
     "store": {"errors", "tensors"},
