@@ -1,3 +1,3 @@
-"""Answering with trained models: the catalogue of models, the cache of loaded ones, decisions and their plain words."""
+"""Answer with trained models: the catalogue, the cache of loaded models, decisions, and their description in words."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which models there are: names, versions, and which one a reference means."""
+"""The catalogue of trained models: names, versions, and which one a reference means."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from whisktrain.errors import NotFound, RequestError
 from whisktrain.records import ids
 from whisktrain.store.protocol import Document, Store
 
-__all__ = ["Reference", "models", "newest", "parse_reference", "resolve", "versions"]
+__all__ = ["Reference", "missing", "models", "newest", "parse_reference", "resolve", "versions"]
 
 _REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(?P<version>[1-9][0-9]{0,8}))?")
+
+
+_LISTED_VERSIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def models(store: Store) -> list[Document]:
-    """All trained models, by name and then by version (no tensors are read)."""
+    """List all trained models, by name and then by version (no tensors are read)."""
 
     def order(document: Document) -> tuple[str, int]:
         name, _, version = document.id.removeprefix("model:").rpartition(":")
@@ -54,19 +57,20 @@ def models(store: Store) -> list[Document]:
 
 
 def versions(store: Store, name: str) -> list[int]:
-    """The versions of one model that are there, ascending."""
+    """List the versions of one model, ascending."""
     prefix = f"model:{name}:"
-    return sorted(int(d.id.removeprefix(prefix)) for d in store.library.list(prefix, bodies=False))
+    documents = store.library.list(prefix, bodies=False)
+    return sorted(int(document.id.removeprefix(prefix)) for document in documents)
 
 
 def newest(store: Store, name: str) -> int | None:
-    """The newest version of a model: one cheap read; None where there is no such model."""
+    """Look up the newest version of a model in one small read; None where there is no such model."""
     alias = store.library.get(ids.alias(name))
     return None if alias is None else int(alias.body["version"])
 
 
 def resolve(store: Store, text: str) -> tuple[str, int]:
-    """The name and version that a reference means at this moment.
+    """Resolve a reference to the name and version that it means now.
 
     Args:
         store: The store.
@@ -86,21 +90,21 @@ def resolve(store: Store, text: str) -> tuple[str, int]:
 
 
 def missing(store: Store, reference: Reference) -> NotFound:
-    """The failure that names the nearest model, or the versions that exist."""
-    there = versions(store, reference.name)
-    if there:
-        listed = ", ".join(str(v) for v in there[-5:])
+    """Make the failure that names the nearest model, or the versions that exist."""
+    existing = versions(store, reference.name)
+    if existing:
+        listed = ", ".join(str(version) for version in existing[-_LISTED_VERSIONS:])
         return NotFound(
             f"There is no model {str(reference)!r}; {reference.name!r} has the versions {listed}.",
             code="no_such_model",
-            hint=f"Ask for {reference.name}:{there[-1]}.",
+            hint=f"Ask for {reference.name}:{existing[-1]}.",
         )
-    names = sorted({d.id.split(":")[1] for d in store.library.list("alias:", bodies=False)})
+    aliases = store.library.list("alias:", bodies=False)
+    names = sorted({document.id.split(":")[1] for document in aliases})
     near = difflib.get_close_matches(reference.name, names, n=1)
+    hint = "`whisktrain models list` shows what there is; `whisktrain train` makes one."
     return NotFound(
         f"There is no model {str(reference)!r} in the store.",
         code="no_such_model",
-        hint=f"Did you mean {near[0]!r}?"
-        if near
-        else "`whisktrain models list` shows what there is; `whisktrain train` makes one.",
+        hint=f"Did you mean {near[0]!r}?" if near else hint,
     )

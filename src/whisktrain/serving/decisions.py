@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.errors import DataError
+from whisktrain.tensors import Floats
 
-__all__ = ["classify", "estimate", "shares"]
+__all__ = ["ClassDecision", "ClassProbability", "Decision", "Label", "ValueDecision", "classify", "estimate", "shares"]
 
 _DIGITS = 7
 """Significant digits of an answer: what float32 holds."""
 
+Label: TypeAlias = str | int | float | bool
+"""A class as the data names it."""
 
-def shares(outputs: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """What a classifier says of each class, as shares with a sum of 1.
+ClassProbability = TypedDict("ClassProbability", {"class": Label, "probability": float})
+"""One class of a row and how likely it is."""
+
+ClassDecision = TypedDict("ClassDecision", {"class": Label, "confidence": float, "top": list[ClassProbability]})
+"""A row's likeliest class, its probability, and the likeliest classes."""
+
+
+class ValueDecision(TypedDict):
+    """A row's value; None where it is not finite."""
+
+    value: float | None
+
+
+Decision: TypeAlias = ClassDecision | ValueDecision
+
+
+def shares(outputs: Floats, classes: int) -> NDArray[np.float64]:
+    """Normalise a classifier's outputs to shares of each class with a sum of 1.
 
     Args:
         outputs: Probabilities, shape (rows, units). Normalised to a sum of 1, as Keras' own cross-entropy does; units beyond
@@ -38,8 +57,9 @@ def shares(outputs: NDArray[Any], classes: int) -> NDArray[np.float64]:
             code="outputs_do_not_fit",
             hint="Train it again on this data.",
         )
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
         raise DataError(
             f"The model's output for row {row + 1} is not finite.",
             code="output_not_finite",
@@ -47,10 +67,11 @@ def shares(outputs: NDArray[Any], classes: int) -> NDArray[np.float64]:
         )
     values = np.clip(values[:, :classes], 0.0, None)
     total = values.sum(axis=1, keepdims=True)
-    return np.where(total > 0, values / np.where(total > 0, total, 1.0), 1.0 / classes)
+    divisor = np.where(total > 0, total, 1.0)
+    return np.where(total > 0, values / divisor, 1.0 / classes)
 
 
-def classify(certainty: NDArray[np.float64], classes: Sequence[Any], top_k: int) -> list[dict[str, Any]]:
+def classify(certainty: NDArray[np.float64], classes: Sequence[Label | np.generic], top_k: int) -> list[ClassDecision]:
     """Decide on a class for each row.
 
     Args:
@@ -59,33 +80,36 @@ def classify(certainty: NDArray[np.float64], classes: Sequence[Any], top_k: int)
         top_k: How many classes to name for each row.
 
     Returns:
-        For each row `{"class": label, "confidence": p, "top": [{"class", "probability"}, …]}`, the likeliest first; equally
-        likely ones in the model's order.
+        A decision for each row, the likeliest classes first; equally likely ones in the model's order.
     """
-    labels = [plain(label) for label in classes]
-    order = np.argsort(-certainty, axis=1, kind="stable")[:, : max(1, top_k)]
-    found = []
-    for row, ranks in zip(certainty, order, strict=True):
-        top = [{"class": labels[k], "probability": number(row[k])} for k in ranks]
-        found.append({"class": top[0]["class"], "confidence": top[0]["probability"], "top": top})
-    return found
+    labels = [_plain(label) for label in classes]
+    ranked = np.argsort(-certainty, axis=1, kind="stable")[:, : max(1, top_k)]
+    decisions: list[ClassDecision] = []
+    for row, ranks in zip(certainty, ranked, strict=True):
+        top: list[ClassProbability] = [{"class": labels[k], "probability": _rounded(row[k])} for k in ranks]
+        likeliest = top[0]
+        decisions.append({"class": likeliest["class"], "confidence": likeliest["probability"], "top": top})
+    return decisions
 
 
-def estimate(values: NDArray[Any]) -> list[dict[str, Any]]:
-    """A regression's decisions: `{"value": v}` for each row, v None where it is not finite.
+def estimate(values: Floats) -> list[ValueDecision]:
+    """A regression's decisions.
 
     Args:
         values: Shape (rows,), in the target's own units.
     """
-    return [{"value": number(v)} for v in np.asarray(values, dtype=np.float64).reshape(-1)]
+    numbers = np.asarray(values, dtype=np.float64).reshape(-1)
+    return [{"value": _rounded(number) if math.isfinite(number) else None} for number in numbers]
 
 
-def number(value: Any) -> float | None:
-    """A number as JSON holds it, to the digits that float32 has; None where it is not finite."""
-    real = float(value)
-    return float(f"{real:.{_DIGITS}g}") if math.isfinite(real) else None
+def _rounded(number: float) -> float:
+    """A finite number to the digits that float32 has."""
+    return float(f"{float(number):.{_DIGITS}g}")
 
 
-def plain(label: Any) -> Any:
+def _plain(label: Label | np.generic) -> Label:
     """A label as JSON holds it: NumPy's scalars as Python's."""
-    return label.item() if isinstance(label, np.generic) else label
+    if not isinstance(label, np.generic):
+        return label
+    plain: Label = label.item()
+    return plain

@@ -1,27 +1,41 @@
-"""A model ready to answer: its predictor, its stored preprocessing, and what its outputs mean."""
+"""Load a model and its stored preprocessing, keep it in memory, and decide with it."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from numpy.typing import NDArray
+from cachetools import LRUCache
 
 from whisktrain import tensors
 from whisktrain.records import ids
 from whisktrain.serving import catalogue, decisions
-from whisktrain.serving.cache import ByteCache
-from whisktrain.spec import Spec
+from whisktrain.serving.decisions import Decision, Label
+from whisktrain.spec import Spec, Task
 from whisktrain.store.protocol import Document, Store
+from whisktrain.tensors import Floats, Tensor, Tensors
 
-__all__ = ["LoadedModel", "open_model"]
+if TYPE_CHECKING:
+    from whisktrain.data.preprocessing.preprocessor import Fitted
+
+__all__ = ["LoadedModel", "open_model", "split"]
 
 BYTES_PER_TENSOR_BYTE = 2
 """A loaded model holds its weights once in the backend and once more while it is being loaded."""
 
 _CONFIG, _PREPROCESSING = "file/config", "file/preprocessing"
+
+_Key: TypeAlias = tuple[str, str, str]
+"""A store's address, and a model document's id and revision."""
+
+_LOADING = threading.RLock()
+"""Held while a model is looked up or loaded: a second request for it waits, and Keras builds one model at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +45,31 @@ class LoadedModel:
     Attributes:
         reference: "NAME:VERSION".
         body: The model document's body.
+        size: Bytes that it takes in memory.
         fitted: The stored preprocessing.
         forward: Features (rows, *x_shape) to probabilities (rows, classes), or to standardised values (rows,); a row's answer
-            is the same whatever rows come with it.
+            is the same in any batch.
     """
 
     reference: str
     body: dict[str, Any]
-    fitted: Any = field(repr=False)
-    forward: Callable[[NDArray[Any]], NDArray[Any]] = field(repr=False)
+    size: int
+    fitted: Fitted = field(repr=False)
+    forward: Callable[[Tensor], Floats] = field(repr=False)
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """Either "classification" or "regression"."""
-        return str(self.body["task"])
+        return cast(Task, self.body["task"])
 
     @property
-    def classes(self) -> list[Any] | None:
+    def classes(self) -> list[Label] | None:
         """The original labels; None for regression."""
         return self.body.get("classes")
 
-    def decide(self, rows: Any, *, top_k: int = 3, missing: str = "error") -> tuple[list[dict[str, Any]], list[str]]:
+    def decide(
+        self, rows: Any, *, top_k: int = 3, missing: Literal["error", "fill"] = "error"
+    ) -> tuple[list[Decision], list[str]]:
         """Decide on rows.
 
         Args:
@@ -69,44 +87,13 @@ class LoadedModel:
         outputs = self.forward(transformed.x)
         if self.task == "classification":
             labels = self.classes or []
-            return decisions.classify(decisions.shares(outputs, len(labels)), labels, top_k), notices
-        found = decisions.estimate(self.fitted.to_original(outputs))
-        bad = [i for i, decision in enumerate(found) if decision["value"] is None]
-        if bad:
-            notices.append(f"The model has no finite value for {len(bad)} rows, the first of them row {bad[0] + 1}.")
-        return found, notices
-
-
-def _load(store: Store, name: str, version: int) -> tuple[LoadedModel, int]:
-    from whisktrain.data.preprocessing import preprocessor
-    from whisktrain.learning import inference
-
-    document = store.library.get(ids.model(name, version), attachment=True)
-    if document is None or document.attachment is None:
-        raise catalogue.missing(store, catalogue.Reference(name, version))
-    files, params = split(document)
-    loaded = LoadedModel(
-        reference=f"{name}:{version}",
-        body=document.body,
-        fitted=preprocessor.load(files[_PREPROCESSING]),
-        forward=inference.predictor(Spec.from_json(document.body["spec"]), document.body["layout"], files[_CONFIG], params),
-    )
-    return loaded, len(document.attachment) * BYTES_PER_TENSOR_BYTE
-
-
-def split(document: Document) -> tuple[dict[str, bytes], tensors.Tensors]:
-    """A model document's attachment as its files and its tensors."""
-    everything = tensors.decode(document.attachment or b"")
-    files = {name: everything.pop(name).tobytes() for name in (_CONFIG, _PREPROCESSING) if name in everything}
-    return files, everything
-
-
-def _bound() -> int:
-    """A quarter of what the action may take, by `WHISKTRAIN_MODEL_CACHE_MB` where that is set."""
-    return int(os.environ.get("WHISKTRAIN_MODEL_CACHE_MB", "128")) * 1024 * 1024
-
-
-_CACHE: ByteCache[tuple[str, str, str], LoadedModel] | None = None
+            shares = decisions.shares(outputs, len(labels))
+            return [*decisions.classify(shares, labels, top_k)], notices
+        values = decisions.estimate(self.fitted.to_original(outputs))
+        without = [row for row, decision in enumerate(values, start=1) if decision["value"] is None]
+        if without:
+            notices.append(f"The model has no finite value for {len(without)} rows, the first of them row {without[0]}.")
+        return [*values], notices
 
 
 def open_model(store: Store, text: str) -> LoadedModel:
@@ -122,11 +109,56 @@ def open_model(store: Store, text: str) -> LoadedModel:
     Raises:
         NotFound: There is no such model.
     """
-    global _CACHE
-    if _CACHE is None:
-        _CACHE = ByteCache(_bound())
     name, version = catalogue.resolve(store, text)
-    there = store.library.get(ids.model(name, version))
-    if there is None:
+    document = store.library.get(ids.model(name, version))
+    if document is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
-    return _CACHE.get((store.url, there.id, there.rev), lambda: _load(store, name, version))[0]
+    key = (store.url, document.id, document.rev)
+    return _cached(key, lambda: _load(store, name, version))
+
+
+def split(document: Document) -> tuple[dict[str, bytes], Tensors]:
+    """Split a model document's attachment into its files and its tensors."""
+    held = tensors.decode(document.attachment or b"")
+    files = {name: held.pop(name).tobytes() for name in (_CONFIG, _PREPROCESSING) if name in held}
+    return files, held
+
+
+@functools.cache
+def _models() -> LRUCache[_Key, LoadedModel]:
+    """This process' loaded models, the least recently used out first.
+
+    Its bound is a quarter of what the action may take, by `WHISKTRAIN_MODEL_CACHE_MB` where that is set.
+    """
+    megabytes = int(os.environ.get("WHISKTRAIN_MODEL_CACHE_MB", "128"))
+    return LRUCache(maxsize=megabytes * 1024 * 1024, getsizeof=attrgetter("size"))
+
+
+def _cached(key: _Key, load: Callable[[], LoadedModel]) -> LoadedModel:
+    """The cached model, loaded where it is not held; one that is larger than the whole cache is not kept."""
+    with _LOADING:
+        models = _models()
+        model = models.get(key)
+        if model is None:
+            model = load()
+            with contextlib.suppress(ValueError):  # it is larger than the cache's bound
+                models[key] = model
+        return model
+
+
+def _load(store: Store, name: str, version: int) -> LoadedModel:
+    from whisktrain.data.preprocessing import preprocessor
+    from whisktrain.learning import inference
+
+    document = store.library.get(ids.model(name, version), attachment=True)
+    if document is None or document.attachment is None:
+        raise catalogue.missing(store, catalogue.Reference(name, version))
+    body = document.body
+    files, params = split(document)
+    return LoadedModel(
+        reference=f"{name}:{version}",
+        body=body,
+        size=len(document.attachment) * BYTES_PER_TENSOR_BYTE,
+        fitted=preprocessor.load(files[_PREPROCESSING]),
+        forward=inference.predictor(Spec.from_json(body["spec"]), body["layout"], files[_CONFIG], params),
+    )
