@@ -13,17 +13,18 @@ __all__ = ["generator", "integer"]
 
 
 def _sequence(seed: int, purpose: str, where: tuple[int, ...]) -> np.random.SeedSequence:
-    word = int.from_bytes(hashlib.blake2s(purpose.encode(), digest_size=4).digest(), "big")
+    digest = hashlib.blake2s(purpose.encode(), digest_size=4).digest()
+    word = int.from_bytes(digest, "big")
     return np.random.SeedSequence(entropy=seed, spawn_key=(word, *where))
 
 
 def generator(seed: int, purpose: str, *where: int) -> np.random.Generator:
-    """A generator of its own for one purpose at one place.
+    """Make the random generator of one purpose and position.
 
     Args:
         seed: The request's seed, 0 or more.
-        purpose: What is drawn, in a word: "split", "permutation", "dropout", …
-        *where: Whole numbers that name the place: round, shard, step, …
+        purpose: The purpose in a word: "split", "permutation", "dropout", …
+        *where: Whole numbers that name the position: round, shard, step, …
 
     Returns:
         A PCG64 generator, the same for the same arguments on every machine.
@@ -32,14 +33,15 @@ def generator(seed: int, purpose: str, *where: int) -> np.random.Generator:
 
 
 def integer(seed: int, purpose: str, *where: int) -> int:
-    """A 31-bit seed of its own, for libraries that take a whole number.
+    """Draw the 31-bit seed of one purpose and position, for libraries that take a whole number.
 
     Args:
         seed: The request's seed, 0 or more.
-        purpose: What is drawn, in a word.
-        *where: Whole numbers that name the place.
+        purpose: The purpose in a word.
+        *where: Whole numbers that name the position.
 
     Returns:
         A number in [0, 2**31).
     """
-    return int(_sequence(seed, purpose, where).generate_state(1, np.uint32)[0] >> 1)
+    state = _sequence(seed, purpose, where).generate_state(1, np.uint32)
+    return int(state[0] >> 1)

@@ -1,4 +1,4 @@
-"""What one shard contributes to one round: tensors, and sums of loss and metric state that add up across shards."""
+"""The contribution of one shard to one round: tensors, and sums of loss and metric state that add up across shards."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ContributionNumbers(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one shard contributes to one round: the update document's numbers and its attachment.
+    """The contribution of one shard to one round: the update document's numbers and its attachment.
 
     Attributes:
         tensors: Gradient sums (gradient mode) or weight changes (local mode), and the statistics of batch normalisations, by

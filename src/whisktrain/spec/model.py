@@ -10,7 +10,7 @@ from whisktrain.tensors import Tensors
 __all__ = ["Blueprint", "Built", "ConstraintConfig", "Layout", "Role", "TensorEntry"]
 
 Role: TypeAlias = Literal["trainable", "frozen", "mean", "variance"]
-"""What a merge does with a tensor: update it, leave it, or pool it as a statistic of a batch normalisation."""
+"""The merge updates a trainable tensor, leaves a frozen one, and pools the statistics of batch normalisations."""
 
 
 class ConstraintConfig(TypedDict, total=False):
@@ -46,7 +46,7 @@ class TensorEntry(TypedDict, total=False):
 
 
 class Layout(TypedDict):
-    """What the rounds know of a model: its tensors, in the model's order. A learner may add keys of its own."""
+    """The part of a layout that the rounds read: the tensors, in the model's order. A learner adds keys of its own."""
 
     tensors: list[TensorEntry]
 

@@ -10,7 +10,7 @@ __all__ = ["LossConfig", "ModelSource", "OptimizerConfig", "OuterConfig", "Sched
 
 
 class ModelSource(TypedDict, total=False):
-    """What to build: one of these keys, or `factory` with `file`.
+    """The model to build: one of these keys, or `factory` with `file`.
 
     Attributes:
         preset: "linear", "mlp" or "cnn".

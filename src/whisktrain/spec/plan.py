@@ -88,7 +88,7 @@ class Spec:
 
     @property
     def has_validation(self) -> bool:
-        """Whether there are rows to validate on."""
+        """Whether there are validation rows."""
         return sum(self.validation_rows) > 0
 
     def to_json(self) -> JsonObject:

@@ -33,7 +33,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What shard k has to do in round r.
+    """The work of shard k in round r.
 
     Attributes:
         round: The round's number r >= 1.
