@@ -204,7 +204,7 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(preset: str, classes: int)
 def test_place_dependent_models_are_answered_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = rig.spec_of({"preset": "mlp"})
     built = KerasLearner().build(spec, {})
-    monkeypatch.setattr(inference, "_indifferent", lambda *_: False)
+    monkeypatch.setattr(inference, "_position_independent", lambda *_: False)
     answer = inference.predictor(spec, built.blueprint.layout, built.blueprint.config, built.params)
     x = rig.data((6,), 4).x
     assert answer(x[3:4]).tobytes() == answer(x)[3:4].tobytes()

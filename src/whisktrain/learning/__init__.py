@@ -1,4 +1,4 @@
-"""What a worker computes: models, gradient sums, local steps, evaluation. The only room that imports Keras."""
+"""The Keras learner: models, gradient sums, local steps, evaluation. Nothing else in whisktrain imports Keras."""
 
 from __future__ import annotations
 

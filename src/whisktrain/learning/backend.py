@@ -1,74 +1,86 @@
-"""Keras and its back-end: how they are started, and the few things that Keras 3 leaves to the back-end (TensorFlow).
+"""Start Keras on TensorFlow, and the few operations that Keras 3 leaves to the back-end.
 
-The number of threads is part of what must be fixed for equal bits, so it is set (1, or WHISKTRAIN_THREADS) before TensorFlow
-starts. The environment of an action is not ours, so everything is set in code.
+Equal bits need a fixed number of threads, so it is set (1, or WHISKTRAIN_THREADS) before TensorFlow starts. The environment of
+an action is the platform's, so everything is set in code.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from typing import Any
+from types import ModuleType
+from typing import TypeVar
 
 from whisktrain.errors import ConfigurationError
+from whisktrain.learning.keras_types import BackendTensor, Signature, Variable
 
-__all__ = ["NAME", "differentiate", "keras", "quiet", "signature", "trace"]
+__all__ = ["NAME", "differentiate", "keras", "one_line", "quiet", "signature", "trace"]
 
 NAME = "tensorflow"
 
 _START = threading.Lock()
-_started: Any = None
+_started: ModuleType | None = None
+
+T = TypeVar("T")
 
 
-class _Without(MetaPathFinder):
-    """Lets Keras believe that a package is not installed, for imports by one thread only."""
+class _HidePackages(MetaPathFinder):
+    """Import finder that reports packages as not installed, to one thread only."""
 
     def __init__(self, *packages: str) -> None:
         self._packages = packages
         self._thread = threading.get_ident()
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        """Refuse the packages to the thread; otherwise leave it to the next finder."""
+        """Raise for a hidden package; otherwise leave it to the next finder."""
         if fullname.partition(".")[0] in self._packages and threading.get_ident() == self._thread:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 @contextmanager
-def _starting() -> Iterator[None]:
-    """Start quietly, and in an action's process with what is needed only.
+def _fast_imports() -> Iterator[None]:
+    """Import without the garbage collector and, in an action, without the packages that no worker needs.
 
-    Keras imports scikit-learn and pandas for wrappers that no worker uses: with the garbage collector, half of the time until
-    TensorFlow is ready. TensorFlow's first lines on standard error ignore its own log level, hence the detour of file
-    descriptor 2.
+    Keras imports scikit-learn and pandas for wrappers of its own. Together the two take half of the time until TensorFlow is
+    ready.
     """
-    lean = [_Without("sklearn", "pandas")] if os.environ.get("__OW_ACTIVATION_ID") else []
+    in_action = bool(os.environ.get("__OW_ACTIVATION_ID"))
+    finders = [_HidePackages("sklearn", "pandas")] if in_action else []
     collecting = gc.isenabled()
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    gc.disable()
+    sys.meta_path[:0] = finders
     try:
-        gc.disable()
-        sys.meta_path[:0] = lean
-        os.dup2(nowhere, 2)
-        with quiet():
-            yield
+        yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-        for finder in lean:
+        for finder in finders:
             sys.meta_path.remove(finder)
         if collecting:
             gc.enable()
 
 
-def keras() -> Any:
-    """Keras, on TensorFlow with a fixed number of threads; imported at the first call.
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Redirect file descriptor 2 to nowhere: TensorFlow's first lines ignore its own log level."""
+    sys.stderr.flush()
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
+
+
+def keras() -> ModuleType:
+    """The Keras module, on TensorFlow with a fixed number of threads; imported at the first call.
 
     Raises:
         ConfigurationError: Keras already runs on another back-end in this process, or TensorFlow on more threads.
@@ -80,29 +92,21 @@ def keras() -> Any:
     return _started
 
 
-def _start() -> Any:
+def _start() -> ModuleType:
     os.environ["KERAS_BACKEND"] = NAME
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     wanted = int(os.environ.get("WHISKTRAIN_THREADS", "1"))
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(wanted)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with _starting():
+    with _fast_imports(), _silent_stderr(), quiet():
         import tensorflow as tf
 
         threads = tf.config.threading
-        for read, write in (
-            (threads.get_intra_op_parallelism_threads, threads.set_intra_op_parallelism_threads),
-            (threads.get_inter_op_parallelism_threads, threads.set_inter_op_parallelism_threads),
-        ):
-            try:
-                write(wanted)
-            except RuntimeError:
-                if read() != wanted:
-                    raise ConfigurationError(
-                        f"TensorFlow already runs with {read() or 'all'} threads in this process; expected {wanted}.",
-                        hint="Compute in a process of its own, or import whisktrain.learning first.",
-                    ) from None
-        import keras as module
+        _set_threads(wanted, threads.get_intra_op_parallelism_threads, threads.set_intra_op_parallelism_threads)
+        _set_threads(wanted, threads.get_inter_op_parallelism_threads, threads.set_inter_op_parallelism_threads)
+        import keras
+
+        module: ModuleType = keras
     if module.backend.backend() != NAME:
         raise ConfigurationError(
             f"Keras already runs on {module.backend.backend()} in this process; expected {NAME}.",
@@ -111,19 +115,37 @@ def _start() -> Any:
     return module
 
 
+def _set_threads(wanted: int, read: Callable[[], int], write: Callable[[int], None]) -> None:
+    try:
+        write(wanted)
+    except RuntimeError:
+        if read() == wanted:
+            return
+        raise ConfigurationError(
+            f"TensorFlow already runs with {read() or 'all'} threads in this process; expected {wanted}.",
+            hint="Compute in a process of its own, or import whisktrain.learning first.",
+        ) from None
+
+
 def quiet() -> warnings.catch_warnings[None]:
-    """A context in which third-party deprecation warnings stay silent: they are not the caller's to act on."""
+    """A context that silences warnings of third-party code, on which the caller cannot act."""
     return warnings.catch_warnings(action="ignore")
 
 
-def signature(shape: Sequence[int | None], dtype: str) -> Any:
-    """The shape and type of an argument of a traced function; None where the size varies."""
+def one_line(error: Exception, limit: int = 300) -> str:
+    """The start of an exception's message, on one line."""
+    return re.sub(r"\s+", " ", str(error)).strip()[:limit]
+
+
+def signature(shape: Sequence[int | None], dtype: str) -> Signature:
+    """The shape and type of an argument of a traced function; None where a size varies."""
     import tensorflow as tf
 
-    return tf.TensorSpec(tuple(shape), dtype)
+    spec: Signature = tf.TensorSpec(tuple(shape), dtype)
+    return spec
 
 
-def trace(function: Callable[..., Any], *signatures: Any) -> Callable[..., Any]:
+def trace(function: Callable[..., T], *signatures: Signature) -> Callable[..., T]:
     """Turn a function of tensors into a graph, once for every number of rows.
 
     AutoGraph stays off: it fails on code without a source file, and nothing here needs it.
@@ -131,22 +153,25 @@ def trace(function: Callable[..., Any], *signatures: Any) -> Callable[..., Any]:
     import tensorflow as tf
 
     traced = tf.function(function, input_signature=signatures, autograph=False)
-    return traced.get_concrete_function()  # type: ignore[no-any-return]
+    concrete: Callable[..., T] = traced.get_concrete_function()
+    return concrete
 
 
-def differentiate(forward: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Gradients of a scalar.
+def differentiate(
+    forward: Callable[[], tuple[BackendTensor, T]], variables: Sequence[Variable]
+) -> tuple[T, list[BackendTensor | None]]:
+    """Compute the gradients of a scalar.
 
     Args:
-        forward: Computes the scalar, and whatever else is wanted.
+        forward: Computes the scalar, and a result to pass on.
         variables: Keras variables.
 
     Returns:
-        What else was wanted, and one dense gradient a variable (None where the scalar does not depend on it).
+        That result, and one dense gradient a variable (None where the scalar does not depend on it).
     """
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        scalar, rest = forward()
+        scalar, result = forward()
     gradients = tape.gradient(scalar, [v.value for v in variables])
-    return rest, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+    return result, [None if g is None else tf.convert_to_tensor(g) for g in gradients]

@@ -1,42 +1,28 @@
-"""How a given model was compiled (optimizer, loss, metrics), read from its configuration without Keras."""
+"""Compile settings of a given model (optimizer, loss, metrics), read from its configuration without Keras."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from whisktrain import metrics as known_metrics
+from whisktrain import metrics
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json, JsonObject
 
-__all__ = ["loss_of", "metrics_of", "optimizer_of"]
+__all__ = ["OPTIMIZERS", "loss_of", "metrics_of", "optimizer_of"]
 
-_OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+"""The optimizers that are known: Keras' class and the run's name for it."""
+
 _ARGUMENTS = (
     "momentum", "nesterov", "beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay",
     "clipnorm", "clipvalue", "global_clipnorm",
 )  # fmt: skip
 _UNSUPPORTED = ("use_ema", "gradient_accumulation_steps", "loss_scale_factor")
+_NOT_LOSS_OPTIONS = ("name", "dtype", "fn")
 
 
-def _section(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    section = config.get("compile_config")
-    return section if isinstance(section, Mapping) else {}
-
-
-def _named(found: Any) -> tuple[str, Mapping[str, Any]]:
-    """The name and the arguments of a serialised object, function or plain name."""
-    if isinstance(found, str):
-        return found, {}
-    if isinstance(found, Mapping):
-        inner = found.get("config")
-        if found.get("class_name") == "function" and isinstance(inner, str):
-            return inner, {}
-        return str(found.get("class_name", "")), inner if isinstance(inner, Mapping) else {}
-    return "", {}
-
-
-def optimizer_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The optimizer that a model was compiled with.
+def optimizer_of(config: Mapping[str, Json]) -> JsonObject | None:
+    """Read the optimizer that a model was compiled with.
 
     Args:
         config: `model.to_json()` as an object, or a .keras file's config.json.
@@ -50,41 +36,20 @@ def optimizer_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     found = _section(config).get("optimizer")
     if found is None:
         return None
-    kind, arguments = _named(found)
-    name = _OPTIMIZERS.get(kind) or (kind.lower() if kind.lower() in _OPTIMIZERS.values() else None)
-    if name is None:
-        raise RequestError(
-            f"the model was compiled with the optimizer {kind}; expected one of {', '.join(_OPTIMIZERS)}.",
-            hint="Choose one with --optimizer.",
-        )
-    if refused := [k for k in _UNSUPPORTED if arguments.get(k)]:
+    kind, arguments = _name_and_arguments(found)
+    name = _optimizer_name(kind)
+    refused = [key for key in _UNSUPPORTED if arguments.get(key)]
+    if refused:
         raise RequestError(
             f"the model was compiled with {' and '.join(refused)}, which is not supported.",
             hint="Choose an optimizer with --optimizer, or compile the model without it.",
         )
-    result: dict[str, Any] = {"name": name, **{k: arguments[k] for k in _ARGUMENTS if arguments.get(k) is not None}}
-    rate = arguments.get("learning_rate")
-    if isinstance(rate, Mapping):
-        schedule, options = _named(rate)
-        result["schedule"] = {"name": schedule, **{k: v for k, v in options.items() if k != "name"}}
-        if "initial_learning_rate" in options:
-            result["learning_rate"] = options["initial_learning_rate"]
-    elif rate is not None:
-        result["learning_rate"] = rate
-    return result
+    given = {key: arguments[key] for key in _ARGUMENTS if arguments.get(key) is not None}
+    return {"name": name, **given, **_learning_rate(arguments.get("learning_rate"))}
 
 
-def _only(found: Any) -> Any:
-    """The one entry of a list or object with one entry: how Keras writes what belongs to the only output."""
-    while isinstance(found, (list, tuple)) and len(found) == 1:
-        found = found[0]
-    if isinstance(found, Mapping) and "class_name" not in found and len(found) == 1:
-        return _only(next(iter(found.values())))
-    return found
-
-
-def loss_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The loss that a model was compiled with: `{"name", ...options}`, or None.
+def loss_of(config: Mapping[str, Json]) -> JsonObject | None:
+    """Read the loss that a model was compiled with: `{"name", ...options}`, or None.
 
     Raises:
         RequestError: There are several losses, or loss weights.
@@ -93,16 +58,17 @@ def loss_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     found = _only(section.get("loss"))
     if found is None:
         return None
-    if isinstance(found, (list, tuple)) or (isinstance(found, Mapping) and "class_name" not in found):
+    if isinstance(found, list) or (isinstance(found, dict) and "class_name" not in found):
         raise RequestError(f"the model was compiled with {len(found)} losses; expected one.", hint="Give one loss.")
     if section.get("loss_weights"):
         raise RequestError("the model was compiled with loss_weights; expected none, as there is one loss.")
-    name, arguments = _named(found)
-    return {**{k: v for k, v in arguments.items() if k not in ("name", "dtype", "fn") and v is not None}, "name": name}
+    name, arguments = _name_and_arguments(found)
+    options = {key: value for key, value in arguments.items() if key not in _NOT_LOSS_OPTIONS and value is not None}
+    return {**options, "name": name}
 
 
-def metrics_of(config: Mapping[str, Any], task: str) -> tuple[str, ...] | None:
-    """The metrics that a model was compiled with, by their canonical names, or None.
+def metrics_of(config: Mapping[str, Json], task: str) -> tuple[str, ...] | None:
+    """Read the metrics that a model was compiled with, by their canonical names, or None.
 
     Args:
         config: `model.to_json()` as an object, or a .keras file's config.json.
@@ -111,26 +77,80 @@ def metrics_of(config: Mapping[str, Any], task: str) -> tuple[str, ...] | None:
     Raises:
         RequestError: One of them is not known for this task.
     """
-    found: list[Any] = []
-    for key in ("metrics", "weighted_metrics"):
-        waiting = [_section(config).get(key)]
-        while waiting:
-            entry = waiting.pop(0)
-            if isinstance(entry, (list, tuple)):
-                waiting = [*entry, *waiting]
-            elif isinstance(entry, Mapping) and "class_name" not in entry:
-                waiting = [*entry.values(), *waiting]
-            elif entry is not None:
-                found.append(entry)
-    if not found:
-        return None
-    names: list[str] = []
-    for entry in found:
-        name, arguments = _named(entry)
-        if name == "MeanMetricWrapper" and "fn" in arguments:
-            name, arguments = _named(arguments["fn"])
-        canonical = known_metrics.canonical(name, task)
-        if canonical == "top_5_accuracy" and arguments.get("k", 5) != 5:
-            canonical = f"top_{int(arguments['k'])}_accuracy"
-        names.append(canonical)
-    return tuple(dict.fromkeys(names))
+    section = _section(config)
+    found = [entry for key in ("metrics", "weighted_metrics") for entry in _entries(section.get(key))]
+    names = [_metric_name(entry, task) for entry in found]
+    return tuple(dict.fromkeys(names)) or None
+
+
+def _section(config: Mapping[str, Json]) -> JsonObject:
+    section = config.get("compile_config")
+    return section if isinstance(section, dict) else {}
+
+
+def _name_and_arguments(found: Json) -> tuple[str, JsonObject]:
+    """The name and the arguments of a serialised object, function or plain name."""
+    if isinstance(found, str):
+        return found, {}
+    if isinstance(found, dict):
+        arguments = found.get("config")
+        if found.get("class_name") == "function" and isinstance(arguments, str):
+            return arguments, {}
+        return str(found.get("class_name", "")), arguments if isinstance(arguments, dict) else {}
+    return "", {}
+
+
+def _optimizer_name(kind: str) -> str:
+    lower = kind.lower()
+    name = OPTIMIZERS.get(kind) or (lower if lower in OPTIMIZERS.values() else None)
+    if name is None:
+        raise RequestError(
+            f"the model was compiled with the optimizer {kind}; expected one of {', '.join(OPTIMIZERS)}.",
+            hint="Choose one with --optimizer.",
+        )
+    return name
+
+
+def _learning_rate(rate: Json) -> JsonObject:
+    """The optimizer's `learning_rate` and `schedule`, whichever it has."""
+    if rate is None:
+        return {}
+    if not isinstance(rate, dict):
+        return {"learning_rate": rate}
+    name, options = _name_and_arguments(rate)
+    found: JsonObject = {"schedule": {"name": name, **{key: value for key, value in options.items() if key != "name"}}}
+    if "initial_learning_rate" in options:
+        found["learning_rate"] = options["initial_learning_rate"]
+    return found
+
+
+def _only(found: Json) -> Json:
+    """The one entry of a list or object with one entry: how Keras writes what belongs to the only output."""
+    while isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if isinstance(found, dict) and "class_name" not in found and len(found) == 1:
+        return _only(next(iter(found.values())))
+    return found
+
+
+def _entries(found: Json) -> Iterator[Json]:
+    """The serialised metrics in lists, and in objects by output, in their order."""
+    if isinstance(found, list):
+        for entry in found:
+            yield from _entries(entry)
+    elif isinstance(found, dict) and "class_name" not in found:
+        for entry in found.values():
+            yield from _entries(entry)
+    elif found is not None:
+        yield found
+
+
+def _metric_name(found: Json, task: str) -> str:
+    name, arguments = _name_and_arguments(found)
+    if name == "MeanMetricWrapper" and "fn" in arguments:
+        name, arguments = _name_and_arguments(arguments["fn"])
+    canonical = metrics.canonical(name, task)
+    k = arguments.get("k", 5)
+    if canonical == "top_5_accuracy" and isinstance(k, (int, float)) and k != 5:
+        return f"top_{int(k)}_accuracy"
+    return canonical

@@ -1,57 +1,37 @@
-"""A trained model as a function from features to answers, and as a file for Keras.
+"""Open a trained model as a function from features to answers, or export it as a file for Keras.
 
 A matrix product may round a row differently in a batch of 1 than in a batch of 100. So rows are always computed in blocks of
-one size, padded; and when a model is opened, one row in every place of a block shows whether the place matters. If it does,
-rows are computed one at a time.
+one size, padded; and when a model is opened, one row in every position of a block shows whether the position matters. If it
+does, rows are computed one at a time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from whisktrain.learning import backend, losses, models
-from whisktrain.learning.local import keras_optimizer
-from whisktrain.learning.opened import probabilities
+from whisktrain.learning import backend, losses
+from whisktrain.learning.building import sources
+from whisktrain.learning.building.layout import KerasLayout
+from whisktrain.learning.computing.batches import probabilities
+from whisktrain.learning.computing.local import keras_optimizer
+from whisktrain.learning.keras_types import BackendTensor, Model
 from whisktrain.spec import Spec
-from whisktrain.tensors import Tensors
+from whisktrain.tensors import Floats, Tensor, Tensors
 
-__all__ = ["export", "predictor"]
+__all__ = ["Predictor", "export", "predictor"]
+
+Predictor: TypeAlias = Callable[[Tensor], Floats]
+"""From features, shape (rows, *x_shape), to probabilities, shape (rows, classes), or standardised values, shape (rows,)."""
 
 _BLOCK = 32
 
 
-def _restore(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors) -> Any:
-    model = models.from_config(config, spec)
-    models.assign(model, {entry["name"]: params[entry["name"]] for entry in layout["tensors"]})
-    return model
-
-
-def _traced(model: Any, rows: int, shape: tuple[int, ...], kind: str) -> Callable[[Any], Any]:
-    def run(x: Any) -> Any:
-        return model(x, training=False)
-
-    function = backend.trace(run, backend.signature((rows, *shape), kind))
-    return lambda x: function(x).numpy()
-
-
-def _indifferent(compute: Callable[[Any], Any], shape: tuple[int, ...], kind: str) -> bool:
-    """Whether a row gives the same bits in every place of a block."""
-    draw = np.random.default_rng(0)
-    for _ in range(2):
-        row = draw.normal(size=(1, *shape)).astype(kind)
-        output = compute(np.repeat(row, _BLOCK, axis=0))
-        if not np.array_equal(output, np.repeat(output[:1], _BLOCK, axis=0), equal_nan=True):
-            return False
-    return True
-
-
-def predictor(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def predictor(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -> Predictor:
     """Open a trained model for answering.
 
     Args:
@@ -61,29 +41,31 @@ def predictor(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tens
         params: Its tensors.
 
     Returns:
-        A function from features, shape (rows, *x_shape), to probabilities, shape (rows, classes), or to the (standardised)
-        values of a regression, shape (rows,), as float64. A row's answer has the same bits whatever rows come with it.
+        A function from features to probabilities, or to the (standardised) values of a regression, as float64. A row's answer
+        has the same bits in any batch.
     """
     model = _restore(spec, layout, config, params)
-    kind = str(model.inputs[0].dtype)
+    dtype = str(model.inputs[0].dtype)
     size = _BLOCK
-    compute = _traced(model, size, spec.x_shape, kind)
-    if not _indifferent(compute, spec.x_shape, kind):
+    compute = _traced(model, size, spec.x_shape, dtype)
+    if not _position_independent(compute, spec.x_shape, dtype):
         size = 1
-        compute = _traced(model, size, spec.x_shape, kind)
+        compute = _traced(model, size, spec.x_shape, dtype)
 
-    def answer(x: NDArray[Any]) -> NDArray[Any]:
+    def answer(x: Tensor) -> Floats:
         rows = len(x)
-        padded = np.zeros((max(-(-rows // size), 1) * size, *spec.x_shape), dtype=kind)
+        blocks = max(-(-rows // size), 1)
+        padded = np.zeros((blocks * size, *spec.x_shape), dtype=dtype)
         padded[:rows] = x
-        output = np.concatenate([compute(padded[at : at + size]) for at in range(0, len(padded), size)])[:rows]
-        return np.asarray(probabilities(output.astype(np.float64), layout["link"], layout["targets"]))
+        outputs = [compute(padded[start : start + size]) for start in range(0, len(padded), size)]
+        output = np.concatenate(outputs)[:rows].astype(np.float64)
+        return np.asarray(probabilities(output, layout["link"], layout["targets"]))
 
     return answer
 
 
-def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors, path: Path) -> None:
-    """Write a trained model as a `.keras` file, compiled as it was trained, all at once.
+def export(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors, path: Path) -> None:
+    """Write a trained model as a `.keras` file, compiled as it was trained, in one atomic step.
 
     Args:
         spec: The plan that it was trained by.
@@ -92,9 +74,8 @@ def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors
         params: Its tensors.
         path: The file; replaced if it is there.
     """
-    keras = backend.keras()
     model = _restore(spec, layout, config, params)
-    model.compile(keras_optimizer(keras, spec.optimizer), losses.make(keras, layout["loss"], None))
+    model.compile(keras_optimizer(spec.optimizer), losses.make(layout["loss"], None))
     model.optimizer.build(model.trainable_variables)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -103,3 +84,30 @@ def export(spec: Spec, layout: Mapping[str, Any], config: bytes, params: Tensors
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _restore(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -> Model:
+    model = sources.from_config(config, spec)
+    sources.assign(model, {entry["name"]: params[entry["name"]] for entry in layout["tensors"]})
+    return model
+
+
+def _traced(model: Model, rows: int, shape: tuple[int, ...], dtype: str) -> Predictor:
+    """The model's output for exactly so many rows."""
+
+    def run(x: BackendTensor) -> BackendTensor:
+        return model(x, training=False)
+
+    function = backend.trace(run, backend.signature((rows, *shape), dtype))
+    return lambda x: cast(Floats, function(x).numpy())
+
+
+def _position_independent(compute: Predictor, shape: tuple[int, ...], dtype: str) -> bool:
+    """Whether a row gives the same bits in every position of a block."""
+    draw = np.random.default_rng(0)
+    for _ in range(2):
+        row = draw.normal(size=(1, *shape)).astype(dtype)
+        output = compute(np.repeat(row, _BLOCK, axis=0))
+        if not np.array_equal(output, np.repeat(output[:1], _BLOCK, axis=0), equal_nan=True):
+            return False
+    return True

@@ -1,21 +1,22 @@
-"""Losses: Keras' own objects, what the targets must look like for them, and their sums and divisors instead of their means."""
+"""Losses: which ones are known, what targets and outputs must look like for them, and Keras' loss objects."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from whisktrain.errors import RequestError
+from whisktrain.learning import backend
+from whisktrain.learning.keras_types import Loss
 from whisktrain.spec import LossConfig
 
-__all__ = ["LOSSES", "Link", "Targets", "check", "link", "make", "resolve", "sums", "targets"]
+__all__ = ["LOSSES", "Link", "Targets", "check", "link", "make", "resolve", "targets"]
 
 Link: TypeAlias = Literal["softmax", "sigmoid", "hinge"]
-"""What turns outputs into probabilities; hinge: (x + 1) / 2."""
+"""The function from outputs to probabilities; of "hinge", (x + 1) / 2."""
 
 Targets: TypeAlias = Literal["sparse", "one_hot", "single", "value"]
-"""How targets reach the loss: class numbers, one-hot rows, 0/1 for a single unit, or values."""
+"""The form in which targets reach the loss: class numbers, one-hot rows, 0/1 for a single unit, or values."""
 
 _CATEGORICAL = {
     "categorical_crossentropy": "CategoricalCrossentropy",
@@ -53,7 +54,7 @@ _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight")
 
 
 def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossConfig:
-    """Bring a loss to the name under which it is built; needs no Keras.
+    """Check a loss and bring it to Keras' full name; needs no Keras.
 
     Args:
         loss: `{"name": ..., ...options}`: Keras' name, class or abbreviation, or "auto".
@@ -70,6 +71,17 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
     name = _CLASS_NAMES.get(given) or _SHORT.get(given.lower(), given.lower())
     if name not in LOSSES and name != "auto":
         raise RequestError(f"the loss {given!r} is not supported; expected one of {', '.join(LOSSES)}, or their classes.")
+    _check_task(given, name, task, standardised=standardised)
+    reduction = loss.get("reduction", "sum_over_batch_size")
+    if reduction not in _REDUCTIONS:
+        raise RequestError(
+            f"the loss's reduction is {reduction!r}; expected one of {', '.join(_REDUCTIONS)}: "
+            "without a reduction there is no single loss to minimise."
+        )
+    return cast(LossConfig, {**loss, "name": name})
+
+
+def _check_task(given: str, name: str, task: str, *, standardised: bool) -> None:
     for_classes = name in _SPARSE or name in _CATEGORICAL or name in _BINARY
     if task == "regression" and for_classes:
         raise RequestError(
@@ -77,16 +89,11 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
             hint="Choose a loss such as mean_squared_error, or set the task to classification.",
         )
     if name in _POSITIVE and (standardised or task == "classification"):
+        kind = "standardised" if standardised else "class numbers"
         raise RequestError(
-            f"the loss {given!r} needs targets above 0, but they are {'standardised' if standardised else 'class numbers'}.",
+            f"the loss {given!r} needs targets above 0, but they are {kind}.",
             hint="Choose a loss such as mean_squared_error or huber.",
         )
-    if loss.get("reduction", "sum_over_batch_size") not in _REDUCTIONS:
-        raise RequestError(
-            f"the loss's reduction is {loss['reduction']!r}; expected one of {', '.join(_REDUCTIONS)}: "
-            "without a reduction there is no single loss to minimise."
-        )
-    return cast(LossConfig, {**loss, "name": name})
 
 
 def resolve(loss: LossConfig, activation: str | None, output: tuple[int, ...], task: str) -> LossConfig:
@@ -114,7 +121,7 @@ def _default(activation: str | None, output: tuple[int, ...], task: str) -> Loss
 
 
 def targets(loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], task: str, classes: int) -> Targets:
-    """How targets must be given to the loss; refuses whatever would need silent broadcasting.
+    """Choose the form of the targets; refuse shapes that would be broadcast silently.
 
     Args:
         loss: The checked loss.
@@ -135,15 +142,16 @@ def targets(loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], 
         )
     single = output in (target, (*target, 1))
     if loss["name"] in _SPARSE or not single:
-        if output != (*target, classes):
+        expected = (*target, classes)
+        if output != expected:
             raise RequestError(
-                f"the model's output has shape {output} a row, but there are {classes} classes; expected {(*target, classes)}.",
+                f"the model's output has shape {output} a row, but there are {classes} classes; expected {expected}.",
                 hint=f"End the model in Dense({classes}, activation='softmax').",
             )
         return "sparse" if loss["name"] in _SPARSE else "one_hot"
     if classes != 2 or loss["name"] in _CATEGORICAL:
         raise RequestError(
-            f"the model ends in one unit, which tells two classes apart with a loss such as binary_crossentropy; "
+            "the model ends in one unit, which tells two classes apart with a loss such as binary_crossentropy; "
             f"the data has {classes} classes and the loss is {loss['name']}.",
             hint=f"End the model in Dense({classes}, activation='softmax').",
         )
@@ -151,7 +159,7 @@ def targets(loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], 
 
 
 def link(loss: LossConfig, kind: Targets) -> Link | None:
-    """What turns the model's output into probabilities: "softmax", "sigmoid", "hinge" ((x + 1) / 2), or None."""
+    """Choose the function from outputs to probabilities; None where it holds probabilities or values already."""
     if kind == "value":
         return None
     if loss["name"] in ("hinge", "squared_hinge"):
@@ -161,72 +169,22 @@ def link(loss: LossConfig, kind: Targets) -> Link | None:
     return "sigmoid" if loss["name"] in _BINARY else "softmax"
 
 
-def make(keras: Any, loss: LossConfig, dtype: str | None) -> Any:
+def make(loss: LossConfig, dtype: str | None) -> Loss:
     """Build Keras' loss object.
+
+    Args:
+        loss: The resolved loss.
+        dtype: The type to compute in; None for Keras' own.
 
     Raises:
         RequestError: Keras does not know an option.
     """
-    options = {k: v for k, v in loss.items() if k not in ("name", "dtype", "fn")}
+    name = loss["name"]
+    options = {key: value for key, value in loss.items() if key not in ("name", "dtype", "fn")}
+    kind = getattr(backend.keras().losses, LOSSES[name])
     try:
-        return getattr(keras.losses, LOSSES[loss["name"]])(**options, name=loss["name"], dtype=dtype)
+        made: Loss = kind(**options, name=name, dtype=dtype)
     except (TypeError, ValueError) as error:
-        reason = re.sub(r"\s+", " ", str(error))[:200]
-        raise RequestError(f"the loss {loss['name']} cannot be built with {options}: {reason}") from None
-
-
-def _same_rank(ops: Any, values: Any, weights: Any) -> tuple[Any, Any]:
-    """Keras' `squeeze_or_expand_to_same_rank` for the two cases that occur here."""
-    if len(values.shape) == len(weights.shape) + 1 and values.shape[-1] == 1:
-        if len(weights.shape) == 1:
-            return values, ops.expand_dims(weights, -1)
-        return ops.squeeze(values, -1), weights
-    if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
-        return values, ops.squeeze(weights, -1)
-    return values, weights
-
-
-def sums(keras: Any, loss: Any, y: Any, p: Any, weights: Any | None) -> tuple[Any, Any, Any | None]:
-    """A loss's sum, the divisor that Keras would use, and the mask that was respected.
-
-    Keras' mean over a batch is `sum / divisor`: of sum_over_batch_size, the number of loss elements, or of unmasked ones under
-    a mask; of mean_with_sample_weight, the sum of the weights. Source: `keras.losses.Loss.__call__` and
-    `reduce_weighted_values` (Keras 3).
-
-    Args:
-        keras: The module.
-        loss: A Keras loss.
-        y: Targets as the loss takes them.
-        p: The model's output, with its Keras mask if it has one.
-        weights: Sample weights, or None.
-
-    Returns:
-        The sum and the divisor (scalars of the loss's dtype), and the mask or None.
-    """
-    ops, dtype = keras.ops, loss.dtype
-    masks = [getattr(p, "_keras_mask", None)]
-    losses = loss.call(ops.convert_to_tensor(y, dtype=dtype), ops.convert_to_tensor(p, dtype=dtype))
-    masks.append(getattr(losses, "_keras_mask", None))
-    present = [ops.cast(m, "bool") for m in masks if m is not None]
-    mask = None if not present else present[0] if len(present) == 1 else ops.logical_and(*present)
-    losses = ops.convert_to_tensor(losses, dtype=dtype)
-    count = ops.cast(ops.size(losses), dtype)
-    divisor = count
-    if mask is not None:
-        flags = ops.cast(mask, dtype)
-        if weights is None:
-            weights = flags
-        else:
-            flags, weights = _same_rank(ops, flags, ops.cast(weights, dtype))
-            if len(weights.shape) < len(flags.shape):
-                weights = ops.reshape(weights, (-1, *[1] * (len(flags.shape) - 1)))
-            weights = weights * flags
-        if loss.reduction in ("mean", "sum_over_batch_size"):
-            # one loss element may stand for several mask elements or the other way round: keep Keras' ratio
-            divisor = ops.sum(ops.cast(mask, dtype)) * (count / ops.maximum(ops.cast(ops.size(mask), dtype), 1))
-    if weights is not None:
-        losses, weights = _same_rank(ops, losses, ops.cast(weights, dtype))
-        losses = losses * weights
-        if loss.reduction == "mean_with_sample_weight":
-            divisor = ops.sum(weights)
-    return ops.sum(losses), divisor, mask
+        reason = backend.one_line(error, 200)
+        raise RequestError(f"the loss {name} cannot be built with {options}: {reason}") from None
+    return made

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from whisktrain import metrics
 from whisktrain.errors import Diverged
 from whisktrain.learning import backend
-from whisktrain.learning.opened import Opened, probabilities
+from whisktrain.learning.computing.batches import BatchResult, Parts, probabilities
+from whisktrain.learning.computing.opened import Opened
+from whisktrain.learning.keras_types import BackendTensor
 from whisktrain.spec import MetricSums, Rows
-from whisktrain.tensors import Tensors
+from whisktrain.tensors import Tensor, Tensors
 
-__all__ = ["Evaluation", "Sums"]
+__all__ = ["NOT_FINITE_HINT", "Evaluation", "RunningSums"]
+
+NOT_FINITE_HINT = "Lower the learning rate, clip gradients, or scale the features."
 
 _NUMBERS_AT_ONCE = 2**17
-_ROWS_AT_ONCE = (32, 2048)
+_LEAST_ROWS_AT_ONCE, _MOST_ROWS_AT_ONCE = 32, 2048
 
 
-class Sums:
+class RunningSums:
     """The running sums of one part of a contribution: "train", "validation" or "training".
 
     Args:
@@ -36,33 +38,36 @@ class Sums:
         self._loss = self._divisor = self._penalty = 0.0
         self._state: dict[str, list[float]] = {}
 
-    def add(self, y: Any, found: Sequence[Any]) -> None:
+    def add(self, y: Tensor, result: BatchResult) -> None:
         """Add one batch.
 
         Args:
             y: Its targets.
-            found: (loss, divisor, penalty, output, mask?) as arrays.
+            result: The results of its forward pass.
 
         Raises:
             Diverged: The loss or an output is not finite.
         """
-        loss, divisor, penalty, output, *masked = found
-        if not (math.isfinite(loss) and math.isfinite(penalty) and np.isfinite(output).all()):
+        finite = math.isfinite(result.loss) and math.isfinite(result.penalty) and np.isfinite(result.output).all()
+        if not finite:
             raise Diverged(
-                f"the loss of {len(y)} rows is {float(loss) + float(penalty)} and the model's output is not finite everywhere; "
+                f"the loss of {len(y)} rows is {result.loss + result.penalty} and the model's output is not finite everywhere; "
                 "expected finite numbers.",
-                hint="Lower the learning rate, clip gradients, or scale the features.",
+                hint=NOT_FINITE_HINT,
             )
         self._rows += len(y)
-        self._loss += float(loss)
-        self._divisor += float(divisor)
-        self._penalty += float(penalty) * len(y)
-        guess = probabilities(output, self._layout["link"], self._layout["targets"])
+        self._loss += result.loss
+        self._divisor += result.divisor
+        self._penalty += result.penalty * len(y)
+        self._add_metrics(y, result)
+
+    def _add_metrics(self, y: Tensor, result: BatchResult) -> None:
+        predicted = probabilities(result.output, self._layout["link"], self._layout["targets"])
         if self._layout["target"]:  # several targets a row: each counts, unless it is masked
-            kept = masked[0].reshape(y.shape) if masked else np.ones(y.shape, bool)
-            y, guess = y[kept], guess[kept]
+            kept = np.ones(y.shape, bool) if result.mask is None else result.mask.reshape(y.shape)
+            y, predicted = y[kept], predicted[kept]
         for name in self._names:
-            state = metrics.state(name, y, guess)
+            state = metrics.state(name, y, predicted)
             known = self._state.get(name)
             self._state[name] = state if known is None else [a + b for a, b in zip(known, state, strict=True)]
 
@@ -90,16 +95,15 @@ class Evaluation:
         self._names = names
         self._load = backend.trace(self._assign, *opened.weight_signatures())
         self._function = backend.trace(self._compute, *opened.signature())
-        low, high = _ROWS_AT_ONCE
-        self._chunk = min(max(_NUMBERS_AT_ONCE // max(math.prod(opened.spec.x_shape), 1), low), high)
+        row_size = max(math.prod(opened.spec.x_shape), 1)
+        self._chunk = min(max(_NUMBERS_AT_ONCE // row_size, _LEAST_ROWS_AT_ONCE), _MOST_ROWS_AT_ONCE)
 
-    def _assign(self, *weights: Any) -> Any:
+    def _assign(self, *weights: BackendTensor) -> BackendTensor:
         self._opened.assign(weights)
         return weights[0]
 
-    def _compute(self, x: Any, y: Any) -> Any:
-        found = self._opened.forward(x, y, training=False, weighted=False)
-        return found.loss, found.divisor, found.penalty, found.output, *(() if found.mask is None else (found.mask,))
+    def _compute(self, x: BackendTensor, y: BackendTensor) -> Parts:
+        return self._opened.forward(x, y, training=False, weighted=False).parts()
 
     def __call__(self, params: Tensors, *sets: Rows) -> list[MetricSums]:
         """Evaluate parameters on sets of rows.
@@ -114,13 +118,12 @@ class Evaluation:
         Raises:
             Diverged: A loss or an output is not finite.
         """
-        self._load(*(params[name] for name in self._opened.weights))
-        found = []
-        for rows in sets:
-            sums = Sums(self._opened, self._names)
-            for start in range(0, len(rows), self._chunk):
-                x, y = rows.x[start : start + self._chunk], rows.y[start : start + self._chunk]
-                x, y = x.astype(self._opened.x_type, copy=False), y.astype(self._opened.y_type, copy=False)
-                sums.add(y, [t.numpy() for t in self._function(x, y)])
-            found.append(sums.numbers())
-        return found
+        self._load(*self._opened.values_of(params))
+        return [self._sums(rows) for rows in sets]
+
+    def _sums(self, rows: Rows) -> MetricSums:
+        sums = RunningSums(self._opened, self._names)
+        for start in range(0, len(rows), self._chunk):
+            x, y = self._opened.batch(rows, slice(start, start + self._chunk))
+            sums.add(y, BatchResult.of(self._function(x, y)))
+        return sums.numbers()

@@ -1,0 +1,167 @@
+"""Build a model from its source: a preset, a configuration, a .keras file, a factory, or an earlier model."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from whisktrain import seeds, tensors
+from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.learning import backend, checks
+from whisktrain.learning.building import factories
+from whisktrain.learning.building.layout import variables
+from whisktrain.learning.building.presets import preset
+from whisktrain.learning.keras_types import Model
+from whisktrain.spec import Spec
+from whisktrain.tensors import Tensor
+
+__all__ = ["assign", "from_config", "make", "seeded", "to_config"]
+
+
+def make(spec: Spec, files: Mapping[str, bytes]) -> Model:
+    """Build the model that a run asks for, with its first weights.
+
+    Args:
+        spec: The plan; `spec.seed` alone decides what is drawn.
+        files: What `spec.model` refers to: "file", "factory" (the source of model.py), or "init" (and "config").
+
+    Returns:
+        A built Keras model that is not compiled.
+
+    Raises:
+        RequestError: It cannot be built, holds code, or does not fit the data.
+    """
+    source = spec.model
+    backend.keras().utils.clear_session(free_memory=False)
+    with seeded(spec.seed):
+        if "config" in source:
+            return _deserialise(_with_float32_weights(source["config"]), spec)
+        if "factory" in source:  # beside it, "file" names the source of a model.py
+            return _copy(factories.call(source["factory"], files, spec), spec)
+        if "file" in source:
+            return _from_file(files["file"], spec)
+        if "init" in source:
+            return _from_earlier(files, spec)
+        return preset(str(source.get("preset")), spec.x_shape, spec.classes)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw everything that Keras draws from the run's seed; restore the process's own generators afterwards."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    backend.keras().utils.set_random_seed(seeds.integer(seed, "init"))
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+def to_config(model: Model) -> bytes:
+    """A model's configuration as it is stored: Keras JSON, the same bytes for the same model."""
+    return json.dumps(json.loads(model.to_json()), sort_keys=True, separators=(",", ":")).encode()
+
+
+def from_config(config: bytes, spec: Spec) -> Model:
+    """Open a model from its configuration; its weights are not set."""
+    return _deserialise(json.loads(config), spec)
+
+
+def assign(model: Model, params: Mapping[str, Tensor]) -> None:
+    """Set a model's weights.
+
+    Args:
+        model: A Keras model.
+        params: Arrays by the layout's names, or in the model's order by other names.
+
+    Raises:
+        RequestError: They do not fit the model.
+    """
+    own = variables(model)
+    if sorted(own) != sorted(params) and len(own) == len(params):
+        params = dict(zip(own, params.values(), strict=True))
+    for name, variable in own.items():
+        value = params.get(name)
+        if value is None or tuple(value.shape) != tuple(variable.shape):
+            received = "none" if value is None else f"one of shape {tuple(value.shape)}"
+            raise RequestError(f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}.")
+        variable.assign(value)
+
+
+def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
+    packages = factories.packages(spec.model.get("factory"))
+    if packages:
+        factories.import_module(spec.model["factory"])  # registers the classes of the configuration
+    checks.check_config(config, spec.x_shape, packages)
+    plain = {key: value for key, value in config.items() if key not in ("compile_config", "build_config")}
+    if config.get("build_config"):
+        plain["build_config"] = config["build_config"]
+    try:
+        with backend.quiet():
+            model: Model = backend.keras().models.model_from_json(json.dumps(plain))
+            if not model.built:
+                model.build((None, *spec.x_shape))
+    except RequestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
+        reason = backend.one_line(error)
+        raise RequestError(f"Keras cannot build the model: {reason}", hint="Build it once with Keras itself.") from None
+    return model
+
+
+def _copy(given: Model, spec: Spec) -> Model:
+    """A model from the configuration and the weights of another one."""
+    config = _with_float32_weights(json.loads(given.to_json()))
+    model = _deserialise(config, spec)
+    assign(model, {name: variable.numpy() for name, variable in variables(given).items()})
+    return model
+
+
+def _with_float32_weights(config: JsonObject) -> JsonObject:
+    """Turn pure bfloat16 into mixed: computed in bfloat16, kept in float32."""
+    return cast(JsonObject, _mixed(config))
+
+
+def _mixed(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_mixed(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: _mixed(inner) for key, inner in value.items()}
+    if value.get("dtype") == "bfloat16":
+        plain["dtype"] = "mixed_bfloat16"
+    policy = plain.get("config")
+    if value.get("class_name") == "DTypePolicy" and isinstance(policy, dict) and policy.get("name") == "bfloat16":
+        plain["config"] = {**policy, "name": "mixed_bfloat16"}
+    return plain
+
+
+def _from_file(data: bytes, spec: Spec) -> Model:
+    config = checks.read_archive(data)
+    checks.check_config(config, spec.x_shape)
+    with tempfile.TemporaryDirectory(prefix="whisktrain-") as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(data)
+        try:
+            with backend.quiet():
+                loaded: Model = backend.keras().saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
+            reason = backend.one_line(error)
+            raise RequestError(f"Keras cannot load the .keras file: {reason}", hint="Load it once with Keras.") from None
+    return _copy(loaded, spec)
+
+
+def _from_earlier(files: Mapping[str, bytes], spec: Spec) -> Model:
+    held = tensors.decode(files["init"])
+    config = files.get("config") or held["file/config"].tobytes()
+    model = from_config(config, spec)
+    assign(model, {name: value for name, value in held.items() if not name.startswith("file/")})
+    return model
