@@ -1,4 +1,4 @@
-"""The host itself: started, reachable, stopped."""
+"""The host: starts, listens, stops."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import psutil
 import uvicorn
 
 from openwhisk_local.activations.invoker import Invoker
-from openwhisk_local.activations.plain import PlainActions, Surroundings
+from openwhisk_local.activations.plain import PlainActions, ProcessContext
 from openwhisk_local.activations.rates import Rates
-from openwhisk_local.activations.records import Activations
+from openwhisk_local.activations.records import ActivationStore
 from openwhisk_local.errors import HostError
 from openwhisk_local.limits import Limits
 from openwhisk_local.processes.pool import Pool
@@ -40,10 +40,10 @@ class Host:
     kept in its home.
 
     Args:
-        home: Where the key, the `wskprops` file and the code of running actions are.
+        home: The folder of the key, the `wskprops` file and the code of running actions.
         port: The port; 0 takes a free one.
-        bind: The address to listen on: this machine's own loopback unless told otherwise.
-        limits: What is allowed; generous by default.
+        bind: The address to listen on; loopback by default.
+        limits: Its limits; generous by default.
         environment: Variables that every action process gets besides those that OpenWhisk and a shell set.
 
     Example:
@@ -69,7 +69,7 @@ class Host:
                 hint="Leave them out, or rename them.",
             )
         self.limits = limits or Limits()
-        self.activations = Activations(self.limits.activations_kept, self.limits.activation_bytes_kept)
+        self.activations = ActivationStore(self.limits.activations_kept, self.limits.activation_bytes_kept)
         self._home = Path(home)
         self._port = port
         self._bind = bind
@@ -95,7 +95,7 @@ class Host:
             if not path.exists():
                 self._home.mkdir(parents=True, exist_ok=True)
                 made = _write_private(self._home, f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}\n")
-                with contextlib.suppress(FileExistsError):  # another host of this home was first: its key is the key
+                with contextlib.suppress(FileExistsError):  # another host of this home was first: use its key
                     path.hardlink_to(made)
                 made.unlink()
             self._auth = path.read_text().strip()
@@ -103,7 +103,7 @@ class Host:
 
     @property
     def wskprops_path(self) -> Path:
-        """The file that tells `wsk` and others where the host is; written at the start."""
+        """The file with the host's address and key, for WSK_CONFIG_FILE; written at the start."""
         return self._home / "wskprops"
 
     def start(self) -> Host:
@@ -134,7 +134,7 @@ class Host:
         return self
 
     def stop(self) -> None:
-        """Stop the host: it accepts nothing more, and its action processes end. Stopping twice does no harm."""
+        """Stop the host and end its action processes. Stopping it again does nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -170,7 +170,7 @@ class Host:
     def _serve(self, listener: socket.socket) -> None:
         try:
             asyncio.run(self._run(listener))
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for the start
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for the start
             self._failure = error
         finally:
             listener.close()
@@ -179,8 +179,8 @@ class Host:
     async def _run(self, listener: socket.socket) -> None:
         own = f"{os.getpid()}-{secrets.token_hex(4)}"  # several hosts may have one home
         pool = Pool(self.limits, self._home / "processes" / own)
-        surroundings = Surroundings(self.apihost, self.auth, self._environment)
-        plain = PlainActions(Registry(), self.limits, pool, surroundings)
+        context = ProcessContext(self.apihost, self.auth, self._environment)
+        plain = PlainActions(Registry(), self.limits, pool, context)
         invoker = Invoker(plain, self.activations, Rates(self.limits))
         config = uvicorn.Config(
             Api(invoker, pool, self.namespace, self.auth),
@@ -199,7 +199,7 @@ class Host:
         loop = asyncio.get_running_loop()
 
         def shut_down() -> None:
-            # Who waits for an activation is answered at once; only then is there nothing left for the server to wait for.
+            # Callers that wait for an activation are answered first; then the server has no open request to wait for.
             invoker.stop()
             server.should_exit = True
 
@@ -213,7 +213,7 @@ class Host:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it answers."""
+    """A server that sets an event once it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, up: threading.Event) -> None:
         super().__init__(config)
@@ -225,7 +225,7 @@ class _Server(uvicorn.Server):
 
 
 def _write_private(folder: Path, content: str) -> Path:
-    """Write a new file that only its owner may read; whoever asked for it gives it its name."""
+    """Write a new file with a random name that only its owner may read."""
     descriptor, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
@@ -233,7 +233,7 @@ def _write_private(folder: Path, content: str) -> Path:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what the processes of hosts that were killed have left."""
+    """Remove the folders of hosts that were killed."""
     for left in folder.glob("*-*"):
         pid = left.name.partition("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):

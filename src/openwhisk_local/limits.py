@@ -1,13 +1,14 @@
-"""What the host allows, with its generous defaults and OpenWhisk's own."""
+"""The host's limits: its own generous defaults, or those of OpenWhisk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from openwhisk_local.jsontypes import JsonObject
 
 MB = 1024 * 1024
 UNLIMITED = 1_000_000_000
-"""What is published for a rate that is not limited: clients expect a number."""
+"""The published value of a rate that is not limited: clients expect a number."""
 
 
 def _three_quarters_of_the_machine() -> int:
@@ -21,8 +22,8 @@ class Limits:
     """The host's limits. All of them are published at `GET /` and at `/api/v1/namespaces/_/limits`.
 
     Args:
-        invocations_per_minute: Invocations of one clock minute; None: as many as come.
-        fires_per_minute: Trigger fires of one clock minute; None: as many as come.
+        invocations_per_minute: Invocations of one clock minute; None: any number.
+        fires_per_minute: Trigger fires of one clock minute; None: any number.
         concurrent: Activations that may run or wait at once.
         user_memory_mb: Memory of all action processes together, counted by their memory limits; by default three quarters
             of the machine's.
@@ -70,7 +71,7 @@ class Limits:
 
     @classmethod
     def openwhisk_defaults(cls) -> Limits:
-        """The limits of an OpenWhisk that nobody has configured (standalone, 2.0.0)."""
+        """The limits of OpenWhisk 2.0.0 standalone as it comes."""
         return cls(
             invocations_per_minute=60,
             fires_per_minute=60,
@@ -80,7 +81,7 @@ class Limits:
             max_duration_ms=300_000,
         )
 
-    def of_the_platform(self) -> dict[str, int]:
+    def of_the_platform(self) -> JsonObject:
         """The limits as published at `GET /`: durations in milliseconds, sizes in bytes."""
         return {
             "actions_per_minute": _published(self.invocations_per_minute),
@@ -101,7 +102,7 @@ class Limits:
             "triggers_per_minute": _published(self.fires_per_minute),
         }
 
-    def of_the_namespace(self) -> dict[str, Any]:
+    def of_the_namespace(self) -> JsonObject:
         """The limits as published at `/namespaces/_/limits`: durations in milliseconds, memory and logs in MB."""
         return {
             "concurrentInvocations": self.concurrent,

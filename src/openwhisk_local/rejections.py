@@ -1,7 +1,8 @@
-"""A request that the host declines, and the platform's own words for it."""
+"""A request that the host declines, with OpenWhisk's own messages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 NOT_FOUND = "The requested resource does not exist."
@@ -25,7 +26,7 @@ NO_CREDENTIALS = "The resource requires authentication, which was not supplied w
 BAD_CREDENTIALS = "The supplied authentication is invalid"
 
 
-Layout = Literal["short", "spread", "text"]
+Layout = Literal["compact", "pretty", "text"]
 
 
 class Rejection(Exception):
@@ -37,11 +38,11 @@ class Rejection(Exception):
         cors: Whether the answer carries the API's CORS headers: the platform leaves them out where it declines a request
             before it has looked at any entity (malformed content, bad query, unknown route).
         headers: Further headers.
-        layout: Of the body: `short` JSON, JSON `spread` over lines as declined web actions have it, or only the `text`.
+        layout: Of the body: `compact` JSON, `pretty` JSON as declined web actions have it, or only the `text`.
     """
 
     def __init__(
-        self, status: int, message: str, *, cors: bool = True, headers: dict[str, str] | None = None, layout: Layout = "short"
+        self, status: int, message: str, *, cors: bool = True, headers: dict[str, str] | None = None, layout: Layout = "compact"
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -49,6 +50,12 @@ class Rejection(Exception):
         self.cors = cors
         self.headers = headers or {}
         self.layout = layout
+
+    def for_web(self, headers: Mapping[str, str] = {}) -> Rejection:
+        """The same answer as web actions give it: pretty JSON, these headers in place of the API's CORS headers."""
+        self.cors, self.layout = False, "pretty"
+        self.headers = {**self.headers, **headers}
+        return self
 
 
 def not_found() -> Rejection:

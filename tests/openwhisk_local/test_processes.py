@@ -19,7 +19,7 @@ import pytest
 from openwhisk_local import Host, Limits
 from openwhisk_local.processes.pipes import LogPipe
 from openwhisk_local.processes.process import ActionProcess
-from openwhisk_local.state.entities import Action
+from openwhisk_local.state.entities import Action, ActionLimits, CodeExec
 from openwhisk_local.state.names import Name
 
 PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'pid': os.getpid()}\n"
@@ -169,7 +169,9 @@ async def take(action: Action) -> tuple[list[str], list[str]]:
 
 
 def test_what_was_written_is_taken_without_waiting_for_it_to_be_noticed() -> None:
-    action = Action(Name("guest", None, "a"), "0.0.1", 1, limits={"memory": 128, "logs": 10, "timeout": 1000})
+    action = Action(
+        Name("guest", None, "a"), exec=CodeExec("python:3.11", ""), limits=ActionLimits(timeout=1000, memory=128, logs=10)
+    )
     first, second = asyncio.run(take(action))
     assert [line[31:] for line in first] == ["stdout: one", "stdout: tw"]
     assert [line[31:] for line in second] == ["stdout: o"]

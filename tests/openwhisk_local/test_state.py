@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwhisk_local.activations.plain import read_answer
-from openwhisk_local.activations.records import SUCCESS, Activation, Activations, Response
+from openwhisk_local.activations.answers import read_answer
+from openwhisk_local.activations.records import SUCCESS, Activation, ActivationStore, Response
 from openwhisk_local.limits import Limits
 from openwhisk_local.processes.pipes import Answer
-from openwhisk_local.rest.action_body import is_binary
+from openwhisk_local.rest.exec_body import is_binary
 from openwhisk_local.state.names import Name, is_legal, parse, parse_relative
 from openwhisk_local.state.parameters import Parameters
 
@@ -45,7 +45,7 @@ def test_parameters_keep_the_last_value_of_a_key(given_entries: list[tuple[str, 
     parameters = Parameters.from_wire(wire)
     last = {k: (v, init) for k, v, init in given_entries}
     assert parameters.values() == {k: v for k, (v, _) in last.items()}
-    assert parameters.of_processes == {k for k, (_, init) in last.items() if init}
+    assert parameters.init_keys == {k for k, (_, init) in last.items() if init}
     assert Parameters.from_wire(parameters.to_wire()) == parameters
 
 
@@ -68,7 +68,7 @@ def record(number: int, size: int = 10) -> Activation:
 
 
 def test_the_newest_records_are_kept() -> None:
-    kept = Activations(3, 1000)
+    kept = ActivationStore(3, 1000)
     for number in range(5):
         kept.add(record(number))
     assert [r.start for r in kept.newest_first()] == [4, 3, 2]

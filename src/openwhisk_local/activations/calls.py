@@ -1,16 +1,17 @@
-"""One call of an action, and who carries calls out."""
+"""One call of an action, and the interface of what runs calls."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from openwhisk_local.activations.records import Activation
+from openwhisk_local.activations.records import Activation, Response
+from openwhisk_local.jsontypes import Json, JsonObject, Payload
 from openwhisk_local.limits import Limits
 from openwhisk_local.state.parameters import Parameters
-from openwhisk_local.state.registry import Registry, Resolved
+from openwhisk_local.state.registry import Registry, ResolvedAction
 
 
 def new_id() -> str:
@@ -24,8 +25,8 @@ def now_ms() -> int:
 
 
 @dataclass
-class Count:
-    """What a sequence or composition has run so far, with all that is nested in it."""
+class RunCount:
+    """How many actions a sequence or composition has run, those nested in it included."""
 
     components: int = 0
     conductors: int = 0
@@ -40,59 +41,82 @@ class Call:
         payload: The arguments: an object, or the array that a sequence's earlier component returned.
         transaction: The id of the request that led to it.
         cause: The id of the sequence or composition that makes the call.
-        count: What that has run so far.
+        count: How many actions that has run.
         id: The activation id.
         received: When the call was made, in milliseconds since the epoch.
     """
 
-    resolved: Resolved
-    payload: Any
+    resolved: ResolvedAction
+    payload: Payload
     transaction: str
     cause: str | None = None
-    count: Count = field(default_factory=Count)
+    count: RunCount = field(default_factory=RunCount)
     id: str = field(default_factory=new_id)
     received: int = field(default_factory=now_ms)
 
-    def component(self, resolved: Resolved, payload: Any) -> Call:
+    def component(self, resolved: ResolvedAction, payload: Payload) -> Call:
         """The call of a component of this sequence or composition."""
         return Call(resolved, payload, self.transaction, self.id, self.count)
 
-    def annotations(self, kind: str, memory_mb: int | None, **marks: Any) -> Parameters:
-        """The annotations of the call's activation.
+    def to_activation(
+        self,
+        response: Response,
+        *,
+        kind: str,
+        start: int,
+        end: int,
+        duration: int,
+        memory_mb: int | None,
+        logs: list[str] | None = None,
+        marks: JsonObject | None = None,
+    ) -> Activation:
+        """The record of this call.
 
         Args:
-            kind: What ran it.
-            memory_mb: The memory limit with which it ran; None leaves the limits out: nothing ran.
-            marks: Further ones.
+            response: How it ended.
+            kind: What ran it: a runtime or `sequence`.
+            start: When it began, in milliseconds since the epoch.
+            end: When it ended.
+            duration: How long it ran, in milliseconds.
+            memory_mb: The memory limit with which it ran; None leaves the limits out of the annotations: nothing ran.
+            logs: Its log lines, or the ids of its components.
+            marks: Annotations besides those that every record has.
         """
         action = self.resolved.action
-        entries: dict[str, Any] = {"path": action.name.qualified, "kind": kind, **marks}
+        annotations: dict[str, Json] = {"path": action.name.qualified, "kind": kind, **(marks or {})}
         if memory_mb is not None:
-            entries["limits"] = {**action.limits, "memory": memory_mb}
+            annotations["limits"] = {**action.limits.to_record(), "memory": memory_mb}
         if self.cause is not None:
-            entries["causedBy"] = "sequence"
+            annotations["causedBy"] = "sequence"
         if self.resolved.binding is not None:
-            entries["binding"] = self.resolved.binding.qualified
-        return Parameters.of(entries)
+            annotations["binding"] = self.resolved.binding.qualified
+        return Activation(
+            id=self.id,
+            namespace=action.name.namespace,
+            name=action.name.name,
+            path=self._filter_path(),
+            version=action.version,
+            start=start,
+            end=end,
+            duration=duration,
+            response=response,
+            cause=self.cause,
+            memory_mb=memory_mb or 0,
+            annotations=Parameters.of(annotations),
+            logs=logs or [],
+        )
 
-    @property
-    def filter_path(self) -> str:
+    def _filter_path(self) -> str:
         """The name by which lists of activations are filtered: that of the binding, where it was called through one."""
-        name = self.resolved.action.name
-        return name.in_namespace if self.resolved.binding is None else f"{self.resolved.binding.name}/{name.name}"
+        name, binding = self.resolved.action.name, self.resolved.binding
+        return name.in_namespace if binding is None else f"{binding.name}/{name.name}"
 
 
-class Carrier(Protocol):
-    """Whatever carries calls out."""
+class Runner(Protocol):
+    """Runs calls of actions."""
 
     limits: Limits
     registry: Registry
 
-    async def carry_out(self, call: Call) -> Activation:
-        """Carry a call out to its end and keep its record."""
-
-
-def memory_of(activation: Activation) -> int:
-    """The memory limit that an activation ran with, in MB."""
-    limits = activation.annotations.get("limits")
-    return 0 if limits is None else int(limits["memory"])
+    async def run(self, call: Call) -> Activation:
+        """Run a call to its end and keep its record."""

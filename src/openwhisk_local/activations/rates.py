@@ -1,4 +1,4 @@
-"""How many requests a caller may make, and the platform's words when they were too many."""
+"""How many requests a caller may make, with OpenWhisk's messages where they were too many."""
 
 from __future__ import annotations
 

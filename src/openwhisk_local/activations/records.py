@@ -1,4 +1,4 @@
-"""Activation records: what ran, how it ended, what it said. The newest are kept, in memory."""
+"""Activation records: what ran, how it ended, what it logged. The newest are kept, in memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from openwhisk_local.jsontypes import Json, JsonObject
 from openwhisk_local.state.parameters import Parameters
 
 SUCCESS, APPLICATION_ERROR, DEVELOPER_ERROR, WHISK_ERROR = range(4)
@@ -25,22 +25,27 @@ class Response:
     """
 
     code: int
-    result: Any
+    result: Json
     size: int | None = None
 
     @classmethod
-    def error(cls, code: int, message: Any, size: int | None = None) -> Response:
+    def error(cls, code: int, message: Json, size: int | None = None) -> Response:
         """An unsuccessful end."""
         return cls(code, {"error": message}, size)
+
+    @property
+    def has_error(self) -> bool:
+        """Whether the result is an object with a member `error`."""
+        return isinstance(self.result, dict) and "error" in self.result
 
     @property
     def http_status(self) -> int:
         """The status of a blocking invocation that ended so."""
         return {SUCCESS: 200, WHISK_ERROR: 500}.get(self.code, 502)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> JsonObject:
         """The response as the API shows it."""
-        record = {"result": self.result, "status": _STATUS[self.code], "success": self.code == SUCCESS}
+        record: JsonObject = {"result": self.result, "status": _STATUS[self.code], "success": self.code == SUCCESS}
         if self.size is not None:
             record["size"] = self.size
         return record
@@ -52,7 +57,7 @@ class Activation:
 
     Args:
         id: 32 hexadecimal digits.
-        namespace: Whose it is.
+        namespace: Its namespace.
         name: The name of the action or trigger, without its package.
         path: The name by which lists are filtered: `package/name` or `name`.
         version: The version of the action or trigger.
@@ -61,7 +66,8 @@ class Activation:
         end: When it ended; None for triggers.
         duration: How long it ran, in milliseconds; None for triggers.
         cause: The sequence or composition that started it.
-        annotations: What is said about it.
+        memory_mb: The memory limit that it ran with; 0 where nothing ran.
+        annotations: Its annotations.
         logs: Its log lines; of a sequence the ids of its components.
     """
 
@@ -75,11 +81,12 @@ class Activation:
     end: int | None = None
     duration: int | None = None
     cause: str | None = None
+    memory_mb: int = 0
     annotations: Parameters = field(default_factory=Parameters)
     logs: list[str] = field(default_factory=list)
 
-    def _common(self) -> dict[str, Any]:
-        record: dict[str, Any] = {
+    def _common_members(self) -> JsonObject:
+        record: JsonObject = {
             "activationId": self.id,
             "annotations": self.annotations.to_wire(),
             "name": self.name,
@@ -89,41 +96,43 @@ class Activation:
             "version": self.version,
         }
         if self.end is not None:
-            record |= {"end": self.end, "duration": self.duration}
+            record["end"] = self.end
+            record["duration"] = self.duration
         if self.cause is not None:
             record["cause"] = self.cause
         return record
 
-    def to_record(self, *, logs: bool = True) -> dict[str, Any]:
-        """The activation as the API shows it."""
+    def to_record(self, *, logs: bool = True) -> JsonObject:
+        """The activation as the API shows it, with or without its logs."""
         return {
-            **self._common(),
-            "logs": self.logs if logs else [],
+            **self._common_members(),
+            "logs": [*self.logs] if logs else [],
             "response": self.response.to_record(),
             "subject": self.namespace,
         }
 
-    def to_summary(self) -> dict[str, Any]:
+    def to_summary(self) -> JsonObject:
         """The activation's row in a list."""
-        return {**self._common(), "statusCode": self.response.code}
+        return {**self._common_members(), "statusCode": self.response.code}
 
-    def weight(self) -> int:
-        """About how many bytes keeping it takes."""
+    def size_in_memory(self) -> int:
+        """About how many bytes its result and logs take."""
         size = self.response.size
-        return (len(json.dumps(self.response.result)) if size is None else size) + sum(map(len, self.logs))
+        result_size = len(json.dumps(self.response.result)) if size is None else size
+        return result_size + sum(map(len, self.logs))
 
 
-class Activations:
+class ActivationStore:
     """The newest activation records.
 
     Args:
-        kept: How many are kept.
-        bytes_kept: How many bytes of results and logs are kept.
+        max_records: How many are kept.
+        max_bytes: How many bytes of results and logs are kept.
     """
 
-    def __init__(self, kept: int, bytes_kept: int) -> None:
-        self._kept = kept
-        self._bytes_kept = bytes_kept
+    def __init__(self, max_records: int, max_bytes: int) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
         self._bytes = 0
         self._order: deque[tuple[str, int]] = deque()
         self._records: dict[str, Activation] = {}
@@ -133,11 +142,11 @@ class Activations:
 
     def add(self, activation: Activation) -> None:
         """Keep a record; the oldest ones make room for it."""
-        weight = activation.weight()
+        size = activation.size_in_memory()
         self._records[activation.id] = activation
-        self._order.append((activation.id, weight))
-        self._bytes += weight
-        while len(self._order) > 1 and (len(self._order) > self._kept or self._bytes > self._bytes_kept):
+        self._order.append((activation.id, size))
+        self._bytes += size
+        while len(self._order) > 1 and (len(self._order) > self._max_records or self._bytes > self._max_bytes):
             oldest, freed = self._order.popleft()
             del self._records[oldest]
             self._bytes -= freed

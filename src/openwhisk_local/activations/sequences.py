@@ -2,59 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from openwhisk_local import rejections
-from openwhisk_local.activations.calls import Call, Carrier, memory_of, now_ms
+from openwhisk_local.activations.calls import Call, Runner, now_ms
 from openwhisk_local.activations.records import APPLICATION_ERROR, Activation, Response
+from openwhisk_local.jsontypes import Json, Payload
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.state import names
 
 
-async def carry_out_sequence(call: Call, carrier: Carrier) -> Activation:
+async def run_sequence(call: Call, runner: Runner) -> Activation:
     """Run the components of a sequence one after the other.
+
+    Args:
+        call: The call of the sequence.
+        runner: Runs the components.
 
     Returns:
         The sequence's activation: the last response, the sum of the durations, the components' ids as its logs.
     """
-    action, start = call.resolved.action, now_ms()
+    start = now_ms()
     response = Response(APPLICATION_ERROR, call.payload)
-    ids: list[str] = []
-    duration, memory_mb = 0, None
-    for component in action.components or []:
-        if call.count.components >= carrier.limits.max_components:
+    activations: list[Activation] = []
+    for component in call.resolved.action.components or ():
+        if call.count.components >= runner.limits.max_components:
             response = Response.error(APPLICATION_ERROR, rejections.SEQUENCE_TOO_LONG)
             break
         try:
-            resolved = carrier.registry.resolve(names.parse(component, action.name.namespace))
+            resolved = runner.registry.resolve(component)
         except Rejection:
             response = Response.error(APPLICATION_ERROR, rejections.SEQUENCE_COMPONENT_MISSING)
             break
         if resolved.action.components is None:
             call.count.components += 1
-        activation = await carrier.carry_out(call.component(resolved, _payload(response.result)))
-        ids.append(activation.id)
-        duration += activation.duration or 0
-        memory_mb = max(memory_mb or 0, memory_of(activation))
+        activation = await runner.run(call.component(resolved, _to_payload(response.result)))
+        activations.append(activation)
         response = activation.response
-        if isinstance(response.result, dict) and "error" in response.result:
+        if response.has_error:
             break
-    marks = {"topmost": call.cause is None, "waitTime": start - call.received}
-    return Activation(
-        id=call.id,
-        namespace=action.name.namespace,
-        name=action.name.name,
-        path=call.filter_path,
-        version=action.version,
+    return call.to_activation(
+        response,
+        kind="sequence",
         start=start,
         end=now_ms(),
-        duration=duration,
-        response=response,
-        cause=call.cause,
-        annotations=call.annotations("sequence", memory_mb, **marks),
-        logs=ids,
+        duration=sum(activation.duration or 0 for activation in activations),
+        memory_mb=max((activation.memory_mb for activation in activations), default=None),
+        logs=[activation.id for activation in activations],
+        marks={"topmost": call.cause is None, "waitTime": start - call.received},
     )
 
 
-def _payload(result: Any) -> Any:
+def _to_payload(result: Json) -> Payload:
+    """A result as the arguments of the next component."""
     return result if isinstance(result, dict | list) else {}

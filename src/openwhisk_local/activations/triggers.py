@@ -1,24 +1,23 @@
-"""Firing a trigger: its active rules start their actions, and its record says how that went."""
+"""Firing a trigger: its active rules start their actions, and its record holds a line for each rule."""
 
 from __future__ import annotations
-
-import json
-from typing import Any
 
 from openwhisk_local.activations.calls import new_id, now_ms
 from openwhisk_local.activations.invoker import Invoker
 from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS, WHISK_ERROR, Activation, Response
+from openwhisk_local.json_text import to_compact_json
+from openwhisk_local.jsontypes import JsonObject
 from openwhisk_local.rejections import Rejection
-from openwhisk_local.state.entities import ACTIVE, Link, Trigger
-from openwhisk_local.state.parameters import in_order
+from openwhisk_local.state.entities import Link, Trigger
+from openwhisk_local.state.parameters import in_scala_order
 
 
-def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], invoker: Invoker, transaction: str) -> str | None:
+def fire(trigger: Trigger, payload: JsonObject, headers: dict[str, str], invoker: Invoker, transaction: str) -> str | None:
     """Fire a trigger.
 
     Args:
         trigger: The trigger.
-        payload: What the event brings.
+        payload: The parameters of the event.
         headers: The request's headers: actions get them as `__ow_headers`.
         invoker: Invokes the rules' actions.
         transaction: The request's id.
@@ -26,12 +25,12 @@ def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], inv
     Returns:
         The id of the trigger's record; None, and nothing happens, when it has no active rule.
     """
-    if not any(link.status == ACTIVE for link in trigger.rules.values()):
+    if not any(link.is_active for link in trigger.rules.values()):
         return None
     activation_id, start = new_id(), now_ms()
-    arguments = {**trigger.parameters.values(), "__ow_headers": headers, **payload}
-    rules = in_order({rule.qualified: link for rule, link in trigger.rules.items()})
-    logs = [_follow(rule, link, arguments, invoker, transaction) for rule, link in rules.items()]
+    arguments: JsonObject = {**trigger.parameters.values(), "__ow_headers": {**headers}, **payload}
+    rules = in_scala_order({rule.qualified: link for rule, link in trigger.rules.items()})
+    outcomes = [_start_action(rule, link, arguments, invoker, transaction) for rule, link in rules.items()]
     record = Activation(
         id=activation_id,
         namespace=trigger.name.namespace,
@@ -40,16 +39,16 @@ def fire(trigger: Trigger, payload: dict[str, Any], headers: dict[str, str], inv
         version=trigger.version,
         start=start,
         response=Response(SUCCESS, payload),
-        logs=[json.dumps(in_order(line), separators=(",", ":"), ensure_ascii=False) for line in logs],
+        logs=[to_compact_json(in_scala_order(outcome), sort_keys=False) for outcome in outcomes],
     )
     invoker.activations.add(record)
     return activation_id
 
 
-def _follow(rule: str, link: Link, arguments: dict[str, Any], invoker: Invoker, transaction: str) -> dict[str, Any]:
-    """Start a rule's action; what comes of it is a line in the trigger's record and nowhere else."""
-    line: dict[str, Any] = {"rule": rule, "action": link.action.qualified}
-    if link.status != ACTIVE:
+def _start_action(rule: str, link: Link, arguments: JsonObject, invoker: Invoker, transaction: str) -> JsonObject:
+    """Start a rule's action; the outcome is only reported as a line of the trigger's record."""
+    line: JsonObject = {"rule": rule, "action": link.action.qualified}
+    if not link.is_active:
         why = f"Rule '{rule}' is inactive, action '{link.action.qualified}' was not activated."
         return {**line, "statusCode": APPLICATION_ERROR, "success": False, "error": why}
     try:

@@ -12,7 +12,7 @@ are those of OpenWhisk's Python action loop, the odd ones included:
 - An exception of the action is its result: `{"error": str(exception)}`; the traceback goes to standard error.
 - A result that JSON cannot hold (a NumPy scalar, a set) ends the process: it is encoded outside the try.
 
-Only the standard library is imported, and nothing of whisktrain: this file starts as a script.
+Only the standard library is imported, and nothing of this package: this file starts as a script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 NOT_COMPILED = 64
 """The exit status for code that cannot be compiled or found."""
@@ -82,17 +82,16 @@ def check_code() -> None:
         sys.exit(NOT_COMPILED)
 
 
-def serve(main: Callable[[Any], Any], answers: BinaryIO) -> None:
+def serve(main: Callable[[object], object], answers: BinaryIO) -> None:
     """Answer every line of standard input until it ends."""
     environment = os.environ
     for line in iter(sys.stdin.readline, ""):
-        value: Any = {}
+        value: object = {}
         for key, item in json.loads(line).items():
             if key == "value":
                 value = item
             else:
                 environment[f"__OW_{key.upper()}"] = item
-        result: Any
         try:
             result = main(value)
         except Exception as error:  # noqa: BLE001 - whatever the action raises is its result
@@ -119,7 +118,7 @@ def launch() -> None:
     folder = Path.cwd()
     sys.path.insert(0, str(folder))
     library = str(Path(__file__).parents[2])
-    if library not in sys.path:  # an uninstalled source tree: the action must still find the library
+    if library not in sys.path:  # an uninstalled source tree: actions find what is beside this package
         sys.path.append(library)
     sys.argv = ["exec__.py"]
     activate_virtualenv(folder)

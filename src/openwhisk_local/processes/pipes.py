@@ -29,7 +29,7 @@ class Answer:
 
 
 class LogLines:
-    """The log lines of the activation at hand, each with its time and stream, up to a size.
+    """The log lines of the current activation, each with its time and stream, up to a size.
 
     Args:
         limit_mb: The action's limit; 0 keeps none.
@@ -41,7 +41,7 @@ class LogLines:
         self._lines: list[str] = []
 
     def add(self, stream: str, line: bytes) -> None:
-        """Keep a line, unless the limit is reached: then say so once."""
+        """Keep a line; where the limit is reached, a last line says so."""
         if self._left <= 0:
             return
         self._left -= len(line) + 1
@@ -52,7 +52,7 @@ class LogLines:
         self._lines.append(f"{_timestamp():<30} {stream}: {line.decode(errors='replace')}")
 
     def take(self) -> list[str]:
-        """Hand over the lines and begin anew."""
+        """Return the lines and start again with none."""
         lines, self._lines, self._left = self._lines, [], self._limit
         return lines
 
@@ -76,7 +76,7 @@ class Pipe:
         self._loop.add_reader(descriptor, self._read)
 
     def _read(self) -> bool:
-        """Take what one read gives; returns whether there may be more."""
+        """Read once; returns whether there may be more."""
         if self._descriptor is None:
             return False
         try:
@@ -91,7 +91,7 @@ class Pipe:
         return False
 
     def drain(self) -> None:
-        """Take everything that can be read now."""
+        """Read everything that is there now."""
         while self._read():
             pass
 
@@ -103,7 +103,7 @@ class Pipe:
             self._descriptor = None
 
     def received(self, chunk: bytes) -> None:
-        """Take what was read."""
+        """Process what was read."""
 
     def ended(self) -> None:
         """The other side was closed."""
@@ -133,7 +133,7 @@ class LogPipe(Pipe):
             self.finish_line()
 
     def finish_line(self) -> None:
-        """Count what has come of the current line as a line."""
+        """End the current line here."""
         if self._rest:
             self._lines.add(self._stream, self._rest)
             self._rest = b""
@@ -163,7 +163,7 @@ class AnswerPipe(Pipe):
         return self._awaited
 
     def received(self, chunk: bytes) -> None:
-        """Gather a line; what nobody awaits is dropped."""
+        """Collect a line; an answer that is not awaited is dropped."""
         head, newline, rest = chunk.partition(b"\n")
         line = head + newline
         self._size += len(line)
@@ -178,7 +178,7 @@ class AnswerPipe(Pipe):
             self.received(rest)
 
     def ended(self) -> None:
-        """The process has ended, or has closed its answers, which comes to the same."""
+        """The process has ended, or has closed its answers, which counts as the same."""
         self.exited = True
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)

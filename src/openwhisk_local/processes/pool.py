@@ -1,4 +1,4 @@
-"""All action processes of the host: kept warm, within the memory that they may take together."""
+"""All action processes of the host, kept warm within the memory that they may take together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from openwhisk_local.state.entities import Action
 from openwhisk_local.state.names import Name
 
 MEMORY_POLL_S = 0.5
-_PATIENCE_S = 2.0
+_MAX_OVERTAKEN_S = 2.0
+"""How long an activation that waits for a process may be overtaken by later ones."""
 
 
 @dataclass
@@ -31,9 +32,9 @@ class _Waiter:
 class Pool:
     """Processes by action and revision. Lives on the event loop; every method is called there.
 
-    Memory is counted by the actions' limits. When it is full, the processes that have been idle longest make room; when
-    all are at work, activations wait in order. A process that becomes free goes to a waiting activation of its own action,
-    unless another action's has waited for long: then it gives way.
+    Memory is counted by the actions' limits. When it is full, the processes that have been idle longest end; when all are
+    busy, activations wait in order. A process that becomes free goes to a waiting activation of its own action, unless an
+    activation of another action has waited too long.
 
     Args:
         limits: The host's limits.
@@ -70,12 +71,12 @@ class Pool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def processes(self) -> list[ActionProcess]:
-        """All processes, those at work and the idle ones."""
+        """All processes, the busy and the idle ones."""
         return list(self._all)
 
     def fits(self, action: Action) -> bool:
         """Whether the action could run at all on this host."""
-        return action.limits["memory"] <= self._limits.user_memory_mb
+        return action.limits.memory <= self._limits.user_memory_mb
 
     async def acquire(self, action: Action) -> tuple[ActionProcess, bool]:
         """Get a process for one activation, waiting for room if there is none.
@@ -84,10 +85,10 @@ class Pool:
             The process, and whether it is warm. One that is not must be started.
         """
         key = (action.name, action.revision)
-        warm = None if self._gives_way() else self._take_idle(key)
+        warm = None if self._must_keep_order() else self._take_idle(key)
         if warm is not None:
             return warm, True
-        if not self._waiting and self._make_room(action.limits["memory"]):
+        if not self._waiting and self._make_room(action.limits.memory):
             return self._create(action), False
         waiter = _Waiter(action, time.monotonic(), asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
@@ -102,13 +103,13 @@ class Pool:
         return process, process.pid is not None
 
     def release(self, process: ActionProcess) -> None:
-        """Give a process back: it stays warm, goes to who waits, or ends if it cannot run once more."""
+        """Give a process back: it stays warm, goes to a waiting activation, or ends if it cannot run once more."""
         if process not in self._all:
             return
         if not process.usable or process.retired:
             self._end(process)
             return
-        if not self._gives_way():
+        if not self._must_keep_order():
             same = next((w for w in self._waiting if (w.action.name, w.action.revision) == process.key), None)
             if same is not None:
                 self._waiting.remove(same)
@@ -124,16 +125,16 @@ class Pool:
             self._end(process)
 
     def retire(self, name: Name) -> None:
-        """An action was changed or deleted: its processes end, those at work when they have answered."""
+        """End the processes of an action that was changed or deleted, the busy ones when they have answered."""
         for process in list(self._all):
             if process.action.name == name:
                 process.retired = True
                 if process in self._idle.get(process.key, []):
                     self._end(process)
 
-    def _gives_way(self) -> bool:
-        """Whether an activation has waited for so long that nobody may overtake it any more."""
-        return bool(self._waiting) and time.monotonic() - self._waiting[0].since >= _PATIENCE_S
+    def _must_keep_order(self) -> bool:
+        """Whether an activation has waited for so long that no other may overtake it any more."""
+        return bool(self._waiting) and time.monotonic() - self._waiting[0].since >= _MAX_OVERTAKEN_S
 
     def _take_idle(self, key: tuple[Name, int]) -> ActionProcess | None:
         idle = self._idle.get(key, [])
@@ -165,18 +166,18 @@ class Pool:
         return True
 
     def _serve_waiting(self) -> None:
-        """Let those who wait go on, in order, for as long as there is a process or room for the first."""
+        """Give processes to waiting activations, in order, while there is a process or room for the first."""
         while self._waiting:
             action = self._waiting[0].action
             process = self._take_idle((action.name, action.revision))
             if process is None:
-                if not self._make_room(action.limits["memory"]):
+                if not self._make_room(action.limits.memory):
                     return
                 process = self._create(action)
             self._waiting.popleft().turn.set_result(process)
 
     def _end(self, process: ActionProcess) -> None:
-        """Forget a process and its memory at once, and end it in the background."""
+        """Remove a process and its memory from the count at once, and end it in the background."""
         self._all.discard(process)
         idle = self._idle.get(process.key, [])
         if process in idle:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -17,12 +15,13 @@ import zipfile
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from openwhisk_local.jsontypes import JsonObject
 from openwhisk_local.limits import MB
+from openwhisk_local.processes.code import write_code
 from openwhisk_local.processes.launcher import NOT_COMPILED
 from openwhisk_local.processes.pipes import Answer, AnswerPipe, ExitWatch, LogLines, LogPipe
-from openwhisk_local.state.entities import Action
+from openwhisk_local.state.entities import Action, CodeExec
 
 SHELL_VARIABLES = frozenset({"PWD", "SHLVL", "_", "PYTHONIOENCODING"})
 """Variables that a shell would set in an action's container."""
@@ -44,19 +43,21 @@ class ActionProcess:
     """A process that holds one revision of an action.
 
     Args:
-        action: The action.
+        action: The action; its `exec` part is code.
         max_answer: Bytes of an answer that are kept.
     """
 
     def __init__(self, action: Action, max_answer: int) -> None:
+        assert isinstance(action.exec, CodeExec)
         self.action = action
+        self._exec = action.exec
         self.key = (action.name, action.revision)
-        self.memory_mb = action.limits["memory"]
+        self.memory_mb = action.limits.memory
         self.idle_since = 0.0
         self.retired = False
         self._exhausted = False
         self._stopped = False
-        self._lines = LogLines(action.limits["logs"])
+        self._lines = LogLines(action.limits.logs)
         self._max_answer = max_answer + _ANSWER_MARGIN
         self._answers: AnswerPipe | None = None
         self._logs: list[LogPipe] = []
@@ -88,7 +89,7 @@ class ActionProcess:
         """
         self._folder = Path(tempfile.mkdtemp(dir=parent_folder))
         try:
-            await asyncio.to_thread(write_code, self.action.execution, self._folder)
+            await asyncio.to_thread(write_code, self._exec, self._folder)
         except (zipfile.BadZipFile, RuntimeError, OSError) as error:
             self._lines.add("stderr", f"The code cannot be unpacked: {error}".encode())
             return Failure.NOT_COMPILED
@@ -114,7 +115,7 @@ class ActionProcess:
         return answer
 
     def _spawn(self, environment: Mapping[str, str], answers: int) -> subprocess.Popen[bytes]:
-        main = self.action.execution.get("main") or "main"
+        main = self._exec.main or "main"
         shell = {"PWD": str(self._folder), "SHLVL": "0", "_": sys.executable, "PYTHONIOENCODING": "UTF-8"}
         return subprocess.Popen(
             [sys.executable, "-P", str(_LAUNCHER), main, str(os.getpid()), str(answers)],
@@ -128,10 +129,10 @@ class ActionProcess:
         )
 
     async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> asyncio.Future[Answer | None]:
-        """Connect the process' pipes; returns its first answer, which says that it is ready."""
+        """Connect the process's pipes; returns its first answer, which says that it is ready."""
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._answers = AnswerPipe(answers, self._max_answer)
-        # Before anything is awaited: it may come at any time, and what nobody expects is dropped.
+        # Before anything is awaited: it may come at any time, and an answer that is not expected is dropped.
         ready = self._answers.expect()
         self._logs = [
             LogPipe(os.dup(process.stdout.fileno()), "stdout", self._lines),
@@ -144,7 +145,7 @@ class ActionProcess:
         self._input, _ = await loop.connect_write_pipe(asyncio.Protocol, process.stdin)
         return ready
 
-    async def run(self, line: Mapping[str, Any], timeout_s: float) -> Answer | Failure:
+    async def run(self, line: JsonObject, timeout_s: float) -> Answer | Failure:
         """Run the action once.
 
         Args:
@@ -170,7 +171,7 @@ class ActionProcess:
         return self._lines.take()
 
     def private_mb(self) -> float:
-        """The memory that is the process's own, in MB; 0 when it has ended.
+        """The private memory of the process, in MB; 0 when it has ended.
 
         On Linux that is what no file backs, as a container's limit counts it: libraries mapped from files (several
         hundred MB with TensorFlow) can be dropped and are not counted, whether or not another process shares them.
@@ -221,25 +222,3 @@ def _kill(process: subprocess.Popen[bytes] | None) -> None:
     if process is not None and process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def write_code(execution: Mapping[str, Any], folder: Path) -> None:
-    """Write an action's code into a folder as `main__.py`, unpacked if it is a zip file.
-
-    Without code that Python can find in the folder, the process says so.
-
-    Args:
-        execution: The action's `exec` part.
-        folder: Where it goes.
-    """
-    code = execution["code"].encode()
-    if execution["binary"]:
-        code = base64.b64decode(code)
-    if not zipfile.is_zipfile(io.BytesIO(code)):
-        (folder / "main__.py").write_bytes(code)
-        return
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        archive.extractall(folder)
-    for name in ("exec", "__main__.py"):
-        if (folder / name).is_file():
-            (folder / name).rename(folder / "main__.py")

@@ -7,24 +7,27 @@ from starlette.responses import Response
 from openwhisk_local import rejections
 from openwhisk_local.activations.calls import Call
 from openwhisk_local.activations.invoker import Invoker
+from openwhisk_local.activations.records import Activation
 from openwhisk_local.processes.pool import Pool
-from openwhisk_local.rejections import Rejection, bad_query, no_such_route
-from openwhisk_local.rest import action_body as definitions
-from openwhisk_local.rest.exchange import Exchange, answer, answer_list
+from openwhisk_local.rejections import Rejection, bad_query
+from openwhisk_local.rest.action_body import create_action, read_action_body, update_action
+from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.requests import ApiRequest
+from openwhisk_local.rest.responses import answer, answer_list
 from openwhisk_local.state.entities import Action, Package
-from openwhisk_local.state.names import Name, check_segment
+from openwhisk_local.state.names import Name
 from openwhisk_local.state.registry import Registry
 
 COLLECTION = "actions"
 
 
 class Actions:
-    """Answers requests below `/namespaces/{ns}/actions`.
+    """The operations below `/namespaces/{ns}/actions`.
 
     Args:
         registry: The entities.
         invoker: Invokes actions.
-        pool: Whose processes are warm for revisions that come and go here.
+        pool: The processes of actions that are changed or deleted here.
     """
 
     def __init__(self, registry: Registry, invoker: Invoker, pool: Pool) -> None:
@@ -33,104 +36,114 @@ class Actions:
         self._limits = invoker.limits
         self._pool = pool
 
-    async def answer(self, exchange: Exchange) -> Response:
-        """Answer one request."""
-        segments = exchange.segments
-        if segments in ((), ("",)):
-            if exchange.method != "GET":
-                raise no_such_route()
-            exchange.authorize()
-            return self._list(exchange, exchange.namespace)
-        if len(segments) == 2 and segments[0] and not segments[1]:
-            return self._list_package(exchange)
-        if len(segments) > 2 or not all(segments) or exchange.method not in ("GET", "PUT", "POST", "DELETE"):
-            raise no_such_route()
-        parts = [check_segment(segment) for segment in segments]
-        # Who may read a package may read and invoke what is in it; the platform asks for the package then.
-        exchange.authorize(*(parts[:1] if exchange.method in ("GET", "POST") else parts))
-        name = Name(exchange.namespace, parts[0] if len(parts) == 2 else None, parts[-1])
-        match exchange.method:
-            case "GET":
-                return self._get(exchange, name)
-            case "PUT":
-                return await self._put(exchange, name)
-            case "POST":
-                return await self._invoke(exchange, name)
-            case "DELETE":
-                return self._delete(name)
-        raise no_such_route()
+    def operations(self) -> list[Operation]:
+        """Its operations; the invocation first, which is asked for most."""
+        operations: list[Operation] = []
+        for path in ("/actions/{package:name}/{name:name}", "/actions/{name:name}"):
+            operations += [
+                Operation("POST", path, self._invoke),
+                Operation("GET", path, self._get),
+                Operation("PUT", path, self._put),
+                Operation("DELETE", path, self._delete),
+            ]
+        return [
+            *operations,
+            *list_operations(COLLECTION, self._list),
+            Operation("GET", "/actions/{name:name}/", self._list_package),
+        ]
 
-    def _list(self, exchange: Exchange, path: str) -> Response:
-        listed = exchange.listed(COLLECTION, self._registry.newest_first(Action, path))
-        return answer_list(COLLECTION, listed if isinstance(listed, int) else [a.to_summary() for a in listed])
+    async def _list(self, request: ApiRequest) -> Response:
+        request.authorize()
+        return self._answer_list(request, request.namespace)
 
-    def _list_package(self, exchange: Exchange) -> Response:
-        if exchange.method != "GET":
-            raise no_such_route()
-        name = Name(exchange.namespace, None, check_segment(exchange.segments[0]))
-        exchange.authorize(name.name)
+    async def _list_package(self, request: ApiRequest) -> Response:
+        name = request.authorized_entity_name()
         package = self._registry.target(self._registry.get(Package, name))
-        return self._list(exchange, package.name.qualified)
+        return self._answer_list(request, package.name.qualified)
 
-    def _get(self, exchange: Exchange, name: Name) -> Response:
-        code = exchange.flag("code", default=True)
+    def _answer_list(self, request: ApiRequest, path: str) -> Response:
+        listed = request.list_part(COLLECTION, self._registry.newest_first(Action, path))
+        return answer_list(COLLECTION, listed if isinstance(listed, int) else [action.to_summary() for action in listed])
+
+    async def _get(self, request: ApiRequest) -> Response:
+        name = self._readable_name(request)
+        code = request.flag("code", default=True)
         resolved = self._registry.resolve(name)
         return answer(resolved.action.to_record(code=code, parameters=resolved.parameters))
 
-    def _check_package(self, name: Name) -> None:
-        if name.of_package is not None and self._registry.get(Package, name.of_package).binding is not None:
-            raise Rejection(400, rejections.NOT_ON_BINDING)
+    def _readable_name(self, request: ApiRequest) -> Name:
+        """The name of an action that the caller may read and invoke.
 
-    async def _put(self, exchange: Exchange, name: Name) -> Response:
-        overwrite = exchange.flag("overwrite")
+        Of an action in a package, the platform checks the access to the package.
+        """
+        name = request.entity_name()
+        request.authorize(name.package or name.name)
+        return name
+
+    async def _put(self, request: ApiRequest) -> Response:
+        name = request.authorized_entity_name()
+        overwrite = request.flag("overwrite")
         self._check_package(name)
-        content = await exchange.json(self._limits.max_entity, required=True)
-        body = definitions.read_action(content, exchange.namespace, self._limits)
-        self._registry.check_references(exchange.caller, *body.components())
+        content = await request.json_object(self._limits.max_entity, required=True)
+        body = read_action_body(content, request.namespace, self._limits)
+        self._registry.check_references(request.caller, *body.components())
         old = self._registry.find(Action, name)
         if old is None:
-            action = definitions.create(name, body, self._registry, self._limits)
+            action = create_action(name, body, self._registry, self._limits)
         elif not overwrite:
             raise Rejection(409, rejections.EXISTS)
         else:
-            action = definitions.update(old, body, self._registry, self._limits)
+            action = update_action(old, body, self._registry, self._limits)
             self._pool.retire(name)
         self._registry.put(action)
         return answer(action.to_record())
 
-    def _delete(self, name: Name) -> Response:
+    async def _delete(self, request: ApiRequest) -> Response:
+        name = request.authorized_entity_name()
         self._check_package(name)
         action = self._registry.get(Action, name)
         self._registry.remove(action)
         self._pool.retire(name)
         return answer(action.to_record())
 
-    async def _invoke(self, exchange: Exchange, name: Name) -> Response:
+    def _check_package(self, name: Name) -> None:
+        if name.of_package is not None and self._registry.get(Package, name.of_package).binding is not None:
+            raise Rejection(400, rejections.NOT_ON_BINDING)
+
+    async def _invoke(self, request: ApiRequest) -> Response:
+        name = self._readable_name(request)
         self._invoker.admit()
-        blocking, bare = exchange.flag("blocking"), exchange.flag("result")
-        seconds = self._patience(exchange)
-        payload = await exchange.json(self._limits.max_payload)
+        blocking, result_only = request.flag("blocking"), request.flag("result")
+        timeout_s = self._blocking_timeout(request)
+        payload = await request.json_object(self._limits.max_payload)
         resolved = self._registry.resolve(name)
         self._invoker.check_arguments(resolved, payload)
-        call = Call(resolved, payload, exchange.transaction)
-        if not blocking:
+        call = Call(resolved, payload, request.transaction)
+        activation = None
+        if blocking:
+            activation = await self._invoker.wait_for(call, timeout_s)
+        else:
             self._invoker.start(call)
-            return answer({"activationId": call.id}, 202, activation=call.id)
-        activation = await self._invoker.wait_for(call, seconds)
         if activation is None:
             return answer({"activationId": call.id}, 202, activation=call.id)
-        response = activation.response
-        # The platform answers before it has collected the log lines; a sequence's are its components' ids, and at hand.
-        plain = resolved.action.components is None and not resolved.action.annotations.is_truthy("conductor")
-        shown = response.result if bare or isinstance(response.result, list) else activation.to_record(logs=not plain)
-        return answer(shown, response.http_status, activation=call.id)
+        return _answer_ended(activation, resolved.action, result_only)
 
-    def _patience(self, exchange: Exchange) -> float:
+    def _blocking_timeout(self, request: ApiRequest) -> float:
         """How long a blocking invocation is waited for, in seconds: a caller may only shorten it."""
-        most = self._limits.max_blocking_s
-        text = exchange.request.query_params.get("timeout")
+        longest = self._limits.max_blocking_s
+        text = request.query("timeout")
         if text is None:
-            return most
-        if not text.isdecimal() or not 0 < int(text) <= most * 1000:
-            raise bad_query("timeout", f"Timeout must be number of milliseconds up to {int(most * 1000)}.")
+            return longest
+        if not text.isdecimal() or not 0 < int(text) <= longest * 1000:
+            raise bad_query("timeout", f"Timeout must be number of milliseconds up to {int(longest * 1000)}.")
         return int(text) / 1000
+
+
+def _answer_ended(activation: Activation, action: Action, result_only: bool) -> Response:
+    """The answer to a blocking invocation that has ended."""
+    response = activation.response
+    if result_only or isinstance(response.result, list):
+        return answer(response.result, response.http_status, activation=activation.id)
+    # The platform answers before it has collected the log lines; a sequence's are its components' ids, known at once.
+    has_logs = action.components is not None or action.is_conductor
+    return answer(activation.to_record(logs=has_logs), response.http_status, activation=activation.id)

@@ -7,55 +7,57 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from openwhisk_local.activations.records import Activations
+from openwhisk_local.activations.records import ActivationStore
 from openwhisk_local.rejections import Rejection, bad_query, no_such_route, not_found
-from openwhisk_local.rest.exchange import Exchange, answer
+from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.requests import ApiRequest
+from openwhisk_local.rest.responses import answer
 from openwhisk_local.state.names import is_legal
 
 COLLECTION = "activations"
 
 
 class ActivationRecords:
-    """Answers requests below `/namespaces/{ns}/activations`.
+    """The operations below `/namespaces/{ns}/activations`.
 
     Args:
         activations: The records.
     """
 
-    def __init__(self, activations: Activations) -> None:
+    def __init__(self, activations: ActivationStore) -> None:
         self._activations = activations
 
-    async def answer(self, exchange: Exchange) -> Response:
-        """Answer one request."""
-        if exchange.method != "GET":
-            raise no_such_route()
-        segments = exchange.segments
-        if segments in ((), ("",)):
-            exchange.authorize()
-            return self._list(exchange)
-        if not segments[0]:
-            raise no_such_route()
-        activation_id = _read_id(segments[0])
-        exchange.authorize(segments[0])
+    def operations(self) -> list[Operation]:
+        """Its operations."""
+        return [
+            *list_operations(COLLECTION, self._list),
+            Operation("GET", "/activations/{id:name}{rest:rest}", self._get),
+        ]
+
+    async def _get(self, request: ApiRequest) -> Response:
+        given = request.path_part("id")
+        activation_id = _read_id(given)
+        request.authorize(given)
         activation = self._activations.get(activation_id)
         if activation is None:
             raise not_found()
-        match segments[1:]:
-            case () | ("",):
+        match request.path_part("rest"):
+            case "" | "/":
                 return answer(activation.to_record())
-            case ("result",):
+            case "/result":
                 return answer(activation.response.to_record())
-            case ("logs",):
-                return answer({"logs": activation.logs})
+            case "/logs":
+                return answer({"logs": [*activation.logs]})
         raise no_such_route()
 
-    def _list(self, exchange: Exchange) -> Response:
-        skip, limit = exchange.page(COLLECTION)
-        count, docs = exchange.flag("count"), exchange.flag("docs")
+    async def _list(self, request: ApiRequest) -> Response:
+        request.authorize()
+        skip, limit = request.page(COLLECTION)
+        count, docs = request.flag("count"), request.flag("docs")
         if count and docs:
             raise Rejection(400, "The parameter 'docs' is not permitted with 'count'.")
         found = self._activations.newest_first(
-            path=_name_filter(exchange), since=_instant(exchange, "since"), upto=_instant(exchange, "upto")
+            path=_name_filter(request), since=_instant(request, "since"), upto=_instant(request, "upto")
         )
         if count:
             return answer({COLLECTION: max(0, sum(1 for _ in found) - skip)})
@@ -71,8 +73,8 @@ def _read_id(text: str) -> str:
     return text.lower()
 
 
-def _name_filter(exchange: Exchange) -> str | None:
-    text = exchange.request.query_params.get("name")
+def _name_filter(request: ApiRequest) -> str | None:
+    text = request.query("name")
     if not text:
         return None
     parts = text.split("/")
@@ -81,8 +83,9 @@ def _name_filter(exchange: Exchange) -> str | None:
     return text
 
 
-def _instant(exchange: Exchange, parameter: str) -> int | None:
-    text = exchange.request.query_params.get(parameter)
+def _instant(request: ApiRequest, parameter: str) -> int | None:
+    """A time of the query, in milliseconds since the epoch."""
+    text = request.query(parameter)
     if text is None:
         return None
     if not re.fullmatch(r"-?[0-9]{1,18}", text):

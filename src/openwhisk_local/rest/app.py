@@ -1,4 +1,4 @@
-"""The front door: an ASGI application that sends every request to where it is answered."""
+"""The ASGI application: authenticates requests and routes them to the API's collections and to web actions."""
 
 from __future__ import annotations
 
@@ -7,42 +7,77 @@ import binascii
 import hmac
 import logging
 import re
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from openwhisk_local import rejections
 from openwhisk_local.activations.calls import new_id
 from openwhisk_local.activations.invoker import Invoker
 from openwhisk_local.processes.pool import Pool
-from openwhisk_local.rejections import Rejection
-from openwhisk_local.rest.action_body import DEFAULT_KIND
+from openwhisk_local.rejections import Rejection, no_such_route
+from openwhisk_local.rest.about import about_api, about_platform
 from openwhisk_local.rest.actions import Actions
 from openwhisk_local.rest.activations import ActivationRecords
-from openwhisk_local.rest.exchange import CORS, Exchange, Negotiated, answer, answer_text, encode, encode_for_people
+from openwhisk_local.rest.operations import Collection, Handler, list_operations
 from openwhisk_local.rest.packages import Packages
-from openwhisk_local.rest.triggers import Rules, Triggers
-from openwhisk_local.state import names
-from openwhisk_local.version import __version__
+from openwhisk_local.rest.requests import ApiRequest
+from openwhisk_local.rest.responses import CORS, NegotiatedResponse, answer, answer_declined, answer_text
+from openwhisk_local.rest.routing import ExactRoute, canonical_path
+from openwhisk_local.rest.rules import Rules
+from openwhisk_local.rest.triggers import Triggers
+from openwhisk_local.state.names import check_namespace
 from openwhisk_local.web.actions import WebActions
 
 _LOG = logging.getLogger(__name__)
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm",charset=UTF-8'}
 _TRANSACTION = re.compile(r"[\w-]{1,64}", re.ASCII)
+_NAMESPACE = "/api/v1/namespaces/{namespace:segment}"
+_WEB_ACTION = "/api/v1/web/{owner:segment}/{package:segment}/{action:name}{rest:rest}"
+_IN_COLLECTION = re.compile(r"/api/v1/namespaces/([^/]*)/(?:actions|packages|triggers|rules|activations|limits)(?:/.*)?")
+
+_HttpHandler = Callable[[Request, str], Awaitable[Response]]
+"""Answers a request, given its transaction id."""
 
 
-class _Collection(Protocol):
-    """What answers requests for one collection of entities."""
+class _Answered:
+    """An ASGI application that answers what a handler returns or raises.
 
-    async def answer(self, exchange: Exchange) -> Response:
+    Args:
+        handler: Answers the request.
+    """
+
+    def __init__(self, handler: _HttpHandler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        request = Request(scope, receive)
+        given = request.headers.get("x-request-id", "")
+        transaction = given if _TRANSACTION.fullmatch(given) else new_id()
+        response = await self._respond(request, transaction)
+        response.headers["X-Request-ID"] = transaction
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, transaction: str) -> Response:
+        try:
+            response = await self._handler(request, transaction)
+            if isinstance(response, NegotiatedResponse):
+                response.check_accepted(request.headers.get("accept"))
+        except Rejection as declined:
+            return answer_declined(declined, transaction)
+        except Exception:  # noqa: BLE001 - a fault of the host must not end the connection without an answer
+            _LOG.exception("%s %s failed", request.method, request.url.path)
+            return answer_declined(Rejection(500, rejections.FAULT), transaction)
+        return response
 
 
 class Api:
-    """The host's REST API.
+    """The host's REST API and web actions.
 
     Args:
         invoker: Invokes actions.
@@ -56,69 +91,86 @@ class Api:
         self._namespace = namespace
         self._auth = auth.encode()
         self._web = WebActions(invoker)
-        self._collections: dict[str, _Collection] = {
-            "actions": Actions(invoker.registry, invoker, pool),
-            "packages": Packages(invoker.registry, invoker.limits, pool),
-            "triggers": Triggers(invoker.registry, invoker),
-            "rules": Rules(invoker.registry, invoker.limits),
-            "activations": ActivationRecords(invoker.activations),
-        }
+        collections: list[Collection] = [
+            Actions(invoker.registry, invoker, pool),
+            ActivationRecords(invoker.activations),
+            Triggers(invoker.registry, invoker),
+            Rules(invoker.registry, invoker.limits),
+            Packages(invoker.registry, invoker.limits, pool),
+        ]
+        operations = [operation for collection in collections for operation in collection.operations()]
+        operations += list_operations("limits", self._namespace_limits)
+        routes = [
+            *(ExactRoute(method, f"{_NAMESPACE}{path}", self._for_namespace(handler)) for method, path, handler in operations),
+            ExactRoute(None, _WEB_ACTION, _Answered(self._web_action)),
+            ExactRoute("GET", "/", _Answered(self._about_platform)),
+            ExactRoute("GET", "/ping", _Answered(self._ping)),
+        ]
+        for slash in ("", "/"):
+            routes.append(ExactRoute("GET", f"/api/v1{slash}", _Answered(self._about_api)))
+            routes.append(ExactRoute("GET", f"/api/v1/namespaces{slash}", _Answered(self._list_namespaces)))
+        self._router = Router(routes, redirect_slashes=False, default=_Answered(self._answer_unmatched))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        given = request.headers.get("x-request-id", "")
-        transaction = given if _TRANSACTION.fullmatch(given) else new_id()
-        try:
-            response = await self._answer(request, transaction)
-            if isinstance(response, Negotiated):
-                response.check(request.headers.get("accept"))
-        except Rejection as declined:
-            response = _declined(declined, transaction)
-        except Exception:  # noqa: BLE001 - a fault of the host must not end the connection without an answer
-            _LOG.exception("%s %s failed", request.method, request.url.path)
-            response = _declined(Rejection(500, rejections.FAULT), transaction)
-        response.headers["X-Request-ID"] = transaction
-        await response(scope, receive, send)
+        if scope["type"] == "http":
+            path = canonical_path(scope["raw_path"].decode("latin-1"))
+            await self._router({**scope, "path": path}, receive, send)
 
-    async def _answer(self, request: Request, transaction: str) -> Response:
-        segments = tuple(_without_dots([unquote(part) for part in request.scope["raw_path"].decode("latin-1").split("/")[1:]]))
-        match segments:
-            case ("",) if request.method == "GET":
-                return answer(self._about(), headers={})
-            case ("ping",) if request.method == "GET":
-                return Negotiated("pong", headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
-            case ("api", "v1", "web", owner, package, action, *_) if action:
-                exchange = Exchange(request, owner, self._namespace, (package, action, *segments[6:]), transaction)
-                return await self._web.answer(exchange, authenticated=self._is_authenticated(request))
-            case ("api", "v1", *rest):
-                return await self._answer_api(request, tuple(rest), transaction)
-        if request.method == "OPTIONS":
-            return answer_text("OK", headers={**CORS, "Access-Control-Allow-Methods": "OPTIONS, GET, POST"})
-        allowed = "GET, OPTIONS" if segments in (("",), ("ping",)) else "OPTIONS"
-        why = f"HTTP method not allowed, supported methods: {allowed}"
-        raise Rejection(405, why, cors=False, headers={"Allow": allowed})
+    def _for_namespace(self, handler: Handler) -> _Answered:
+        """The endpoint of an operation in a namespace, for callers with the key only."""
 
-    async def _answer_api(self, request: Request, segments: tuple[str, ...], transaction: str) -> Response:
-        if request.method == "OPTIONS":
-            return answer_text("OK")
-        if segments in ((), ("",)) and request.method == "GET":
-            return answer(_about_version())
+        async def authenticated(request: Request, transaction: str) -> Response:
+            self._authenticate(request)
+            namespace = self._read_namespace(request.path_params["namespace"])
+            return await handler(ApiRequest(request, namespace, self._namespace, transaction))
+
+        return _Answered(authenticated)
+
+    def _read_namespace(self, segment: str) -> str:
+        return self._namespace if segment == "_" else check_namespace(segment)
+
+    async def _web_action(self, request: Request, transaction: str) -> Response:
+        web_request = ApiRequest(request, request.path_params["owner"], self._namespace, transaction)
+        return await self._web.answer(web_request, authenticated=self._is_authenticated(request))
+
+    async def _about_platform(self, request: Request, transaction: str) -> Response:
+        return answer(about_platform(self._limits), headers={})
+
+    async def _about_api(self, request: Request, transaction: str) -> Response:
+        return answer(about_api())
+
+    async def _ping(self, request: Request, transaction: str) -> Response:
+        return NegotiatedResponse("pong", headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
+
+    async def _list_namespaces(self, request: Request, transaction: str) -> Response:
         self._authenticate(request)
-        if segments in (("namespaces",), ("namespaces", "")) and request.method == "GET":
-            return answer([self._namespace])
-        match segments:
-            case ("namespaces", owner, collection, *rest) if collection == "limits" or collection in self._collections:
-                namespace = self._namespace if owner == "_" else names.check_namespace(owner)
-                exchange = Exchange(request, namespace, self._namespace, tuple(rest), transaction)
-                if collection != "limits":
-                    return await self._collections[collection].answer(exchange)
-                if request.method == "GET" and not any(rest):
-                    exchange.authorize()
-                    return answer(self._limits.of_the_namespace())
-        raise rejections.no_such_route()
+        return answer([self._namespace])
+
+    async def _namespace_limits(self, request: ApiRequest) -> Response:
+        request.authorize()
+        return answer(self._limits.of_the_namespace())
+
+    async def _answer_unmatched(self, request: Request, transaction: str) -> Response:
+        """Answer a request that no route matches.
+
+        A table of routes cannot express this. Outside the API, OpenWhisk answers 405 and names the methods. Below `/api/v1`
+        it first looks at the key, then at the namespace of a collection that exists, and only then answers 404, whether the
+        path or the method is wrong. OPTIONS succeeds everywhere, without a key.
+        """
+        path = request.scope["path"]
+        in_api = path == "/api/v1" or path.startswith("/api/v1/")
+        if request.method == "OPTIONS":
+            return answer_text("OK", headers=CORS if in_api else {**CORS, "Access-Control-Allow-Methods": "OPTIONS, GET, POST"})
+        if not in_api:
+            allowed = "GET, OPTIONS" if path in ("/", "/ping") else "OPTIONS"
+            why = f"HTTP method not allowed, supported methods: {allowed}"
+            raise Rejection(405, why, cors=False, headers={"Allow": allowed})
+        self._authenticate(request)
+        collection = _IN_COLLECTION.fullmatch(path)
+        if collection is not None:
+            self._read_namespace(unquote(collection[1]))
+        raise no_such_route()
 
     def _is_authenticated(self, request: Request) -> bool:
         """Whether a request came with the host's key."""
@@ -134,54 +186,6 @@ class Api:
     def _authenticate(self, request: Request) -> None:
         if self._is_authenticated(request):
             return
-        known = "authorization" in request.headers
-        why = rejections.BAD_CREDENTIALS if known else rejections.NO_CREDENTIALS
+        has_credentials = "authorization" in request.headers
+        why = rejections.BAD_CREDENTIALS if has_credentials else rejections.NO_CREDENTIALS
         raise Rejection(401, why, cors=False, headers=_CHALLENGE)
-
-    def _about(self) -> dict[str, object]:
-        kind = {
-            "kind": DEFAULT_KIND,
-            "image": "openwhisk_local",
-            "deprecated": False,
-            "default": True,
-            "attached": True,
-            "requireMain": False,
-        }
-        return {
-            "description": "OpenWhisk",
-            "support": {"github": "https://github.com/apache/openwhisk/issues", "slack": "http://slack.openwhisk.org"},
-            "api_paths": ["/api/v1"],
-            "limits": self._limits.of_the_platform(),
-            "runtimes": {"python": [kind]},
-        }
-
-
-def _without_dots(segments: list[str]) -> list[str]:
-    """A path without its `.` and `..`, which clients leave in it (RFC 3986, 5.2.4); wskdeploy's export does."""
-    kept: list[str] = []
-    for segment in segments:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    return kept if segments[-1] not in (".", "..") else [*kept, ""]
-
-
-def _about_version() -> dict[str, object]:
-    return {
-        "description": "OpenWhisk API",
-        "api_version": "1.0.0",
-        "api_version_path": "v1",
-        "build": "openwhisk_local",
-        "buildno": __version__,
-        "swagger_paths": {"ui": "/docs", "api-docs": "/api-docs"},
-    }
-
-
-def _declined(declined: Rejection, transaction: str) -> Response:
-    headers = {**(CORS if declined.cors else {}), **declined.headers}
-    if declined.layout == "text":
-        return answer_text(declined.message, status=declined.status, headers=headers)
-    content = {"error": declined.message, "code": transaction}
-    text = encode_for_people(content).encode() if declined.layout == "spread" else encode(content)
-    return Response(text, declined.status, headers, "application/json")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from openwhisk_local import rejections
+from openwhisk_local.jsontypes import Json, JsonObject
 from openwhisk_local.rejections import Rejection
 
 _LONGEST = 256
@@ -14,7 +15,7 @@ _NAME = re.compile(rf"[\w]|[\w][\w@ .&-]{{0,{_LONGEST - 2}}}[\w@.&-]", re.ASCII)
 
 @dataclass(frozen=True, order=True)
 class Name:
-    """Where an entity lives: its namespace, its package if it is in one, and its own name."""
+    """The full name of an entity: its namespace, its package if it is in one, and its own name."""
 
     namespace: str
     package: str | None
@@ -40,13 +41,17 @@ class Name:
         """The name of the package that it is in."""
         return None if self.package is None else Name(self.namespace, None, self.package)
 
-    def to_reference(self) -> dict[str, str]:
-        """How rules refer to it: `{"path", "name"}`."""
+    def to_reference(self) -> JsonObject:
+        """The reference that rules show: `{"path", "name"}`."""
         return {"path": self.path, "name": self.name}
 
 
 def check_segment(segment: str) -> str:
-    """Return a name from a URL if it is a legal one, else decline the request."""
+    """Return a name from a URL after checking that it is a legal one.
+
+    Raises:
+        Rejection: 400; it is not.
+    """
     if len(segment) > _LONGEST:
         raise Rejection(400, f"Name segement longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
     if not _NAME.fullmatch(segment):
@@ -60,7 +65,11 @@ def is_legal(segment: str) -> bool:
 
 
 def check_namespace(segment: str) -> str:
-    """Return a namespace from a URL if it is a legal name, else decline the request."""
+    """Return a namespace from a URL after checking that it is a legal name.
+
+    Raises:
+        Rejection: 400; it is not.
+    """
     if len(segment) > _LONGEST:
         raise Rejection(400, f"Namespace longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
     if not _NAME.fullmatch(segment):
@@ -68,7 +77,7 @@ def check_namespace(segment: str) -> str:
     return segment
 
 
-def parse(reference: object, namespace: str) -> Name:
+def parse(reference: Json, namespace: str) -> Name:
     """Read a reference to an entity inside a body.
 
     Args:
@@ -79,11 +88,7 @@ def parse(reference: object, namespace: str) -> Name:
     Raises:
         ValueError: It is not such a reference; the message is the platform's own.
     """
-    if isinstance(reference, dict) and isinstance(reference.get("path"), str) and isinstance(reference.get("name"), str):
-        reference = f"{reference['path']}/{reference['name']}"
-    if not isinstance(reference, str):
-        raise ValueError("fully qualified name malformed")  # noqa: TRY004 - one kind of error for all that is wrong
-    parts = [part for part in reference.split("/") if part]
+    parts = _parts_of(_reference_text(reference))
     if not parts:
         raise ValueError("requirement failed: path undefined")
     if not all(is_legal(part) for part in parts):
@@ -91,12 +96,35 @@ def parse(reference: object, namespace: str) -> Name:
     if len(parts) < 2:
         raise ValueError(f"requirement failed: {rejections.NAME_MALFORMED}")
     owner = namespace if parts[0] == "_" else parts[0]
-    return Name(owner, "/".join(parts[1:-1]) or None, parts[-1])
+    package = "/".join(parts[1:-1]) or None
+    return Name(owner, package, parts[-1])
 
 
-def parse_relative(text: object, namespace: str) -> Name:
-    """Read a reference as conductors give it: like `parse`, but `name` and `package/name` are the caller's own."""
-    parts = [part for part in text.split("/") if part] if isinstance(text, str) else []
-    if not 1 <= len(parts) <= 3:
+def _reference_text(reference: Json) -> str:
+    """The reference as one text."""
+    if isinstance(reference, dict):
+        path, name = reference.get("path"), reference.get("name")
+        if isinstance(path, str) and isinstance(name, str):
+            return f"{path}/{name}"
+    if isinstance(reference, str):
+        return reference
+    raise ValueError("fully qualified name malformed")
+
+
+def _parts_of(text: str) -> list[str]:
+    return [part for part in text.split("/") if part]
+
+
+def parse_relative(reference: Json, namespace: str) -> Name:
+    """Read a reference as conductors give it: like `parse`, but `name` and `package/name` are in the caller's namespace.
+
+    Raises:
+        ValueError: It is not such a reference.
+    """
+    if not isinstance(reference, str):
+        raise ValueError("fully qualified name malformed")  # noqa: TRY004 - one kind of error for every malformed reference
+    count = len(_parts_of(reference))
+    if not 1 <= count <= 3:
         raise ValueError("fully qualified name malformed")
-    return parse(text if str(text).startswith("/") or len(parts) == 3 else f"/_/{text}", namespace)
+    is_absolute = reference.startswith("/") or count == 3
+    return parse(reference if is_absolute else f"/_/{reference}", namespace)

@@ -1,4 +1,4 @@
-"""All entities of the host: which there are, and what refers to what. Pure state: nothing here waits or runs."""
+"""All entities of the host and how they refer to each other. Pure state: nothing here waits or runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _E = TypeVar("_E", bound=Entity)
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """An action as a caller means it: found through packages and bindings.
+class ResolvedAction:
+    """An action with its parameters, found through packages and bindings.
 
     Args:
         action: The action.
@@ -32,7 +32,7 @@ class Resolved:
     @property
     def final_parameters(self) -> frozenset[str]:
         """The parameters that callers may not give: all defined ones of an action that says so."""
-        return self.parameters.defined() if self.action.annotations.get("final") is True else frozenset()
+        return self.parameters.defined_keys if self.action.annotations.get("final") is True else frozenset()
 
 
 class Registry:
@@ -97,7 +97,7 @@ class Registry:
         return package if package.binding is None else self.get(Package, package.binding)
 
     def locate(self, name: Name) -> Name:
-        """The name under which an action is really kept: bindings followed."""
+        """The name under which an action is stored: bindings followed."""
         if name.of_package is None:
             return name
         package = self.find(Package, name.of_package)
@@ -105,7 +105,7 @@ class Registry:
             return name
         return Name(package.binding.namespace, package.binding.name, name.name)
 
-    def resolve(self, name: Name) -> Resolved:
+    def resolve(self, name: Name) -> ResolvedAction:
         """Find an action through packages and bindings and merge the parameters on the way.
 
         Raises:
@@ -113,20 +113,20 @@ class Registry:
         """
         if name.of_package is None:
             action = self.get(Action, name)
-            return Resolved(action, action.parameters)
+            return ResolvedAction(action, action.parameters)
         package = self.get(Package, name.of_package)
         target = self.target(package)
         action = self.get(Action, Name(target.name.namespace, target.name.name, name.name))
         parameters = target.parameters
         if target is not package:
             parameters = parameters.merged(package.parameters)
-        return Resolved(action, parameters.merged(action.parameters), package.name if target is not package else None)
+        return ResolvedAction(action, parameters.merged(action.parameters), package.name if target is not package else None)
 
     def check_references(self, caller: str, *actions: Name) -> None:
-        """Check that a caller may refer to actions: they are the caller's own, and the packages that they name exist.
+        """Check that a caller may refer to actions: they are in its namespace, and the packages that they name exist.
 
         Raises:
-            Rejection: 403 or 404; one is another's, or its package does not exist.
+            Rejection: 403 or 404; one is in another namespace, or its package does not exist.
         """
         for name in actions:
             if name.namespace != caller:
@@ -135,24 +135,18 @@ class Registry:
                 self.target(self.get(Package, name.of_package))
 
     def status_of(self, rule: Rule) -> str:
-        """Whether a rule is active: its trigger knows; without the trigger it is not."""
+        """Whether a rule is active: its trigger says so; without the trigger it is not."""
         trigger = self._entities.get(rule.trigger)
         link = trigger.rules.get(rule.name) if isinstance(trigger, Trigger) else None
         return INACTIVE if link is None else link.status
 
     def link(self, rule: Rule, status: str) -> None:
-        """Tell a rule's trigger about it."""
+        """Record a rule and its status on its trigger."""
         trigger = self.get(Trigger, rule.trigger)
         self.put(replace(trigger, rules={**trigger.rules, rule.name: Link(rule.action, status)}))
 
     def unlink(self, rule: Rule) -> None:
-        """Make a rule's trigger forget it."""
+        """Remove a rule from its trigger."""
         trigger = self._entities.get(rule.trigger)
         if isinstance(trigger, Trigger):
             self.put(replace(trigger, rules={name: link for name, link in trigger.rules.items() if name != rule.name}))
-
-
-def next_version(version: str) -> str:
-    """Raise the last figure of a version."""
-    major, minor, patch = version.split(".")
-    return f"{major}.{minor}.{int(patch) + 1}"

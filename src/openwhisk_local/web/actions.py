@@ -1,10 +1,9 @@
-"""Web actions: anyone may call them, and their result is the answer."""
+"""Web actions: callable without a key, and their result is the answer."""
 
 from __future__ import annotations
 
 import base64
 import hmac
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
@@ -12,13 +11,16 @@ from starlette.responses import Response
 from openwhisk_local import rejections
 from openwhisk_local.activations.calls import Call
 from openwhisk_local.activations.invoker import Invoker
-from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS
-from openwhisk_local.rejections import Rejection
-from openwhisk_local.rest.exchange import ACTIVATION_HEADER, CORS, Exchange, parse_json
+from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS, Activation
+from openwhisk_local.jsontypes import Json, JsonObject
+from openwhisk_local.rejections import Rejection, no_such_route
+from openwhisk_local.rest.requests import ApiRequest, read_json
+from openwhisk_local.rest.responses import ACTIVATION_HEADER, CORS
 from openwhisk_local.state.entities import Action
 from openwhisk_local.state.names import Name, is_legal
-from openwhisk_local.state.registry import Resolved
-from openwhisk_local.web.results import Transcoder, is_json, is_json_text, is_text, split_extension
+from openwhisk_local.state.registry import ResolvedAction
+from openwhisk_local.web.media_types import is_json, is_received_as_text
+from openwhisk_local.web.results import Transcoder, split_extension
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
 _RESERVED = frozenset(f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body"))
@@ -34,119 +36,139 @@ class WebActions:
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
 
-    async def answer(self, exchange: Exchange, *, authenticated: bool) -> Response:
+    async def answer(self, request: ApiRequest, *, authenticated: bool) -> Response:
         """Answer one request.
 
         Args:
-            exchange: The request; its segments are package, action and the rest.
+            request: The request; its path names package, action and the rest.
             authenticated: Whether it came with the host's key.
         """
-        if exchange.method not in METHODS:
-            raise rejections.no_such_route()
-        resolved, transcoder = self._find(exchange)
+        if request.method not in METHODS:
+            raise no_such_route()
+        resolved, transcoder = self._find(request)
         custom_options = resolved.action.annotations.get("web-custom-options") is True
-        cors = {} if custom_options else _cors(exchange)
-        if exchange.method == "OPTIONS" and not custom_options:
+        cors = {} if custom_options else _cors_headers(request)
+        if request.method == "OPTIONS" and not custom_options:
             return Response(headers=cors)
         try:
-            response = await self._run(exchange, resolved, transcoder, authenticated)
+            response = await self._run(request, resolved, transcoder, authenticated)
         except Rejection as declined:
             if declined.cors:
-                declined.cors, declined.layout = False, "spread"
-                declined.headers = {**declined.headers, **cors}
+                declined.for_web(cors)
             raise
         for name, value in cors.items():
             response.headers.setdefault(name, value)
         return response
 
-    def _find(self, exchange: Exchange) -> tuple[Resolved, Transcoder]:
-        """The action that the address means, if it is a web action."""
-        package, segment = exchange.segments[:2]
-        name, transcoder = split_extension(segment)
-        missing = Rejection(404, rejections.NOT_FOUND, cors=False, layout="spread")
-        if exchange.namespace != exchange.caller or not is_legal(name) or not is_legal(package):
-            raise missing
+    def _find(self, request: ApiRequest) -> tuple[ResolvedAction, Transcoder]:
+        """The web action that the address names, and what makes an answer of its result.
+
+        Raises:
+            Rejection: 404 or 429; there is no such web action, or there are too many invocations.
+        """
+        package = request.path_part("package")
+        name, transcoder = split_extension(request.path_part("action"))
         try:
-            where = Name(exchange.namespace, None if package == "default" else package, name)
+            if request.namespace != request.caller or not is_legal(name) or not is_legal(package):
+                raise rejections.not_found()
+            where = Name(request.namespace, None if package == "default" else package, name)
             resolved = self._invoker.registry.resolve(where)
             if resolved.action.annotations.get("web-export") is not True:
-                raise missing
+                raise rejections.not_found()
             self._invoker.admit()
         except Rejection as declined:
-            declined.cors, declined.layout = False, "spread"
-            raise
+            raise declined.for_web() from None
         return resolved, transcoder
 
-    async def _run(self, exchange: Exchange, resolved: Resolved, transcoder: Transcoder, authenticated: bool) -> Response:
-        allowed = _may_call(resolved.action, exchange, authenticated)
-        if not allowed and exchange.method != "OPTIONS":
+    async def _run(
+        self, request: ApiRequest, resolved: ResolvedAction, transcoder: Transcoder, authenticated: bool
+    ) -> Response:
+        """Invoke the action and make an answer of its result."""
+        allowed = _may_call(resolved.action, request, authenticated)
+        if not allowed and request.method != "OPTIONS":
             raise Rejection(401, "Authentication is possible but has failed or not yet been provided.")
-        raw = resolved.action.annotations.get("raw-http") is True
-        body = await self._read_body(exchange, raw)
-        arguments = self._arguments(exchange, resolved, body, raw, authenticated)
-        call = Call(resolved, arguments, exchange.transaction)
+        is_raw = resolved.action.annotations.get("raw-http") is True
+        body = await self._read_body(request, is_raw)
+        context = _request_context(request, authenticated)
+        arguments = context | (_raw_arguments(request, body) if is_raw else _read_arguments(request, resolved, body))
+        call = Call(resolved, arguments, request.transaction)
         activation = await self._invoker.wait_for(call, self._invoker.limits.max_blocking_s)
-        mark = {ACTIVATION_HEADER: call.id}
         if activation is None:
-            raise Rejection(202, "Response not yet ready.", headers=mark)
-        response = activation.response
-        if response.code not in (SUCCESS, APPLICATION_ERROR):
-            raise Rejection(400, rejections.PROCESSING_FAILED, headers=mark)
-        result = response.result if response.code == SUCCESS else response.result["error"]
-        if isinstance(result, list):  # the platform fails on arrays, whatever the extension
-            raise Rejection(500, rejections.FAULT, cors=False, layout="text")
-        try:
-            made = transcoder(result)
-        except Rejection as declined:
-            declined.headers = {**declined.headers, **mark}
-            raise
-        made.headers.update(mark)
-        return made
+            raise Rejection(202, "Response not yet ready.", headers={ACTIVATION_HEADER: call.id})
+        return _to_answer(activation, transcoder)
 
-    async def _read_body(self, exchange: Exchange, raw: bool) -> Any:
+    async def _read_body(self, request: ApiRequest, is_raw: bool) -> Json:
         """The body as an action gets it; None when there is none."""
         try:
-            content = await exchange.body(self._invoker.limits.max_payload)
+            content = await request.body(self._invoker.limits.max_payload)
         except Rejection as declined:
-            declined.cors, declined.layout = False, "spread"
-            raise
+            raise declined.for_web() from None
         if not content:
             return None
-        media = exchange.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not raw and is_json(media):
-            return parse_json(content)
-        if not raw and media == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
-        return content.decode(errors="replace") if _is_sent_as_text(media) else base64.b64encode(content).decode()
-
-    def _arguments(self, exchange: Exchange, resolved: Resolved, body: Any, raw: bool, authenticated: bool) -> dict[str, Any]:
-        query = dict(exchange.request.query_params)
-        fields = body if isinstance(body, dict) and not raw else {}
-        if not raw and not (_RESERVED | resolved.final_parameters).isdisjoint(query | fields):
-            raise Rejection(400, rejections.PARAMETERS_NOT_ALLOWED)
-        rest = "/".join(exchange.segments[2:])
-        arguments: dict[str, Any] = {
-            "__ow_method": exchange.method.lower(),
-            "__ow_headers": exchange.forwarded_headers(),
-            "__ow_path": f"/{rest}" if len(exchange.segments) > 2 else "",
-        }
-        if authenticated:
-            arguments["__ow_user"] = exchange.caller
-        if raw:
-            return arguments | {"__ow_query": exchange.request.url.query, "__ow_body": "" if body is None else body}
-        arguments |= query
-        if isinstance(body, dict):
-            return arguments | body
-        return arguments if body is None else arguments | {"__ow_body": body}
+        media = request.media_type
+        if not is_raw and is_json(media):
+            return read_json(content)
+        if not is_raw and media == "application/x-www-form-urlencoded":
+            return {**dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))}
+        return content.decode(errors="replace") if is_received_as_text(media) else base64.b64encode(content).decode()
 
 
-def _is_sent_as_text(media: str) -> bool:
-    """Whether an action gets a body of that type as text, else as base64; JSON itself is base64 for old times' sake."""
-    return is_text(media) or (is_json_text(media) and media != "application/json")
+def _request_context(request: ApiRequest, authenticated: bool) -> JsonObject:
+    """What every web action gets of the request, besides its query and body."""
+    context: JsonObject = {
+        "__ow_method": request.method.lower(),
+        "__ow_headers": {**request.forwarded_headers()},
+        "__ow_path": request.path_part("rest"),
+    }
+    return {**context, "__ow_user": request.caller} if authenticated else context
 
 
-def _cors(exchange: Exchange) -> dict[str, str]:
-    wanted = exchange.request.headers.get("access-control-request-headers")
+def _raw_arguments(request: ApiRequest, body: Json) -> JsonObject:
+    """Query and body as they came, for actions with the annotation `raw-http`."""
+    return {"__ow_query": request.request.url.query, "__ow_body": "" if body is None else body}
+
+
+def _read_arguments(request: ApiRequest, resolved: ResolvedAction, body: Json) -> JsonObject:
+    """Query and body as arguments.
+
+    Raises:
+        Rejection: 400; they set what callers may not.
+    """
+    query: JsonObject = {**request.request.query_params}
+    members = body if isinstance(body, dict) else {}
+    if not (_RESERVED | resolved.final_parameters).isdisjoint(query | members):
+        raise Rejection(400, rejections.PARAMETERS_NOT_ALLOWED)
+    if body is None or isinstance(body, dict):
+        return query | members
+    return query | {"__ow_body": body}
+
+
+def _to_answer(activation: Activation, transcoder: Transcoder) -> Response:
+    """The answer that an activation's result becomes.
+
+    Raises:
+        Rejection: The activation failed, or its result cannot become an answer.
+    """
+    header = {ACTIVATION_HEADER: activation.id}
+    response = activation.response
+    if response.code not in (SUCCESS, APPLICATION_ERROR):
+        raise Rejection(400, rejections.PROCESSING_FAILED, headers=header)
+    result = response.result
+    if response.code == APPLICATION_ERROR and isinstance(result, dict):
+        result = result["error"]
+    if isinstance(result, list):  # the platform fails on arrays, whatever the extension
+        raise Rejection(500, rejections.FAULT, cors=False, layout="text")
+    try:
+        made = transcoder(result)
+    except Rejection as declined:
+        declined.headers = {**declined.headers, **header}
+        raise
+    made.headers.update(header)
+    return made
+
+
+def _cors_headers(request: ApiRequest) -> dict[str, str]:
+    wanted = request.request.headers.get("access-control-request-headers")
     return {
         **CORS,
         "Access-Control-Allow-Methods": ", ".join(METHODS),
@@ -154,7 +176,7 @@ def _cors(exchange: Exchange) -> dict[str, str]:
     }
 
 
-def _may_call(action: Action, exchange: Exchange, authenticated: bool) -> bool:
+def _may_call(action: Action, request: ApiRequest, authenticated: bool) -> bool:
     """Whether the annotation `require-whisk-auth` lets the caller in."""
     if "require-whisk-auth" not in action.annotations:
         return True
@@ -162,6 +184,6 @@ def _may_call(action: Action, exchange: Exchange, authenticated: bool) -> bool:
     if isinstance(required, bool):
         return authenticated or not required
     if isinstance(required, str | int | float):
-        given = exchange.request.headers.get("x-require-whisk-auth")
+        given = request.request.headers.get("x-require-whisk-auth")
         return given is not None and hmac.compare_digest(given.encode(), str(required).encode())
     return False

@@ -1,0 +1,64 @@
+"""JSON as text: read strictly, written as OpenWhisk writes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn
+
+from openwhisk_local.jsontypes import Json
+
+_SYMBOL = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\[\]{},:"]+')
+
+
+def parse_json(text: str | bytes) -> Json:
+    """Read JSON without NaN and infinities.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    value: Json = json.loads(text, parse_constant=_refuse_constant)
+    return value
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"Unexpected constant {constant}")
+
+
+def to_compact_json(value: Json, *, sort_keys: bool = True) -> str:
+    """JSON without white space and without escapes for letters that are not ASCII."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys, ensure_ascii=False)
+
+
+def to_pretty_json(value: Json) -> str:
+    """JSON as OpenWhisk writes it for web actions: a line for each member of an object, arrays on one line."""
+    written: list[str] = []
+    containers: list[str] = []
+    for symbol in _SYMBOL.findall(to_compact_json(value)):
+        if symbol in ("}", "]"):
+            containers.pop()
+        margin = "  " * containers.count("{")
+        if written and written[-1] == "{\n" and symbol != "}":
+            written.append(margin)
+        written.append(_pretty_symbol(symbol, margin, inside=containers[-1] if containers else ""))
+        if symbol in ("{", "["):
+            containers.append(symbol)
+    return "".join(written)
+
+
+def _pretty_symbol(symbol: str, margin: str, inside: str) -> str:
+    """One symbol or value with the white space that follows or precedes it.
+
+    Args:
+        symbol: The symbol or value.
+        margin: The white space at the beginning of a line.
+        inside: The bracket of the container that it is in.
+    """
+    if symbol == "{":
+        return "{\n"
+    if symbol == "}":
+        return f"\n{margin}}}"
+    if symbol == ",":
+        return f",\n{margin}" if inside == "{" else ", "
+    return ": " if symbol == ":" else symbol
