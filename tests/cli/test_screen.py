@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from whisktrain.cli.desk import Desk
+from whisktrain.cli.context import CommandContext
 from whisktrain.cli.screen import Screen, line
 from whisktrain.cli.tables import columns, facts
 from whisktrain.sdk import Progress
@@ -50,7 +50,7 @@ def history(epochs: int) -> tuple[dict[str, float], ...]:
 
 
 def test_off_a_terminal_each_epoch_has_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(Desk())
+    screen = Screen(CommandContext())
     for epochs in (0, 1, 1, 3, 20):
         screen.show(replace(SHOWN, history=history(epochs)))
     out, err = capsys.readouterr()
@@ -62,7 +62,7 @@ def test_off_a_terminal_each_epoch_has_one_line(capsys: pytest.CaptureFixture[st
 
 
 def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(Desk())
+    screen = Screen(CommandContext())
     for k in range(1, 1001):
         screen.show(replace(SHOWN, epochs=1000, seconds=10 + k / 100, history=history(k)))
     lines = [text for text in capsys.readouterr().err.splitlines() if text.startswith("epoch ")]
@@ -72,7 +72,7 @@ def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFi
 
 def test_a_failing_worker_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
     failed = Failed(round=46, shard=2, attempt=1, activation="abc", error={"message": "out of memory"})
-    screen = Screen(Desk())
+    screen = Screen(CommandContext())
     for _ in range(3):
         screen.show(replace(SHOWN, failed=1, failures=(failed,)))
     told = [text for text in capsys.readouterr().err.splitlines() if "failed" in text]
@@ -80,7 +80,7 @@ def test_a_failing_worker_is_named_once(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_switched_off_it_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(Desk(), on=False).show(replace(SHOWN, history=history(3)))
+    Screen(CommandContext(), on=False).show(replace(SHOWN, history=history(3)))
     assert capsys.readouterr() == ("", "")
 
 
@@ -90,7 +90,7 @@ def test_on_a_terminal_it_is_one_live_line(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("NO_COLOR", "1")
-        with Screen(Desk()) as screen:
+        with Screen(CommandContext()) as screen:
             screen.show(SHOWN)
             screen.show(replace(SHOWN, round=47))
         terminal.flush()

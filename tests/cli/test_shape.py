@@ -16,7 +16,8 @@ import requests
 import typer
 
 from whisktrain.cli import reference
-from whisktrain.cli.app import app
+from whisktrain.cli.app import app, run
+from whisktrain.cli.context import SHARED
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +26,74 @@ def commands() -> list[tuple[tuple[str, ...], Any]]:
     return reference.commands(typer.main.get_command(app))
 
 
-def test_the_reference_is_what_the_commands_say() -> None:
-    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
-    assert page == reference.render(), "run: python -m whisktrain.cli.reference > docs/reference/cli.md"
+@pytest.mark.parametrize("path", reference.files())
+def test_what_is_rendered_from_commands_and_schema_is_up_to_date(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == reference.files()[path], "run: make reference"
+
+
+def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
+    """Adding a field to the request's schema makes an option of `train`, of the SDK and of the reference."""
+    from whisktrain.request.marks import NotAnOption
+    from whisktrain.request.options import options, settings
+    from whisktrain.sdk.options import TrainOptions
+
+    fields = [s.name for s in settings() if s.mark(NotAnOption) is None]
+    assert len(set(fields)) == len(fields), "the name of an option belongs to one section"
+    [train] = [command for path, command in commands() if path == ("train",)]
+    by_hand = {"data", "model", "init", "predict", "no_wait", "progress", *SHARED}
+    page = (ROOT / "docs" / "reference" / "request.md").read_text(encoding="utf-8")
+    documented = {s.name for s in settings() if f"| `{s.name}` |" in page and f"| `{s.flag}` |" in page}
+    assert set(options()) == set(fields)
+    assert {p.name for p in train.params} - by_hand == set(fields)
+    assert set(TrainOptions.__annotations__) == set(fields)
+    assert documented == set(fields)
+    assert {flag for p in train.params if p.name in fields for flag in p.opts} == {s.flag for s in options().values()}
+    assert all(s.description for s in settings())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--workers", "4", "--batch", "full"], {"train": {"workers": 4, "batch": "full"}}),
+        (["--workers", "auto", "--batch", "32"], {"train": {"workers": "auto", "batch": 32}}),
+        (["--type", "a=b=numeric", "--type", "c=date"], {"data": {"types": {"a=b": "numeric", "c": "date"}}}),
+        (["--drop", "a", "--drop", "b", "--keep", "c"], {"data": {"drop": ["a", "b"], "keep": ["c"]}}),
+        (["--shards", "by:site"], {"data": {"shards": {"how": "by:site"}}}),
+        (["--shards", "contiguous"], {"data": {"shards": {"how": "contiguous"}}}),
+        (
+            ["--optimizer", "sgd", "--outer", "nesterov"],
+            {"train": {"optimizer": {"name": "sgd"}, "outer": {"name": "nesterov"}}},
+        ),
+        (["--image-size", "28", "32", "--metric", "mae"], {"data": {"image_size": [28, 32]}, "model": {"metrics": ["mae"]}}),
+        (["--learning-rate", "0.1", "--top-k", "2"], {"train": {"learning_rate": 0.1}, "predict": {"top_k": 2}}),
+        ([], {}),
+    ],
+)
+def test_options_become_the_request(words: list[str], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from whisktrain.request import Request, parse
+    from whisktrain.sdk import Connection
+    from whisktrain.sdk import requests as sdk_requests
+
+    seen: list[dict[str, Any]] = []
+
+    def train(
+        self: Connection, data: str, *, model: str, init: None, predict: None, progress: Any, wait: bool, **options: Any
+    ) -> Any:
+        seen.append(sdk_requests.build({}, {}, options))
+        return {"status": "completed"}
+
+    monkeypatch.setattr(Connection, "train", train)
+    assert run(["train", "iris", *words, "--platform", "embedded"]) == 0
+    assert seen == [expected]
+    parse(Request, seen[0])
+
+
+@pytest.mark.parametrize(
+    "words", [["--workers", "many"], ["--batch", "some"], ["--type", "x"], ["--epochs", "x"], ["--image-size", "3"]]
+)
+def test_an_option_of_the_wrong_type_is_a_usage_error(words: list[str], fresh: Any) -> None:
+    done = fresh.run("train", "iris", *words, "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -32,7 +32,7 @@ def test_strings_and_lists_are_shorthand() -> None:
         ({"train": {"workers": 0}}, "expected 1 to 256"),
         ({"train": {"workers": 10_000}}, "expected 1 to 256"),
         ({"train": {"batch": 0}}, "train.batch"),
-        ({"train": {"batch": "some"}}, "train.batch"),
+        ({"train": {"batch": "some"}}, "train.batch: expected 1 or more or 'full' (received 'some')"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate"),
         ({"train": {"learning_rate": -1}}, "greater than 0"),
         ({"train": {"name": "../etc"}}, "train.name"),
@@ -62,6 +62,7 @@ def test_every_problem_is_named_at_once() -> None:
 
 def test_shards_by_a_column() -> None:
     assert parse(DataRequest, {"shards": {"by": "site"}}).shards.column == "site"
+    assert parse(DataRequest, {"shards": "by:site"}).shards.column == "site"
     assert parse(DataRequest, {"shards": "contiguous"}).shards.how == "contiguous"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.context import CommandContext, command
 from whisktrain.cli.tables import columns
 
 __all__ = ["add_to"]
@@ -14,36 +14,38 @@ __all__ = ["add_to"]
 
 @command
 def put_data(
-    desk: Desk,
+    context: CommandContext,
     file: Path = typer.Argument(
         ..., metavar="FILE", help="A table (CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY) or a folder of images."
     ),
 ) -> None:
     """Upload a file; the same content is stored once."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         reference = connection.data.put(file)
-    desk.answer({"data": reference, "name": file.name}, reference)
-    if not desk.as_json:
-        desk.say(f"next: whisktrain train {reference} --target COLUMN")
+    context.answer({"data": reference, "name": file.name}, reference)
+    if not context.as_json:
+        context.say(f"next: whisktrain train {reference} --target COLUMN")
 
 
 @command
-def list_data(desk: Desk) -> None:
+def list_data(context: CommandContext) -> None:
     """List uploads and the data sets made of them."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         found = connection.data.list()
     rows = [(d["data"], d.get("name"), d.get("bytes"), d.get("rows"), d.get("task")) for d in found]
     if not rows:
-        desk.say("There is no data yet; `whisktrain data put FILE` uploads some.")
-    desk.answer({"data": found}, columns(("data", "name", "bytes", "rows", "task"), rows) if rows else None)
+        context.say("There is no data yet; `whisktrain data put FILE` uploads some.")
+    context.answer({"data": found}, columns(("data", "name", "bytes", "rows", "task"), rows) if rows else None)
 
 
 @command
-def delete_data(desk: Desk, reference: str = typer.Argument(..., metavar="DATA", help="upload:ID or dataset:ID.")) -> None:
+def delete_data(
+    context: CommandContext, reference: str = typer.Argument(..., metavar="DATA", help="upload:ID or dataset:ID.")
+) -> None:
     """Delete an upload, or a data set with its shards; models trained on it still answer."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         connection.data.delete(reference)
-    desk.answer({"deleted": [reference]}, f"deleted {reference}")
+    context.answer({"deleted": [reference]}, f"deleted {reference}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from whisktrain.cli.tables import value
 from whisktrain.errors import Interrupted, RequestError, from_record
 
 if TYPE_CHECKING:
-    from whisktrain.cli.desk import Desk
+    from whisktrain.cli.context import CommandContext
     from whisktrain.sdk import Connection
 
 __all__ = ["decision_lines", "show_result"]
@@ -19,29 +19,29 @@ _SHOWN = 20
 """Decisions that are printed for a person; all of them are in `--json`."""
 
 
-def show_result(desk: Desk, connection: Connection, result: dict[str, Any]) -> int:
+def show_result(context: CommandContext, connection: Connection, result: dict[str, Any]) -> int:
     """Answer with a run's result.
 
     Returns:
         The exit code: 0 for a model (or a run that goes on), 130 for a run that was stopped.
     """
-    desk.answer(result, "\n".join(_lines(result)))
-    if desk.as_json:
+    context.answer(result, "\n".join(_lines(result)))
+    if context.as_json:
         return _exit_code(result)
     where = " ".join(_where(connection))
     model = str(result.get("model") or "").partition(":")[0]
     if result.get("status") == "completed":
-        desk.say(f"next: whisktrain predict {model} --input FILE{where}")
-        desk.say(f"      whisktrain models export {model} --to {model}.keras{where}")
+        context.say(f"next: whisktrain predict {model} --input FILE{where}")
+        context.say(f"      whisktrain models export {model} --to {model}.keras{where}")
     elif result.get("status") == "stopped":
-        desk.say(f"resume: whisktrain runs resume {result['run']}{where}")
+        context.say(f"resume: whisktrain runs resume {result['run']}{where}")
     elif result.get("status") == "training":
-        desk.say(f"follow: whisktrain runs watch {result['run']}{where}")
+        context.say(f"follow: whisktrain runs watch {result['run']}{where}")
     if result.get("decisions_error"):
         problem = from_record(result["decisions_error"])
-        desk.say(f"error: {problem.message}")
+        context.say(f"error: {problem.message}")
         if problem.hint:
-            desk.say(f"hint: {problem.hint}")
+            context.say(f"hint: {problem.hint}")
     return _exit_code(result)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.context import CommandContext, command
 from whisktrain.cli.runs import main_figure
 from whisktrain.cli.tables import columns, facts
 
@@ -20,32 +20,34 @@ _MODEL = typer.Argument(..., metavar="NAME", help="NAME (the newest version) or 
 
 
 @command
-def list_models(desk: Desk) -> None:
+def list_models(context: CommandContext) -> None:
     """List all trained models."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         found = connection.models.list()
     rows = [(m["model"], m["task"], main_figure(m["metrics"]), m["bytes"], m["run"]) for m in found]
     if not rows:
-        desk.say("There are no models yet; `whisktrain train digits` makes one.")
-    desk.answer({"models": found}, columns(("model", "task", "result", "bytes", "run"), rows) if rows else None)
+        context.say("There are no models yet; `whisktrain train digits` makes one.")
+    context.answer({"models": found}, columns(("model", "task", "result", "bytes", "run"), rows) if rows else None)
 
 
 @command
-def show_model(desk: Desk, name: str = _MODEL) -> None:
+def show_model(context: CommandContext, name: str = _MODEL) -> None:
     """Show what is known of a model."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         record = connection.models.show(name)
-    desk.answer(record, facts(record))
+    context.answer(record, facts(record))
 
 
 @command
 def export_model(
-    desk: Desk, name: str = _MODEL, to: Path = typer.Option(..., "--to", metavar="FILE.keras", help="The file to write.")
+    context: CommandContext,
+    name: str = _MODEL,
+    to: Path = typer.Option(..., "--to", metavar="FILE.keras", help="The file to write."),
 ) -> None:
     """Write a model as a .keras file."""
-    with desk.connect() as connection, _without_library_chatter():
+    with context.connect() as connection, _without_library_chatter():
         path = connection.models.export(name, to)
-    desk.answer({"model": name, "file": str(path)}, str(path))
+    context.answer({"model": name, "file": str(path)}, str(path))
 
 
 @contextlib.contextmanager
@@ -64,12 +66,12 @@ def _without_library_chatter() -> Iterator[None]:
 
 @command
 def delete_model(
-    desk: Desk, name: str = typer.Argument(..., metavar="NAME", help="NAME (all versions) or NAME:VERSION.")
+    context: CommandContext, name: str = typer.Argument(..., metavar="NAME", help="NAME (all versions) or NAME:VERSION.")
 ) -> None:
     """Delete a version of a model, or all of them."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         gone = connection.models.delete(name)
-    desk.answer({"deleted": gone}, "deleted " + ", ".join(gone))
+    context.answer({"deleted": gone}, "deleted " + ", ".join(gone))
 
 
 def add_to(app: typer.Typer) -> None:

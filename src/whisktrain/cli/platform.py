@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.context import CommandContext, command
 from whisktrain.errors import ConfigurationError, StoreError
 
 __all__ = ["add_to"]
@@ -18,7 +18,7 @@ __all__ = ["add_to"]
 
 @command
 def local(
-    desk: Desk,
+    context: CommandContext,
     port: int = typer.Option(3233, "--port", help="The port; 0 takes a free one.", show_default=True),
     bare: bool = typer.Option(False, "--bare", help="Deploy nothing: an empty namespace."),
 ) -> None:
@@ -26,9 +26,9 @@ def local(
     from whisktrain.sdk.hosting import Hosting
     from whisktrain.sdk.where import find_platform
 
-    if desk.apihost or desk.platform == "openwhisk":
+    if context.apihost or context.platform == "openwhisk":
         raise ConfigurationError("`local` starts a host of its own.", hint="Leave out --apihost and --platform.")
-    where = find_platform(platform="embedded", store=desk.store, home=desk.home)
+    where = find_platform(platform="embedded", store=context.store, home=context.home)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ending.set())
@@ -36,16 +36,16 @@ def local(
     with hosting:
         file = str(hosting.host.wskprops_path)
         record = {"apihost": hosting.apihost, "auth": hosting.auth, "wskprops": file, "pid": os.getpid()}
-        desk.answer(record, f"APIHOST={hosting.apihost}\nAUTH={hosting.auth}\nWSK_CONFIG_FILE={file}")
-        if not desk.as_json:
-            desk.say(f"use it with: WSK_CONFIG_FILE={file} wsk list    (Ctrl-C stops it)")
+        context.answer(record, f"APIHOST={hosting.apihost}\nAUTH={hosting.auth}\nWSK_CONFIG_FILE={file}")
+        if not context.as_json:
+            context.say(f"use it with: WSK_CONFIG_FILE={file} wsk list    (Ctrl-C stops it)")
         while not ending.wait(0.5):
             pass
-    desk.say("stopped, with every process that it started")
+    context.say("stopped, with every process that it started")
 
 
-def _remote(desk: Desk) -> Any:
-    connection = desk.connect()
+def _remote(context: CommandContext) -> Any:
+    connection = context.connect()
     if connection.where.platform != "openwhisk":
         raise ConfigurationError(
             "This machine's own host deploys the system by itself; there is nothing to do.",
@@ -55,31 +55,31 @@ def _remote(desk: Desk) -> Any:
 
 
 @command
-def deploy(desk: Desk) -> None:
+def deploy(context: CommandContext) -> None:
     """Deploy the system to an OpenWhisk, as `wskdeploy -m wskdeploy.yaml` does. Its variables are in deploy/defaults.env."""
     from whisktrain.openwhisk import deployment
 
-    with _remote(desk) as connection:
+    with _remote(context) as connection:
         if connection.where.store is not None:
             try:
                 connection.store.ensure()
-                desk.say(f"store {connection.store.url} is ready")
+                context.say(f"store {connection.store.url} is ready")
             except StoreError as error:  # it may be reachable from the containers only
-                desk.say(f"note: the store was not prepared from here: {error.message}")
-        done = deployment.deploy(connection.client, environment=_site(connection), narrate=desk.say)
-    desk.answer({"status": "deployed", "entities": done}, f"deployed {len(done)} entities to {connection.where.apihost}")
-    if not desk.as_json:
-        desk.say("next: whisktrain doctor --platform openwhisk")
+                context.say(f"note: the store was not prepared from here: {error.message}")
+        done = deployment.deploy(connection.client, environment=_site(connection), narrate=context.say)
+    context.answer({"status": "deployed", "entities": done}, f"deployed {len(done)} entities to {connection.where.apihost}")
+    if not context.as_json:
+        context.say("next: whisktrain doctor --platform openwhisk")
 
 
 @command
-def undeploy(desk: Desk) -> None:
+def undeploy(context: CommandContext) -> None:
     """Delete from an OpenWhisk all that `deploy` made; the store keeps its documents."""
     from whisktrain.openwhisk import deployment
 
-    with _remote(desk) as connection:
-        done = deployment.undeploy(connection.client, environment=_site(connection), narrate=desk.say)
-    desk.answer({"status": "undeployed", "entities": done}, f"deleted {len(done)} entities from {connection.where.apihost}")
+    with _remote(context) as connection:
+        done = deployment.undeploy(connection.client, environment=_site(connection), narrate=context.say)
+    context.answer({"status": "undeployed", "entities": done}, f"deleted {len(done)} entities from {connection.where.apihost}")
 
 
 def _site(connection: Any) -> dict[str, str]:
@@ -90,15 +90,15 @@ def _site(connection: Any) -> dict[str, str]:
 
 @command
 def follow(
-    desk: Desk,
+    context: CommandContext,
     until_stdin_ends: bool = typer.Option(False, "--until-stdin-ends", hidden=True, help="End when standard input ends."),
 ) -> None:
     """Follow the store and fire the trigger when a round is complete; one of these runs beside every OpenWhisk deployment."""
     from whisktrain.openwhisk.follower_service import serve
 
-    given = {"WHISK_APIHOST": desk.apihost, "WHISK_AUTH": desk.auth, "WHISKTRAIN_STORE": desk.store}
+    given = {"WHISK_APIHOST": context.apihost, "WHISK_AUTH": context.auth, "WHISKTRAIN_STORE": context.store}
     environment = {**os.environ, **{k: v for k, v in given.items() if v}}
-    if desk.insecure:
+    if context.insecure:
         environment["WHISKTRAIN_INSECURE"] = "yes"
     ending = threading.Event()
     if until_stdin_ends:
@@ -114,18 +114,18 @@ def _await_end_of_stdin(ending: threading.Event) -> None:
 
 @command
 def doctor(
-    desk: Desk,
+    context: CommandContext,
     quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
 ) -> int:
     """Check platform, deployment, store and follower; each failure comes with its fix."""
     from whisktrain.cli.waiting import Waiting
     from whisktrain.doctor import examine
 
-    with desk.connect() as connection, Waiting(desk) as waiting:
+    with context.connect() as connection, Waiting(context) as waiting:
 
         def narrate(finding: Any) -> None:
             waiting.close()
-            if not desk.as_json:
+            if not context.as_json:
                 print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
                 if finding.fix:
                     print(f"      fix: {finding.fix}", flush=True)  # noqa: T201
@@ -139,7 +139,7 @@ def doctor(
         )
     failed = [f for f in findings if not f.ok]
     record = {"success": not failed, "findings": [f.to_record() for f in findings]}
-    desk.answer(record, f"{len(findings) - len(failed)} of {len(findings)} checks passed")
+    context.answer(record, f"{len(findings) - len(failed)} of {len(findings)} checks passed")
     return ConfigurationError.exit_code if failed else 0
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import typer
 
-from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.context import CommandContext, command
 from whisktrain.cli.ending import decision_lines
 from whisktrain.errors import RequestError
 
@@ -17,7 +17,7 @@ __all__ = ["add_to"]
 
 @command
 def predict(
-    desk: Desk,
+    context: CommandContext,
     *,
     model: str = typer.Argument(..., metavar="MODEL", help="NAME (the newest version) or NAME:VERSION."),
     rows_file: Path | None = typer.Option(
@@ -38,15 +38,15 @@ def predict(
     given: Any = rows_file
     if rows is not None or str(rows_file) == "-":
         given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
-    with desk.connect() as connection:
+    with context.connect() as connection:
         answer = connection.predict(model, given, top_k=top_k, missing=missing)
     for notice in answer.get("notices", []):
-        desk.say(f"note: {notice}")
+        context.say(f"note: {notice}")
     if output is not None:
         lines = [json.dumps(d, ensure_ascii=False) + "\n" for d in answer["decisions"]]
         output.write_text("".join(lines), encoding="utf-8")
-        desk.say(f"wrote {len(lines)} decisions to {output}")
-    desk.answer(answer, "\n".join([*(decision_lines(answer) if output is None else []), "", answer["message"]]).strip())
+        context.say(f"wrote {len(lines)} decisions to {output}")
+    context.answer(answer, "\n".join([*(decision_lines(answer) if output is None else []), "", answer["message"]]).strip())
 
 
 def _json(text: str) -> Any:

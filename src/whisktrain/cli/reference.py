@@ -1,19 +1,24 @@
-"""The reference of the command line, as Markdown made from the commands themselves: `docs/reference/cli.md`."""
+"""Renders what follows from the commands and the request's schema: `python -m whisktrain.cli.reference [ROOT]`.
+
+These are two pages of `docs/reference` and the module with the SDK's options; ROOT is the project's directory.
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
 
 from whisktrain.cli.app import app
-from whisktrain.cli.desk import SHARED
+from whisktrain.cli.context import SHARED
 
-__all__ = ["commands", "render"]
+__all__ = ["commands", "files"]
 
 _HEAD = """# Command line
 
-<!-- Made by `python -m whisktrain.cli.reference > docs/reference/cli.md`; a test compares the two. -->
+<!-- Rendered from the commands by `make reference`; a test compares the two. -->
 
 Data goes to stdout, narration to stderr. With `--json` a command prints exactly one JSON object on stdout and nothing else
 there; of a failure it is `{"status": "failed", "error": {"code", "message", "hint", "retryable"}}`. What the exit codes mean is
@@ -68,8 +73,8 @@ def _table(parameters: list[Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *rows]) + "\n" if rows else ""
 
 
-def render() -> str:
-    """The whole page."""
+def _commands_page() -> str:
+    """The page `docs/reference/cli.md`."""
     everything = commands(typer.main.get_command(app))
     shared = [p for p in everything[0][1].params if p.name in SHARED]
     parts = [_HEAD, f"## Options of every command\n\n{_table(shared)}"]
@@ -80,5 +85,18 @@ def render() -> str:
     return "\n".join(parts)
 
 
+def files() -> dict[str, str]:
+    """The rendered files: their texts by their paths in the project."""
+    from whisktrain.request import reference
+
+    return {
+        "docs/reference/cli.md": _commands_page(),
+        "docs/reference/request.md": reference.request_page(),
+        "src/whisktrain/sdk/options.py": reference.options_module(),
+    }
+
+
 if __name__ == "__main__":
-    print(render(), end="")  # noqa: T201
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    for path, text in files().items():
+        (root / path).write_text(text, encoding="utf-8")

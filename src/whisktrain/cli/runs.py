@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import typer
 
-from whisktrain.cli.desk import Desk, command
+from whisktrain.cli.context import CommandContext, command
 from whisktrain.cli.ending import show_result
 from whisktrain.cli.screen import Screen
 from whisktrain.cli.tables import columns, facts, value
@@ -18,17 +18,17 @@ _PROGRESS = typer.Option("auto", "--progress", help="Whether to show progress on
 
 
 @command
-def list_runs(desk: Desk) -> None:
+def list_runs(context: CommandContext) -> None:
     """List all runs, the newest first."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         found = connection.runs.list()
     rows = [
         (r["run"], r["status"], r["model"], f"{r['round']}/{r['rounds']}", main_figure(r["metrics"]), r["when"]) for r in found
     ]
     text = columns(("run", "status", "model", "round", "result", "when"), rows) if rows else None
     if not rows:
-        desk.say("There are no runs yet; `whisktrain train digits` makes one.")
-    desk.answer({"runs": found}, text)
+        context.say("There are no runs yet; `whisktrain train digits` makes one.")
+    context.answer({"runs": found}, text)
 
 
 def main_figure(metrics: dict[str, Any]) -> str:
@@ -40,9 +40,9 @@ def main_figure(metrics: dict[str, Any]) -> str:
 
 
 @command
-def show_run(desk: Desk, run: str = _RUN) -> None:
+def show_run(context: CommandContext, run: str = _RUN) -> None:
     """Show everything that is known of a run."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         record = connection.runs.show(run)
     brief = {k: v for k, v in record.items() if k not in ("history", "failures", "workers_log", "error")}
     text = facts(brief)
@@ -52,53 +52,53 @@ def show_run(desk: Desk, run: str = _RUN) -> None:
         text += f"\nworker {failure['shard']} failed in round {failure['round']}: {failure.get('message', '')}"
     if record.get("error"):
         text += f"\nerror: {record['error'].get('message')}"
-    desk.answer(record, text)
+    context.answer(record, text)
 
 
 @command
-def watch_run(desk: Desk, run: str = _RUN, progress: Literal["auto", "off"] = _PROGRESS) -> int:
+def watch_run(context: CommandContext, run: str = _RUN, progress: Literal["auto", "off"] = _PROGRESS) -> int:
     """Follow a run until it has ended."""
-    with desk.connect() as connection, Screen(desk, progress == "auto") as screen:
+    with context.connect() as connection, Screen(context, progress == "auto") as screen:
         summary = connection.runs.watch(run, screen.show)
         screen.close()
-        return show_result(desk, connection, summary)
+        return show_result(context, connection, summary)
 
 
 @command
 def stop_run(
-    desk: Desk,
+    context: CommandContext,
     run: str = _RUN,
     no_wait: bool = typer.Option(False, "--no-wait", help="Only leave word, do not wait until it has."),
 ) -> None:
     """Stop a run after its present round."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         record = connection.runs.stop(run, wait=not no_wait)
     text = f"run {run} is {record['status']}" if record["status"] != "running" else f"run {run} stops after its present round"
-    desk.answer(record, text)
+    context.answer(record, text)
     if record["status"] == "stopped":
-        desk.say(f"resume: whisktrain runs resume {run}")
+        context.say(f"resume: whisktrain runs resume {run}")
 
 
 @command
 def resume_run(
-    desk: Desk,
+    context: CommandContext,
     run: str = _RUN,
     no_wait: bool = typer.Option(False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."),
     progress: Literal["auto", "off"] = _PROGRESS,
 ) -> int:
     """Go on with a stopped run, as a new run that starts where it stopped."""
-    with desk.connect() as connection, Screen(desk, progress == "auto") as screen:
+    with context.connect() as connection, Screen(context, progress == "auto") as screen:
         result = connection.runs.resume(run, screen.show, wait=not no_wait)
         screen.close()
-        return show_result(desk, connection, result)
+        return show_result(context, connection, result)
 
 
 @command
-def delete_run(desk: Desk, run: str = _RUN) -> None:
+def delete_run(context: CommandContext, run: str = _RUN) -> None:
     """Delete what is left of a run that ended; its model stays."""
-    with desk.connect() as connection:
+    with context.connect() as connection:
         connection.runs.delete(run)
-    desk.answer({"deleted": [run]}, f"deleted run {run}")
+    context.answer({"deleted": [run]}, f"deleted run {run}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from whisktrain.cli.live import LiveLine
 
 if TYPE_CHECKING:
-    from whisktrain.cli.desk import Desk
+    from whisktrain.cli.context import CommandContext
     from whisktrain.sdk import Progress
 
 __all__ = ["Screen", "line"]
@@ -83,12 +83,12 @@ class Screen:
     """Shows snapshots of a run. A context manager: leaving it puts the terminal in order.
 
     Args:
-        desk: Where narration goes.
+        context: Where narration goes.
         on: Whether to show anything.
     """
 
-    def __init__(self, desk: Desk, on: bool = True) -> None:
-        self._desk = desk
+    def __init__(self, context: CommandContext, on: bool = True) -> None:
+        self._context = context
         self._on = on
         self._live = LiveLine()
         self._epochs = 0
@@ -119,12 +119,14 @@ class Screen:
     def _say_epochs(self, shown: Progress) -> None:
         if not self._begun and shown.round > 0:
             self._begun = True
-            self._desk.say(f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs")
+            self._context.say(
+                f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs"
+            )
         for entry in shown.history:
             due = shown.epochs <= EVERY_EPOCH or entry["epoch"] == shown.epochs or shown.seconds - self._said >= 1.0
             if entry["epoch"] > self._epochs and due:
                 self._epochs, self._said = entry["epoch"], shown.seconds
-                self._desk.say(epoch_line(entry, shown))
+                self._context.say(epoch_line(entry, shown))
 
     def _say_failures(self, shown: Progress) -> None:
         for failed in shown.failures:
@@ -138,4 +140,4 @@ class Screen:
                 f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {failed.error.get('message', '')}"
             )
             if not self._live.above(text):
-                self._desk.say(text)
+                self._context.say(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whisktrain.cli.live import LiveLine
 
 if TYPE_CHECKING:
-    from whisktrain.cli.desk import Desk
+    from whisktrain.cli.context import CommandContext
 
 __all__ = ["Waiting"]
 
@@ -20,11 +20,11 @@ class Waiting:
     """Tells what is waited for. A context manager: leaving it puts the terminal in order.
 
     Args:
-        desk: Where narration goes.
+        context: Where narration goes.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
         self._live = LiveLine()
         self._what = ""
         self._said = 0.0
@@ -47,4 +47,4 @@ class Waiting:
             self._live.show(lambda _: text)
         elif what != self._what or seconds - self._said >= EVERY_S:
             self._what, self._said = what, seconds
-            self._desk.say(f"... {text}")
+            self._context.say(f"... {text}")

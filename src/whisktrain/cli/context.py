@@ -19,11 +19,11 @@ from whisktrain.errors import ConfigurationError, Interrupted
 if TYPE_CHECKING:
     from whisktrain.sdk import Connection
 
-__all__ = ["SHARED", "Desk", "command"]
+__all__ = ["SHARED", "CommandContext", "command"]
 
 
 @dataclass(frozen=True)
-class Desk:
+class CommandContext:
     """Where a command works and how it answers.
 
     Attributes:
@@ -45,7 +45,7 @@ class Desk:
     as_json: bool = False
 
     def __repr__(self) -> str:
-        return f"Desk(platform={self.platform!r}, apihost={self.apihost!r}, home={self.home!r})"
+        return f"CommandContext(platform={self.platform!r}, apihost={self.apihost!r}, home={self.home!r})"
 
     def connect(self) -> Connection:
         """Connect to where the options say; the embedded host starts when something is invoked."""
@@ -112,7 +112,7 @@ SHARED = tuple(_OPTIONS)
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a command of a function whose first parameter is its desk.
+    """Make a command of a function whose first parameter is its context.
 
     The options that say where to work and how to answer are added to the function's own, and whatever it raises is shown as a
     failure, with the exit code that belongs to it. An int that it returns is the exit code.
@@ -120,25 +120,25 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> int:
-        desk = Desk(**{name: given.pop(name) for name in _OPTIONS})
+        context = CommandContext(**{name: given.pop(name) for name in _OPTIONS})
         try:
-            return function(desk, **given) or 0
+            return function(context, **given) or 0
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt:
-            return report(Interrupted("Interrupted."), as_json=desk.as_json)
+            return report(Interrupted("Interrupted."), as_json=context.as_json)
         except BrokenPipeError:
             sys.stdout = None  # whoever read stdout is gone: nothing is left to be said
             return 0
         except OSError as error:
             if error.filename is None:
-                return report(error, as_json=desk.as_json)
+                return report(error, as_json=context.as_json)
             problem = ConfigurationError(
                 f"{error.filename}: {error.strerror}.", code="file_error", hint="Check the path and its permissions."
             )
-            return report(problem, as_json=desk.as_json)
+            return report(problem, as_json=context.as_json)
         except Exception as error:  # noqa: BLE001 - the outermost frame of every command
-            return report(error, as_json=desk.as_json)
+            return report(error, as_json=context.as_json)
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     shared = [

@@ -1,0 +1,35 @@
+"""Rows to decide on, as callers write them: one row may stand for a list of rows, and a text that holds JSON for that JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json
+
+__all__ = ["as_rows", "read_rows"]
+
+
+def as_rows(content: Json) -> Json:
+    """A list of rows for a single row, an object or a list of plain values; anything else as it is."""
+    single = isinstance(content, dict) or (
+        isinstance(content, list) and bool(content) and not any(isinstance(value, (dict, list)) for value in content)
+    )
+    return [content] if single else content
+
+
+def read_rows(text: str) -> Json:
+    """The JSON that a text holds.
+
+    Raises:
+        RequestError: It holds none.
+    """
+    try:
+        return cast(Json, json.loads(text))
+    except ValueError:
+        raise RequestError(
+            f"rows was the text {text[:60]!r}, which is no JSON.",
+            code="bad_rows",
+            hint='Send a list of objects or of arrays, such as [{"age": 31}] or [[0.1, 2]].',
+        ) from None
