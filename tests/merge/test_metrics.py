@@ -92,3 +92,10 @@ def test_names() -> None:
                 metrics.canonical(name, task)
     with pytest.raises(RequestError):
         metrics.canonical("top_0_accuracy", "classification")
+
+
+def test_the_task_comes_first_in_what_is_reported_and_each_metric_once() -> None:
+    assert metrics.reported(["AUC", "acc", "top_3_accuracy", "auc"], "classification") == ("accuracy", "auc", "top_3_accuracy")
+    assert metrics.reported([], "regression") == metrics.BASE["regression"]
+    with pytest.raises(RequestError, match="Did you mean 'rmse'"):
+        metrics.reported(["rsme"], "regression")

@@ -43,3 +43,11 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 def test_a_digest_is_short_and_depends_on_the_bytes() -> None:
     assert len(tensors.digest(b"a")) == 32
     assert tensors.digest(b"a") != tensors.digest(b"b")
+
+
+def test_all_finite_looks_at_floating_point_numbers_only() -> None:
+    whole, real = np.arange(3), np.ones(3, np.float32)
+    assert tensors.all_finite([whole, real, np.array(True)])
+    assert tensors.all_finite([])
+    assert not tensors.all_finite([whole, np.array([1.0, np.nan])])
+    assert not tensors.all_finite([np.array(np.inf, np.float32)])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from whisktrain.metrics.formulas import STATES, VALUES, MetricValue, share, top_k_state
+from whisktrain.metrics.formulas import STATES, VALUES, MetricValue, quotient, top_k_state
 from whisktrain.metrics.names import BASE, canonical, reported, top_k
 from whisktrain.tensors import Floats, Tensor
 
@@ -50,4 +50,4 @@ def value(name: str, sums: Sequence[float], scale: float = 1.0) -> MetricValue:
         return MetricValue(None, "AUC is defined for two classes")
     if total.sum() == 0:
         return MetricValue(None, "there are no rows")
-    return VALUES.get(name, share)(total, scale)
+    return VALUES.get(name, quotient)(total, scale)

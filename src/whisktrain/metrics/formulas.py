@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whisktrain.tensors import Floats, Tensor
 
-__all__ = ["STATES", "VALUES", "MetricValue", "share", "top_k_state"]
+__all__ = ["STATES", "VALUES", "MetricValue", "quotient", "top_k_state"]
 
 Sums: TypeAlias = NDArray[np.float64]
 
@@ -48,12 +48,13 @@ def top_k_state(y: Tensor, scores: Floats, k: int) -> list[float]:
 
 def _accuracy_state(y: Tensor, scores: Floats) -> list[float]:
     """Rows, and rows whose likeliest class is the true one."""
-    hits = scores.argmax(axis=1) == y
+    guess = scores.argmax(axis=1)
+    hits = guess == y
     return [float(len(y)), float(hits.sum())]
 
 
-def share(sums: Sums, _: float = 1.0) -> MetricValue:
-    """The second number as a share of the first: accuracy and top_K_accuracy."""
+def quotient(sums: Sums, _: float = 1.0) -> MetricValue:
+    """The second number over the first: accuracy and top_K_accuracy, and the mean error of a regression."""
     if sums[0] == 0:
         return _NO_ROWS
     return MetricValue(float(sums[1] / sums[0]))
@@ -106,9 +107,11 @@ def _auc_state(y: Tensor, scores: Floats) -> list[float]:
     if scores.shape[1] != 2:
         return []
     score = np.clip(scores[:, 1], 0.0, 1.0)
-    buckets = np.ceil(score * (_THRESHOLDS - 1)).astype(np.int64) - 1
-    buckets = np.maximum(buckets, 0)
-    return [*_counts(buckets[y == 1], _THRESHOLDS), *_counts(buckets[y == 0], _THRESHOLDS)]
+    thresholds_below = np.ceil(score * (_THRESHOLDS - 1)).astype(np.int64)
+    buckets = np.maximum(thresholds_below - 1, 0)
+    positives = _counts(buckets[y == 1], _THRESHOLDS)
+    negatives = _counts(buckets[y == 0], _THRESHOLDS)
+    return [*positives, *negatives]
 
 
 def _auc(sums: Sums, _: float) -> MetricValue:
@@ -116,50 +119,58 @@ def _auc(sums: Sums, _: float) -> MetricValue:
     positives, negatives = sums[:_THRESHOLDS], sums[_THRESHOLDS:]
     if positives.sum() == 0 or negatives.sum() == 0:
         return MetricValue(None, "AUC needs rows of both classes")
-    true_positives = positives[::-1].cumsum()[::-1]
-    false_positives = negatives[::-1].cumsum()[::-1]
-    recall = true_positives / positives.sum()
-    fall_out = false_positives / negatives.sum()
+    recall = _cumulated_from_above(positives) / positives.sum()
+    fall_out = _cumulated_from_above(negatives) / negatives.sum()
     widths = fall_out[:-1] - fall_out[1:]
     areas = widths * (recall[:-1] + recall[1:]) / 2.0
     return MetricValue(float(areas.sum()))
+
+
+def _cumulated_from_above(counts: Sums) -> Sums:
+    """How many rows score at or above each threshold."""
+    return counts[::-1].cumsum()[::-1]
 
 
 # Regression: y and predicted are values, shape (n,); a metric is in original units, `scale` of them to a standardised one.
 
 
 def _errors(y: Tensor, predicted: Floats) -> Sums:
-    return np.asarray(predicted, np.float64) - np.asarray(y, np.float64)
+    values = np.asarray(y, np.float64)
+    return np.asarray(predicted, np.float64) - values
 
 
 def _absolute_state(y: Tensor, predicted: Floats) -> list[float]:
     """Rows, and the sum of absolute errors."""
-    errors = _errors(y, predicted)
-    return [float(len(errors)), float(np.abs(errors).sum())]
+    errors = np.abs(_errors(y, predicted))
+    return [float(len(errors)), float(errors.sum())]
 
 
 def _squared_state(y: Tensor, predicted: Floats) -> list[float]:
     """Rows, and the sum of squared errors."""
-    errors = _errors(y, predicted)
-    return [float(len(errors)), float(np.square(errors).sum())]
+    squares = np.square(_errors(y, predicted))
+    return [float(len(squares)), float(squares.sum())]
 
 
 def _r2_state(y: Tensor, predicted: Floats) -> list[float]:
     """Rows, the sum of squared errors, and the sums of the targets and of their squares."""
     values = np.asarray(y, np.float64)
-    return [*_squared_state(y, predicted), float(values.sum()), float(np.square(values).sum())]
+    squares = np.square(values)
+    return [*_squared_state(y, predicted), float(values.sum()), float(squares.sum())]
 
 
 def _mae(sums: Sums, scale: float) -> MetricValue:
-    return _NO_ROWS if sums[0] == 0 else MetricValue(float(sums[1] / sums[0]) * scale)
+    mean = quotient(sums).value
+    return _NO_ROWS if mean is None else MetricValue(mean * scale)
 
 
 def _mse(sums: Sums, scale: float) -> MetricValue:
-    return _NO_ROWS if sums[0] == 0 else MetricValue(float(sums[1] / sums[0]) * scale**2)
+    mean = quotient(sums).value
+    return _NO_ROWS if mean is None else MetricValue(mean * scale**2)
 
 
 def _rmse(sums: Sums, scale: float) -> MetricValue:
-    return _NO_ROWS if sums[0] == 0 else MetricValue(float(sums[1] / sums[0]) ** 0.5 * scale)
+    mean = quotient(sums).value
+    return _NO_ROWS if mean is None else MetricValue(mean**0.5 * scale)
 
 
 def _r2(sums: Sums, _: float) -> MetricValue:
@@ -186,7 +197,7 @@ STATES: dict[str, Callable[[Tensor, Floats], list[float]]] = {
 """From targets and predictions to each metric's state; `top_k_state` is that of top_K_accuracy."""
 
 VALUES: dict[str, Callable[[Sums, float], MetricValue]] = {
-    "accuracy": share,
+    "accuracy": quotient,
     "precision": _precision,
     "recall": _recall,
     "f1": _f1,
@@ -196,4 +207,4 @@ VALUES: dict[str, Callable[[Sums, float], MetricValue]] = {
     "rmse": _rmse,
     "r2": _r2,
 }
-"""From the summed state and the scale to each metric's value; `share` is that of top_K_accuracy."""
+"""From the summed state and the scale to each metric's value; `quotient` is that of top_K_accuracy."""
