@@ -11,9 +11,11 @@ import numpy as np
 
 __all__ = ["generator", "integer"]
 
+_PURPOSE_BYTES = 4
+
 
 def _sequence(seed: int, purpose: str, where: tuple[int, ...]) -> np.random.SeedSequence:
-    digest = hashlib.blake2s(purpose.encode(), digest_size=4).digest()
+    digest = hashlib.blake2s(purpose.encode(), digest_size=_PURPOSE_BYTES).digest()
     word = int.from_bytes(digest, "big")
     return np.random.SeedSequence(entropy=seed, spawn_key=(word, *where))
 
@@ -29,7 +31,8 @@ def generator(seed: int, purpose: str, *where: int) -> np.random.Generator:
     Returns:
         A PCG64 generator, the same for the same arguments on every machine.
     """
-    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, where)))
+    sequence = _sequence(seed, purpose, where)
+    return np.random.Generator(np.random.PCG64(sequence))
 
 
 def integer(seed: int, purpose: str, *where: int) -> int:
@@ -43,5 +46,6 @@ def integer(seed: int, purpose: str, *where: int) -> int:
     Returns:
         A number in [0, 2**31).
     """
-    state = _sequence(seed, purpose, where).generate_state(1, np.uint32)
-    return int(state[0] >> 1)
+    sequence = _sequence(seed, purpose, where)
+    (word,) = sequence.generate_state(1, np.uint32)
+    return int(word >> 1)

@@ -7,6 +7,7 @@ does, rows are computed one at a time.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ def predictor(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -
 
     def answer(x: Tensor) -> Floats:
         rows = len(x)
-        blocks = max(-(-rows // size), 1)
+        blocks = max(math.ceil(rows / size), 1)
         padded = np.zeros((blocks * size, *spec.x_shape), dtype=dtype)
         padded[:rows] = x
         outputs = [compute(padded[start : start + size]) for start in range(0, len(padded), size)]
@@ -88,7 +89,8 @@ def export(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors, path
 
 def _restore(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -> Model:
     model = sources.from_config(config, spec)
-    sources.assign(model, {entry["name"]: params[entry["name"]] for entry in layout["tensors"]})
+    names = [entry["name"] for entry in layout["tensors"]]
+    sources.assign(model, {name: params[name] for name in names})
     return model
 
 
@@ -108,6 +110,7 @@ def _position_independent(compute: Predictor, shape: tuple[int, ...], dtype: str
     for _ in range(2):
         row = draw.normal(size=(1, *shape)).astype(dtype)
         output = compute(np.repeat(row, _BLOCK, axis=0))
-        if not np.array_equal(output, np.repeat(output[:1], _BLOCK, axis=0), equal_nan=True):
+        expected = np.repeat(output[:1], _BLOCK, axis=0)
+        if not np.array_equal(output, expected, equal_nan=True):
             return False
     return True

@@ -7,10 +7,14 @@ from typing import Literal, Required, TypeAlias, TypedDict
 
 from whisktrain.tensors import Tensors
 
-__all__ = ["Blueprint", "Built", "ConstraintConfig", "Layout", "Role", "TensorEntry"]
+__all__ = ["CONSTRAINTS", "Blueprint", "Built", "ConstraintConfig", "Layout", "Role", "TensorEntry"]
 
 Role: TypeAlias = Literal["trainable", "frozen", "mean", "variance"]
 """The merge updates a trainable tensor, leaves a frozen one, and pools the statistics of batch normalisations."""
+
+
+CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
+"""The weight constraints that a merge can apply, by Keras' class names."""
 
 
 class ConstraintConfig(TypedDict, total=False):

@@ -10,11 +10,9 @@ from whisktrain.learning import backend
 from whisktrain.learning.checks import check_policy
 from whisktrain.learning.keras_types import BatchNormalization, Layer, Model, Variable
 from whisktrain.learning.losses import Link, Targets
-from whisktrain.spec import Blueprint, ConstraintConfig, Layout, LossConfig, Task, TensorEntry
+from whisktrain.spec import CONSTRAINTS, Blueprint, ConstraintConfig, Layout, LossConfig, Task, TensorEntry
 
 __all__ = ["KerasLayout", "batch_normalisations", "layout_of", "seed_states", "tensor_entries", "variables"]
-
-_CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
 
 
 class KerasLayout(Layout):
@@ -129,9 +127,9 @@ def _constraint(variable: Variable, name: str) -> ConstraintConfig | None:
     if constraint is None:
         return None
     kind = type(constraint)
-    if kind.__name__ not in _CONSTRAINTS or not kind.__module__.startswith("keras."):
+    if kind.__name__ not in CONSTRAINTS or not kind.__module__.startswith("keras."):
         raise RequestError(
-            f"the weight {name} has the constraint {kind.__name__}; expected one of {', '.join(_CONSTRAINTS)}.",
+            f"the weight {name} has the constraint {kind.__name__}; expected one of {', '.join(CONSTRAINTS)}.",
             hint="Constraints act on merged weights, which only works for Keras' own.",
         )
     return cast(ConstraintConfig, {"name": kind.__name__, **constraint.get_config()})

@@ -68,8 +68,9 @@ class RunningSums:
             y, predicted = y[kept], predicted[kept]
         for name in self._names:
             state = metrics.state(name, y, predicted)
-            known = self._state.get(name)
-            self._state[name] = state if known is None else [a + b for a, b in zip(known, state, strict=True)]
+            if name in self._state:
+                state = [a + b for a, b in zip(self._state[name], state, strict=True)]
+            self._state[name] = state
 
     def numbers(self) -> MetricSums:
         """The sums as JSON."""
@@ -96,7 +97,8 @@ class Evaluation:
         self._load = backend.trace(self._assign, *opened.weight_signatures())
         self._function = backend.trace(self._compute, *opened.signature())
         row_size = max(math.prod(opened.spec.x_shape), 1)
-        self._chunk = min(max(_NUMBERS_AT_ONCE // row_size, _LEAST_ROWS_AT_ONCE), _MOST_ROWS_AT_ONCE)
+        rows = _NUMBERS_AT_ONCE // row_size
+        self._chunk = min(max(rows, _LEAST_ROWS_AT_ONCE), _MOST_ROWS_AT_ONCE)
 
     def _assign(self, *weights: BackendTensor) -> BackendTensor:
         self._opened.assign(weights)
@@ -124,6 +126,8 @@ class Evaluation:
     def _sums(self, rows: Rows) -> MetricSums:
         sums = RunningSums(self._opened, self._names)
         for start in range(0, len(rows), self._chunk):
-            x, y = self._opened.batch(rows, slice(start, start + self._chunk))
-            sums.add(y, BatchResult.of(self._function(x, y)))
+            chunk = slice(start, start + self._chunk)
+            x, y = self._opened.batch(rows, chunk)
+            parts = self._function(x, y)
+            sums.add(y, BatchResult.of(parts))
         return sums.numbers()

@@ -48,14 +48,16 @@ class Gradient:
 
         def forward() -> tuple[BackendTensor, Forward]:
             result = opened.forward(x, y, training=True, weighted=True)
-            objective = result.loss if self._sum else result.loss + result.divisor * result.penalty
-            return objective, result
+            if self._sum:
+                return result.loss, result
+            return result.loss + result.divisor * result.penalty, result
 
         variables = [opened.weights[name] for name in self._trainable]
         result, gradients = backend.differentiate(forward, variables)
         convert = backend.keras().ops.convert_to_tensor
         statistics = [convert(opened.weights[name].value) for name in self._statistics]
-        return [g for g in gradients if g is not None], statistics, result.parts()
+        present = [gradient for gradient in gradients if gradient is not None]
+        return present, statistics, result.parts()
 
     def __call__(self, params: Tensors, x: Tensor, y: Tensor, draws: NDArray[np.integer]) -> tuple[Tensors, BatchResult]:
         """Compute one batch.
@@ -69,8 +71,11 @@ class Gradient:
         Returns:
             The gradient sums and batch statistics by name, and the results of the forward pass.
         """
-        gradients, statistics, parts = self._function(*self._opened.values_of(params), x, y, draws)
-        tensors: Tensors = {name: g.numpy() for name, g in zip(self._trainable, gradients, strict=True)}
+        weights = self._opened.values_of(params)
+        gradients, statistics, parts = self._function(*weights, x, y, draws)
+        tensors: Tensors = {}
+        for name, gradient in zip(self._trainable, gradients, strict=True):
+            tensors[name] = gradient.numpy()
         for name, statistic in zip(self._statistics, statistics, strict=True):
             tensors[name] = np.array(statistic.numpy())
         return tensors, BatchResult.of(parts)

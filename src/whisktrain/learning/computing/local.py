@@ -83,9 +83,10 @@ class LocalSteps:
 
         def forward() -> tuple[BackendTensor, Forward]:
             result = opened.forward(x, y, training=True, weighted=True)
-            summed = opened.loss.reduction == "sum"
-            mean = result.loss if summed else ops.divide_no_nan(result.loss, result.divisor)
-            return mean + result.penalty, result
+            objective = result.loss
+            if opened.loss.reduction != "sum":
+                objective = ops.divide_no_nan(result.loss, result.divisor)
+            return objective + result.penalty, result
 
         result, gradients = backend.differentiate(forward, self._trained)
         self._optimizer.apply(gradients, self._trained)
@@ -107,14 +108,17 @@ class LocalSteps:
         Returns:
             The results of the forward pass, before the step.
         """
-        return BatchResult.of(self._function(x, y, draws, np.int64(step)))
+        parts = self._function(x, y, draws, np.int64(step))
+        return BatchResult.of(parts)
 
     def changes(self, params: Tensors) -> Tensors:
         """The weight changes since `params`, and batch-norm statistics as they are now."""
         opened = self._opened
         tensors: Tensors = {}
         for name in opened.named("trainable"):
-            tensors[name] = np.subtract(opened.weights[name].numpy(), params[name])
+            value = opened.weights[name].numpy()
+            tensors[name] = np.subtract(value, params[name])
         for name in opened.named("mean", "variance"):
-            tensors[name] = np.array(opened.weights[name].numpy())
+            value = opened.weights[name].numpy()
+            tensors[name] = np.array(value)
         return tensors

@@ -49,8 +49,9 @@ def loss_sums(loss: Loss, y: Tensor | BackendTensor, output: BackendTensor, weig
         weights = flags if weights is None else _masked_weights(ops.cast(weights, dtype), flags)
         if loss.reduction in ("mean", "sum_over_batch_size"):
             # one loss element may stand for several mask elements or the other way round: keep Keras' ratio
-            mask_size = ops.maximum(ops.cast(ops.size(mask), dtype), 1)
-            divisor = ops.sum(ops.cast(mask, dtype)) * (count / mask_size)
+            size = ops.cast(ops.size(mask), dtype)
+            unmasked = ops.sum(ops.cast(mask, dtype))
+            divisor = unmasked * (count / ops.maximum(size, 1))
     if weights is not None:
         losses, weights = _same_rank(losses, ops.cast(weights, dtype))
         losses = losses * weights
@@ -63,7 +64,9 @@ def _element_losses(loss: Loss, y: Tensor | BackendTensor, output: BackendTensor
     """The unreduced losses, and the mask of the output or of the loss itself (an ignored class)."""
     ops, dtype = backend.keras().ops, loss.dtype
     masks: list[BackendTensor | None] = [getattr(output, "_keras_mask", None)]
-    losses = loss.call(ops.convert_to_tensor(y, dtype=dtype), ops.convert_to_tensor(output, dtype=dtype))
+    targets = ops.convert_to_tensor(y, dtype=dtype)
+    predicted = ops.convert_to_tensor(output, dtype=dtype)
+    losses = loss.call(targets, predicted)
     masks.append(getattr(losses, "_keras_mask", None))
     present: list[BackendTensor] = [ops.cast(mask, "bool") for mask in masks if mask is not None]
     if not present:
@@ -87,10 +90,11 @@ def _masked_weights(weights: BackendTensor, flags: BackendTensor) -> BackendTens
 def _same_rank(values: BackendTensor, weights: BackendTensor) -> tuple[BackendTensor, BackendTensor]:
     """Keras' `squeeze_or_expand_to_same_rank` for the two cases that occur here."""
     ops = backend.keras().ops
-    if len(values.shape) == len(weights.shape) + 1 and values.shape[-1] == 1:
-        if len(weights.shape) == 1:
+    value_rank, weight_rank = len(values.shape), len(weights.shape)
+    if value_rank == weight_rank + 1 and values.shape[-1] == 1:
+        if weight_rank == 1:
             return values, ops.expand_dims(weights, -1)
         return ops.squeeze(values, -1), weights
-    if len(weights.shape) == len(values.shape) + 1 and weights.shape[-1] == 1:
+    if weight_rank == value_rank + 1 and weights.shape[-1] == 1:
         return values, ops.squeeze(weights, -1)
     return values, weights

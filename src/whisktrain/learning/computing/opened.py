@@ -59,7 +59,8 @@ class Opened:
 
     def weight_signatures(self) -> list[Signature]:
         """Signatures of all weights, in the model's order."""
-        return [backend.signature(variable.shape, str(variable.dtype)) for variable in self.weights.values()]
+        variables = self.weights.values()
+        return [backend.signature(variable.shape, str(variable.dtype)) for variable in variables]
 
     def draws_signature(self) -> Signature:
         """The signature of the states of the random generators."""
@@ -88,10 +89,11 @@ class Opened:
 
     def draws(self, round_number: int, shard: int, step: int) -> NDArray[np.integer]:
         """The states of the random generators for one step: from the seed and the step's position, never from a clock."""
-        kind = str(self.random[0].dtype) if self.random else "int64"
-        seed, count = self.spec.seed, len(self.random)
-        values = [[seeds.integer(seed, "dropout", round_number, shard, step, index), 0] for index in range(count)]
-        return np.asarray(values, dtype=kind).reshape(count, 2)
+        dtype = str(self.random[0].dtype) if self.random else "int64"
+        states = np.zeros((len(self.random), 2), dtype=dtype)
+        for index in range(len(self.random)):
+            states[index, 0] = seeds.integer(self.spec.seed, "dropout", round_number, shard, step, index)
+        return states
 
     def forward(self, x: Tensor | BackendTensor, y: Tensor | BackendTensor, *, training: bool, weighted: bool) -> Forward:
         """Inside a trace: run the model and sum its loss.
@@ -104,17 +106,31 @@ class Opened:
         """
         ops = backend.keras().ops
         output = self.model(x, training=training)
-        weights: BackendTensor | None = None
-        if weighted and self.spec.class_weights is not None:
-            table = ops.convert_to_tensor(self.spec.class_weights, dtype=self.loss.dtype)
-            weights = ops.take(table, y, axis=0)
-        targets = ops.one_hot(y, self.spec.classes) if self.layout["targets"] == "one_hot" else y
-        summed = loss_sums(self.loss, targets, output, weights)
-        dtype = summed.total.dtype
+        weights = self._class_weights(y) if weighted else None
+        targets = y
+        if self.layout["targets"] == "one_hot":
+            targets = ops.one_hot(y, self.spec.classes)
+        sums = loss_sums(self.loss, targets, output, weights)
+        dtype = sums.total.dtype
         penalty: BackendTensor = ops.zeros((), dtype=dtype)
         for extra in self.model.losses:
             penalty = penalty + ops.cast(ops.sum(extra), dtype)
-        return Forward(summed.total, summed.divisor, penalty, ops.cast(output, dtype), summed.mask)
+        return Forward(
+            loss=sums.total,
+            divisor=sums.divisor,
+            penalty=penalty,
+            output=ops.cast(output, dtype),
+            mask=sums.mask,
+        )
+
+    def _class_weights(self, y: Tensor | BackendTensor) -> BackendTensor | None:
+        """The weight of each row's class; None where classes have no weights."""
+        if self.spec.class_weights is None:
+            return None
+        ops = backend.keras().ops
+        table = ops.convert_to_tensor(self.spec.class_weights, dtype=self.loss.dtype)
+        weights: BackendTensor = ops.take(table, y, axis=0)
+        return weights
 
 
 def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
@@ -130,9 +146,7 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
         for layer in batch_normalisations(model):
             layer.momentum = 0.0
     double = str(model.outputs[0].dtype) == "float64"
-    y_type = "int64"
-    if spec.task == "regression":
-        y_type = "float64" if double else "float32"
+    value_type = "float64" if double else "float32"
     names = [entry["name"] for entry in layout["tensors"]]
     return Opened(
         spec=spec,
@@ -143,5 +157,5 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
         roles={entry["name"]: entry["role"] for entry in layout["tensors"]},
         random=seed_states(model),
         x_type=str(model.inputs[0].dtype),
-        y_type=y_type,
+        y_type=value_type if spec.task == "regression" else "int64",
     )
