@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from whisktrain.openwhisk.action import Context, action
@@ -19,7 +20,7 @@ def learner() -> Learner:
 
 
 @action
-def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+def main(arguments: dict[str, Any], context: Context) -> Mapping[str, object]:
     from whisktrain.rounds.worker import serve
 
     return serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from whisktrain.openwhisk.action import Context, action
@@ -9,7 +10,7 @@ from whisktrain.openwhisk.arguments import required
 
 
 @action
-def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+def main(arguments: dict[str, Any], context: Context) -> Mapping[str, object]:
     from whisktrain.rounds.aggregate import serve
 
     return serve(

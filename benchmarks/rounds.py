@@ -194,7 +194,7 @@ def measure(workers: int, weights: int, rounds: int, *, processes: bool, address
         if address is not None:
             feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, store)
             invoker.invoke("follower", {"until": str(following)})
-        with failpoints.watched(clock):
+        with failpoints.observed(clock):
             create(store, invoker, "r", spec)
             while store.rounds.get("params:r:1") is None:
                 time.sleep(0.01)

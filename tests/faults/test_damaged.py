@@ -7,9 +7,8 @@ from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, trai
 
 from whisktrain.errors import Damaged
 from whisktrain.records import ids
-from whisktrain.records.params import read_params
-from whisktrain.records.run import read_state
-from whisktrain.rounds import failpoints, optimizer_state
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds import caches, failpoints
 from whisktrain.rounds.opening import create
 from whisktrain.rounds.repair import repair_params
 from whisktrain.store.protocol import Store
@@ -27,11 +26,11 @@ class PowerCut:
         self.store, self.gone, self.then, self.cut = store, gone, then, False
 
     def __call__(self, step: str) -> None:
-        if step == "A7" and not self.cut and read_state(self.store, "r").round == 3:
+        if step == "A7" and not self.cut and RunRecords(self.store, "r").read().round == 3:
             self.cut = True
             cut(self.store, ids.params("r", 3))
             self.store.rounds.delete_many(self.gone)
-            optimizer_state._KEPT._known.clear()
+            caches._last_rounds.clear()
             raise Killed(step)
         if step == self.then:
             self.then = ""
@@ -40,7 +39,7 @@ class PowerCut:
 
 def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
     platform = Platform(store)
-    with failpoints.watched(killer), platform.following():
+    with failpoints.observed(killer), platform.following():
         create(store, platform, "r", plan_of(lease=lease))
         summary = wait_summary(store, "r")
         wait_clean(store)
@@ -73,9 +72,9 @@ def test_a_model_that_cannot_be_read_ends_the_run(store: Store) -> None:
 
     def damage(step: str) -> None:
         if step == "F2" and store.library.get(ids.summary("r")) is None:
-            cut(store, read_state(store, "r").outcome.publish)
+            cut(store, RunRecords(store, "r").read().outcome.publish)
 
-    with failpoints.watched(damage), platform.following():
+    with failpoints.observed(damage), platform.following():
         create(store, platform, "r", plan_of())
         summary = wait_summary(store, "r")
         wait_clean(store)
@@ -89,23 +88,23 @@ def test_only_the_same_bytes_are_put_back(store: Store) -> None:
     seen = []
 
     def look(step: str) -> None:
-        state = read_state(store, "r") if step == "A7" and not seen else None
+        state = RunRecords(store, "r").read() if step == "A7" and not seen else None
         if state is None or state.round != 3:
             return
-        seen.append(repair_params(store, state))  # whole
+        seen.append(repair_params(RunRecords(store, "r"), state))  # whole
         id_ = ids.params("r", 3)
         right = store.rounds.get(id_, attachment=True)
         cut(store, id_)
         there = store.rounds.get(id_)
         store.rounds.put(id_, {**there.body, "digest": "another"}, rev=there.rev, attachment=b"cut short")
-        seen.append(repair_params(store, state))
+        seen.append(repair_params(RunRecords(store, "r"), state))
         with pytest.raises(Damaged):
-            read_params(store, id_)
+            RunRecords(store, "r").read_params(id_)
         there = store.rounds.get(id_)
         store.rounds.put(id_, right.body, rev=there.rev, attachment=b"cut short")
-        seen.append(repair_params(store, state))
+        seen.append(repair_params(RunRecords(store, "r"), state))
         assert store.rounds.get(id_, attachment=True).attachment == right.attachment
 
-    with failpoints.watched(look):
+    with failpoints.observed(look):
         assert train(store, plan_of())["status"] == "completed"
     assert seen == [False, False, True]

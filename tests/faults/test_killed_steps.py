@@ -11,10 +11,11 @@ from numpy_learner import NumpyLearner
 from rounds_rig import Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.records import ids
-from whisktrain.records.run import read_state
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import failpoints
-from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.opening import create
+from whisktrain.rules.resuming import resumed_plan
 from whisktrain.spec import Spec, Work
 from whisktrain.store.protocol import Store
 from whisktrain.store.sqlite import SqliteStore
@@ -78,7 +79,7 @@ def carry_through(
 ) -> Platform:
     """A run with somebody who kills; `between` happens once it is open."""
     platform = Platform(store, learner)
-    with failpoints.watched(killer), platform.following():
+    with failpoints.observed(killer), platform.following():
         while True:
             try:
                 create(store, platform, run, spec)
@@ -96,9 +97,9 @@ def slowly(work: Work) -> None:
     time.sleep(0.02)
 
 
-ELSEWHERE = {"W3.moments", "W3.failure", "W5", "W6", "A2.lost", "A2.repair", "A2.again", "F2.checkpoint", "SWEEP"}
+ELSEWHERE = {"W3.state", "W3.failure", "W5", "W6", "A2.lost", "A2.repair", "A2.again", "F2.checkpoint", "SWEEP"}
 ONCE = {"C1", "C2.version", "C2.run", "C3", "W3.blueprint", "W3.params", "F1", "F1.swapped", "F2", "F2.alias", "F3", "F4", "F5"}
-PLAIN = [(s, n) for s in failpoints.NAMES if s not in ELSEWHERE for n in ((1,) if s in ONCE else (1, 4))]
+PLAIN = [(s, n) for s in failpoints.Step if s not in ELSEWHERE for n in ((1,) if s in ONCE else (1, 4))]
 
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
@@ -147,17 +148,17 @@ def test_a_kill_while_stopping_and_resuming_changes_nothing(store: Store, expect
     killer = Killer(step, 1)
 
     def stop(platform: Platform) -> None:
-        while (state := read_state(store, "r")) is not None and state.round < 7:
+        while (state := RunRecords(store, "r").read()) is not None and state.round < 7:
             time.sleep(0.002)
         store.rounds.put(ids.stop("r"), {"schema": 1})
 
     carry_through(store, killer, spec, learner=NumpyLearner(slowly), between=stop)
     assert killer.killed
     assert store.library.get(ids.summary("r")).body["status"] == "stopped"
-    checkpoint = read_checkpoint(store, "r")
+    checkpoint = RunArchive(store, "r").read_checkpoint()
     assert 7 < checkpoint.round < 40
-    for again, where in (("s", "W3.moments"), ("t", "W3.params")):
-        goes_on, _ = checkpoint.going_on("r", again, Limits())
+    for again, where in (("s", "W3.state"), ("t", "W3.params")):
+        goes_on, _ = resumed_plan(checkpoint, "r", again, Limits())
         killer = Killer(where, 1)
         carry_through(store, killer, goes_on, run=again)
         assert killer.killed
@@ -174,7 +175,7 @@ def test_a_kill_while_sweeping_changes_nothing(store: Store, expected: bytes, nt
     assert model_bytes(store) == expected
     # What writers that were late by a whole run leave behind is found and removed.
     late = Platform(store)
-    with failpoints.watched(Killer("SWEEP", 1)), late.following():
+    with failpoints.observed(Killer("SWEEP", 1)), late.following():
         store.rounds.put(ids.update("r", 2, 0), {"schema": 1})
         store.rounds.put(ids.params("r", 3), {"schema": 1}, attachment=b"x")
         store.rounds.put(ids.failure("r", 2, 0, 1), {"schema": 1})

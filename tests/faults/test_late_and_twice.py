@@ -13,8 +13,9 @@ from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_datase
 
 from whisktrain import tensors
 from whisktrain.records import ids
-from whisktrain.records.run import RunState, read_state
-from whisktrain.rounds import aggregate, failpoints, optimizer_state, sweep
+from whisktrain.records.run import RunState
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds import aggregate, caches, failpoints, optimizer_state
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store
 
@@ -85,7 +86,7 @@ def test_zombies_that_write_after_the_end_leave_nothing(store: Store, expected: 
     with platform.following():
         for round_ in (1, 7, 15, 16):
             store.rounds.put(ids.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late")
-            store.rounds.put(ids.moments("undisturbed", round_), {"schema": 1}, attachment=b"late")
+            store.rounds.put(ids.optimizer_state("undisturbed", round_), {"schema": 1}, attachment=b"late")
             store.rounds.put(ids.params("undisturbed", round_), {"schema": 1}, attachment=b"late")
         store.rounds.put(ids.blueprint("undisturbed"), {"schema": 1})
         store.rounds.put(ids.stop("undisturbed"), {"schema": 1})
@@ -102,7 +103,7 @@ def test_zombies_of_earlier_rounds_are_not_merged(store: Store, expected: bytes)
         for shard in (0, 1):
             store.rounds.put(ids.update("r", 1, shard), {"schema": 1}, attachment=b"late")
         store.rounds.put(ids.params("r", 1), {"schema": 1}, attachment=b"late")
-        store.rounds.put(ids.moments("r", 1), {"schema": 1}, attachment=b"late")
+        store.rounds.put(ids.optimizer_state("r", 1), {"schema": 1}, attachment=b"late")
         wait_summary(store, "r")
         wait_clean(store)
     assert not platform.errors()
@@ -110,22 +111,22 @@ def test_zombies_of_earlier_rounds_are_not_merged(store: Store, expected: bytes)
 
 
 def wait_round(store: Store, run: str, round_: int) -> RunState:
-    while (state := read_state(store, run)) is None or state.round < round_:
+    while (state := RunRecords(store, run).read()) is None or state.round < round_:
         time.sleep(0.001)
     return state
 
 
 def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """No aggregate remembers anything, and none manages to store moments before it is killed."""
-    monkeypatch.setattr(optimizer_state, "kept", lambda store, run, round_: None)
+    monkeypatch.setattr(optimizer_state, "last_round", lambda records, round_: None)
     replayed: list[int] = []
-    original = optimizer_state._replay
+    original = optimizer_state.replay
 
-    def watched(store, state, round_, values):
-        replayed.append(round_)
-        return original(store, state, round_, values)
+    def watched(records, state, params_id, values, shards):
+        replayed.append(ids.round_of(params_id))
+        return original(records, state, params_id, values, shards)
 
-    monkeypatch.setattr(optimizer_state, "_replay", watched)
+    monkeypatch.setattr(optimizer_state, "replay", watched)
     kills = [0]
 
     def kill(step: str) -> None:
@@ -134,7 +135,7 @@ def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: p
             raise Killed(step)
         kills[0] += step == "A8"
 
-    with failpoints.watched(kill):
+    with failpoints.observed(kill):
         train(store, plan_of(rounds=15, lease=0.0))
     assert len(replayed) > 5
     assert model_bytes(store, version=2) == expected
@@ -146,7 +147,9 @@ def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expecte
         create(store, platform, "r", SPEC)
         wait_round(store, "r", 3)
         began = time.monotonic()
-        result = aggregate.serve("r", store=store, invoker=platform, execution="late", deadline=time.time() + 30, pace=QUICK)
+        result = aggregate.serve(
+            "r", store=store, invoker=platform, execution="late", deadline=time.time() + 30, timeouts=QUICK
+        )
         assert time.monotonic() - began < 2, "it did not leave the run to the aggregate that serves it"
         wait_summary(store, "r")
         wait_clean(store)
@@ -161,7 +164,7 @@ def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(store: Stor
     now = time.time()
     state = RunState("r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60)
     store.rounds.put(ids.run("r"), state.to_body())
-    common = {"store": store, "invoker": platform, "execution": "e", "deadline": now + 30, "pace": QUICK}
+    common = {"store": store, "invoker": platform, "execution": "e", "deadline": now + 30, "timeouts": QUICK}
     results = []
     thread = threading.Thread(target=lambda: results.append(aggregate.serve("r", after=after, **common)))
     thread.start()
@@ -188,7 +191,7 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
     def sweeping() -> None:
         while not stop.is_set():
             aggregate.serve(
-                "r", store=store, invoker=Platform(store), execution="sweeper", deadline=time.time() + 0.2, pace=QUICK
+                "r", store=store, invoker=Platform(store), execution="sweeper", deadline=time.time() + 0.2, timeouts=QUICK
             )
 
     platform = Platform(store)
@@ -200,15 +203,15 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
         stop.set()
         thread.join()
         wait_clean(store)
-    assert summary["status"] == "completed" and sweep.leftovers(store, "r") == {}
+    assert summary["status"] == "completed" and RunRecords(store, "r").leftovers() == {}
     assert np.isfinite(tensors.decode(model_bytes(store))["w"]).all()
 
 
 @pytest.mark.parametrize("nth", [4, 9])
 def test_moments_that_were_stored_rounds_ago_are_replayed(store: Store, expected: bytes, nth: int) -> None:
     """A leased aggregate stores moments now and then; the one after it merges what came since once more."""
-    pace = replace(QUICK, store=60.0)
-    platform = Platform(store, pace=pace)
+    timeouts = replace(QUICK, store=60.0)
+    platform = Platform(store, timeouts=timeouts)
     left = [nth]
 
     def kill(step: str) -> None:
@@ -218,8 +221,8 @@ def test_moments_that_were_stored_rounds_ago_are_replayed(store: Store, expected
                 kept.clear()
                 raise Killed(step)
 
-    kept = optimizer_state._KEPT._known
-    with failpoints.watched(kill):
+    kept = caches._last_rounds
+    with failpoints.observed(kill):
         train(store, SPEC, platform=platform)
     assert left[0] < 0
     assert model_bytes(store, version=2) == expected

@@ -78,7 +78,7 @@ def run(spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, w
     for number, batch in enumerate(batches(rounds, len(rows)), start=1):
         parts = contributions(opened, params, number, batch, rows, split(len(rows), workers))
         merged = merge(spec, built.blueprint.layout, number, params, moments, parts)
-        params, moments = merged.params, merged.moments
+        params, moments = merged.params, merged.optimizer_state
         story.append([part.numbers for part in parts])
     return params, story
 

@@ -119,7 +119,7 @@ def test_the_plan_of_a_run_equals_keras_on_the_same_rows(workers: int) -> None:
             for mine, piece in zip(shards, pieces, strict=True)
         ]
         merged = rig.merge(spec, built.blueprint.layout, number, params, moments, parts)
-        params, moments = merged.params, merged.moments
+        params, moments = merged.params, merged.optimizer_state
     assert sorted(seen) == sorted(list(range(len(rows))) * 2)
     assert rig.largest_difference(built, params, [v.numpy() for v in own.weights]) < 1e-6
 

@@ -72,7 +72,7 @@ def test_nothing_in_nothing_changes() -> None:
     for parts in ([], [EMPTY], [part(2, (0.0, 0.0), divisor=0.0)]):
         merged = merge(SPEC, LAYOUT, 4, params(), moments, parts)
         assert all(merged.params[n].tobytes() == params()[n].tobytes() for n in params())
-        assert merged.moments == moments
+        assert merged.optimizer_state == moments
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,14 +95,14 @@ def test_local_changes_are_averaged_by_rows() -> None:
     spec = replace(SPEC, sync="local")
     merged = merge(spec, LAYOUT, 1, params(), {}, [part(30, (1.0, 0.0)), part(10, (5.0, 4.0))])
     assert merged.params["w"].tolist() == [3.0, 3.0]
-    assert merged.moments == {}
+    assert merged.optimizer_state == {}
     outer = replace(spec, outer={"name": "nesterov", "learning_rate": 0.7, "momentum": 0.9})
     state: dict = {}
     # the formula of DiLoCo's outer step, written as PyTorch's SGD has it: g = -change, b = 0.9 b + g, w -= 0.7 (g + 0.9 b)
     b, w, now = np.zeros(2), np.array([1.0, 2.0]), params()
     for number, change in enumerate(([1.0, 2.0], [0.5, -1.0], [0.0, 3.0]), start=1):
         merged = merge(outer, LAYOUT, number, now, state, [part(5, change)])
-        now, state = merged.params, merged.moments
+        now, state = merged.params, merged.optimizer_state
         g = -np.array(change)
         b = 0.9 * b + g
         w = w - 0.7 * (g + 0.9 * b)

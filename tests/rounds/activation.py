@@ -39,7 +39,7 @@ def main(store: str, spool: str, action: str, arguments: str, activation: str) -
         "invoker": Spool(Path(spool)),
         "execution": activation,
         "deadline": time.time() + 60,
-        "pace": PATIENT,
+        "timeouts": PATIENT,
     }
     if action == "worker":
         slowly = NumpyLearner(lambda work: time.sleep(0.05))

@@ -21,7 +21,7 @@ from rounds_rig import plan_of
 
 from whisktrain.records import ids
 from whisktrain.records.run import Outcome, RunState
-from whisktrain.rules import closing
+from whisktrain.rules import assignment, deletion
 
 SHARDS = 2
 LAST = 2
@@ -33,7 +33,7 @@ RUN = "R"
 IDS = (
     *(ids.update(RUN, r, k) for r in range(1, EVALUATION + 1) for k in range(SHARDS)),
     *(ids.params(RUN, r) for r in range(1, EVALUATION + 1)),
-    ids.moments(RUN, 2),
+    ids.optimizer_state(RUN, 2),
 )
 BIT = {id_: 1 << i for i, id_ in enumerate(IDS)}
 ALL = sum(BIT.values())
@@ -49,7 +49,7 @@ def params(r: int) -> int:
 
 
 def moments(r: int) -> int:
-    return BIT.get(ids.moments(RUN, r), 0)
+    return BIT.get(ids.optimizer_state(RUN, r), 0)
 
 
 def names(docs: int) -> list[str]:
@@ -75,7 +75,7 @@ def state_at(position: int) -> RunState | None:
 @cache
 def missing(docs: int, r: int) -> tuple[int, ...]:
     present = [k for k in range(SHARDS) if docs & update(r, k)] if r else ([0] if docs & params(1) else [])
-    return closing.missing(r, SHARDS, present)
+    return assignment.missing(r, SHARDS, present)
 
 
 class Aggregate(NamedTuple):
@@ -138,11 +138,11 @@ class Rules:
 def _deletable(docs: int, position: int) -> int:
     state = state_at(position)
     assert state is not None
-    return bits(closing.deletable(names(docs), state))
+    return bits(deletion.deletable(names(docs), state))
 
 
 def _sweepable(docs: int, position: int) -> int:
-    return bits(closing.sweepable(names(docs), RUN, state_at(position)))
+    return bits(deletion.sweepable(names(docs), RUN, state_at(position)))
 
 
 @cache

@@ -17,7 +17,7 @@ from whisktrain import tensors
 from whisktrain.errors import PlatformUnreachable
 from whisktrain.openwhisk import feed
 from whisktrain.records import ids
-from whisktrain.records.run import read_state
+from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
@@ -37,7 +37,7 @@ QUICK = Timeouts(
     stale=1.5,
     refire=0.15,
     refire_most=1.0,
-    look=0.1,
+    poll=0.1,
     retry=0.01,
     store=0.0,
 )
@@ -115,12 +115,14 @@ class Platform:
     Args:
         store: The store that activations use.
         learner: Who computes.
-        pace: The protocol's times.
+        timeouts: The protocol's times.
         seconds: How long an activation may take.
     """
 
-    def __init__(self, store: Store, learner: Learner | None = None, *, pace: Timeouts = QUICK, seconds: float = 60.0) -> None:
-        self.store, self.learner, self.pace, self.seconds = store, learner or NumpyLearner(), pace, seconds
+    def __init__(
+        self, store: Store, learner: Learner | None = None, *, timeouts: Timeouts = QUICK, seconds: float = 60.0
+    ) -> None:
+        self.store, self.learner, self.timeouts, self.seconds = store, learner or NumpyLearner(), timeouts, seconds
         self.threads: list[threading.Thread] = []
         self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
         self.invoked: list[tuple[str, dict[str, Any]]] = []
@@ -147,7 +149,7 @@ class Platform:
             "invoker": self,
             "execution": activation,
             "deadline": time.time() + self.seconds,
-            "pace": self.pace,
+            "timeouts": self.timeouts,
         }
         try:
             if action == "worker":
@@ -168,7 +170,7 @@ class Platform:
         with contextlib.suppress(Exception):
             feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, self.store, namespace="guest")
         stop = threading.Event()
-        made = [Follower(self.store, self.fire, fires_per_minute=6000, pace=self.pace) for _ in range(followers)]
+        made = [Follower(self.store, self.fire, fires_per_minute=6000, timeouts=self.timeouts) for _ in range(followers)]
         threads = [threading.Thread(target=f.run, args=(stop,), daemon=True) for f in made]
         for thread in threads:
             thread.start()
@@ -199,7 +201,7 @@ def wait_summary(store: Store, run: str, seconds: float = 40.0) -> dict[str, Any
         if found is not None:
             return found.body
         time.sleep(0.01)
-    state = read_state(store, run)
+    state = RunRecords(store, run).read()
     raise AssertionError(f"no summary of {run}; {state}; {[d.id for d in store.rounds.list('')]}")
 
 

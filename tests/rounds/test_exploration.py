@@ -6,7 +6,7 @@ import pytest
 from explorer import ALL, BIT, FINAL, LAST, Explorer, Rules, bits, moments, names, state_at
 
 from whisktrain.records.ids import DocumentId
-from whisktrain.rules import closing
+from whisktrain.rules import deletion
 
 
 @pytest.mark.parametrize(("workers", "aggregates", "creates"), [(2, 1, 2), (1, 2, 1), (3, 1, 1)])
@@ -33,7 +33,7 @@ def by_round_alone(docs: int, position: int) -> int:
     """A SWEEP that looks at the open round only, not at the newest moments."""
     state = state_at(position)
     if state is None or state.final:
-        return bits(closing.sweepable(names(docs), "R", state))
+        return bits(deletion.sweepable(names(docs), "R", state))
     return bits(
         i for i in names(docs) if (at := DocumentId.parse(i)) is not None and at.round is not None and at.round < position
     )
@@ -41,7 +41,7 @@ def by_round_alone(docs: int, position: int) -> int:
 
 def while_final(docs: int, position: int) -> int:
     """A SWEEP that does not wait for FINISH."""
-    return docs if position == FINAL else bits(closing.sweepable(names(docs), "R", state_at(position)))
+    return docs if position == FINAL else bits(deletion.sweepable(names(docs), "R", state_at(position)))
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_broken_rule_is_noticed(broken: Rules, creates: int, problem: str) -> 
 
 def test_the_rules_keep_what_the_open_round_needs() -> None:
     for position in range(1, LAST + 1):
-        kept = ALL & ~bits(closing.deletable(names(ALL), state_at(position)))
+        kept = ALL & ~bits(deletion.deletable(names(ALL), state_at(position)))
         assert all(
             kept & bit for i, bit in BIT.items() if (at := DocumentId.parse(i)) is not None and (at.round or 0) >= position
         )
     # Without moments of round 2, those of round 1 (zeros) are the newest: nothing may be swept.
-    assert closing.sweepable(names(ALL & ~moments(2)), "R", state_at(2)) == []
+    assert deletion.sweepable(names(ALL & ~moments(2)), "R", state_at(2)) == []

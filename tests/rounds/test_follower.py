@@ -62,7 +62,7 @@ def put_update(store: Store, r: int, k: int) -> None:
 def test_it_fires_once_the_round_is_complete_and_again_while_that_is_so(store: Store) -> None:
     register(store)
     fires = Fires()
-    follower = Follower(store, fires, pace=SLOW)
+    follower = Follower(store, fires, timeouts=SLOW)
     put_run(store)
     put_update(store, 2, 0)
     turns(follower, 0.2)
@@ -82,15 +82,15 @@ def test_it_finds_what_happened_while_it_was_away(store: Store) -> None:
     put_update(store, 2, 1)
     store.rounds.put(ids.update("gone", 3, 0), {"schema": 1})
     fires = Fires()
-    turns(Follower(store, fires, pace=SLOW), 0.05)
+    turns(Follower(store, fires, timeouts=SLOW), 0.05)
     assert sorted(fires.runs) == ["gone", "r"]
 
 
 def test_a_live_lease_gets_a_grace_period(store: Store) -> None:
     register(store)
     fires = Fires()
-    pace = replace(SLOW, grace=0.3)
-    follower = Follower(store, fires, pace=pace)
+    timeouts = replace(SLOW, grace=0.3)
+    follower = Follower(store, fires, timeouts=timeouts)
     put_run(store, aggregate_lease=time.time() + 60)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
@@ -105,7 +105,7 @@ def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None
     register(store)
     for ended in (-0.05, 100.0):  # while the hand-over lasts, and in a round that outlasts it by far
         fires = Fires()
-        follower = Follower(store, fires, pace=replace(SLOW, grace=0.5, hand_over=0.4))
+        follower = Follower(store, fires, timeouts=replace(SLOW, grace=0.5, hand_over=0.4))
         put_run(store, aggregate_lease=time.time() - ended)
         turns(follower, 0.05)
         put_update(store, 2, 0)
@@ -120,7 +120,7 @@ def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None
 def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: Store) -> None:
     register(store)
     fires = Fires()
-    follower = Follower(store, fires, pace=SLOW)
+    follower = Follower(store, fires, timeouts=SLOW)
     state = put_run(store)
     put_update(store, 2, 0)
     turns(follower, 0.1)
@@ -142,9 +142,9 @@ def test_without_progress_it_fires_after_a_while(store: Store) -> None:
     register(store)
     fires = Fires()
     put_run(store)
-    turns(Follower(store, fires, pace=replace(SLOW, stale=0.3)), 0.2)
+    turns(Follower(store, fires, timeouts=replace(SLOW, stale=0.3)), 0.2)
     assert fires.made == []
-    follower = Follower(store, fires, pace=replace(SLOW, stale=0.3))
+    follower = Follower(store, fires, timeouts=replace(SLOW, stale=0.3))
     turns(follower, 0.5)
     assert fires.runs[:1] == ["r"]
 
@@ -152,7 +152,7 @@ def test_without_progress_it_fires_after_a_while(store: Store) -> None:
 def test_refusals_are_waited_out(store: Store) -> None:
     register(store)
     fires = Fires(TooManyRequests("slower"), PlatformUnreachable("nobody"))
-    follower = Follower(store, fires, pace=SLOW)
+    follower = Follower(store, fires, timeouts=SLOW)
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
@@ -165,7 +165,7 @@ def test_refusals_are_waited_out(store: Store) -> None:
 def test_it_stays_within_the_rate(store: Store) -> None:
     register(store)
     fires = Fires()
-    follower = Follower(store, fires, fires_per_minute=10, pace=SLOW)
+    follower = Follower(store, fires, fires_per_minute=10, timeouts=SLOW)
     for n in range(30):
         store.rounds.put(ids.update(f"left{n}", 1, 0), {"schema": 1})
     turns(follower, 0.5)
@@ -174,7 +174,7 @@ def test_it_stays_within_the_rate(store: Store) -> None:
 
 def test_registrations_come_and_go_while_it_runs(store: Store) -> None:
     fires = Fires()
-    follower = Follower(store, fires, pace=SLOW)
+    follower = Follower(store, fires, timeouts=SLOW)
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
@@ -198,7 +198,7 @@ def test_two_followers_do_no_harm_and_one_may_die(store: Store) -> None:
     platform = Platform(store)
     stop = threading.Event()
     with platform.following(followers=2):
-        mortal = Follower(store, platform.fire, fires_per_minute=6000, pace=QUICK)
+        mortal = Follower(store, platform.fire, fires_per_minute=6000, timeouts=QUICK)
         thread = threading.Thread(target=mortal.run, args=(stop,))
         thread.start()
         create(store, platform, "r", plan_of(lease=0.0, rounds=8))
@@ -243,8 +243,8 @@ def test_the_feed_makes_a_missing_store(store: Store, monkeypatch: pytest.Monkey
 def test_who_holds_a_live_lease_is_first_to_try_again(store: Store) -> None:
     register(store)
     fires = Fires()
-    pace = replace(SLOW, first=0.2, grace=0.4)
-    follower = Follower(store, fires, pace=pace)
+    timeouts = replace(SLOW, first=0.2, grace=0.4)
+    follower = Follower(store, fires, timeouts=timeouts)
     put_run(store, aggregate_lease=time.time() + 60)
     put_update(store, 2, 0)
     store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())

@@ -15,12 +15,13 @@ from whisktrain import tensors
 from whisktrain.data.shards.storage import read_rows
 from whisktrain.errors import Conflict, PlatformError, RequestError, TooManyRequests
 from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.run import read_state
-from whisktrain.rounds.checkpoint import read_checkpoint
+from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.opening import create
 from whisktrain.rules import batches
 from whisktrain.rules.next_round import after_round
+from whisktrain.rules.resuming import resumed_plan
 from whisktrain.spec import Contribution, Work
 from whisktrain.store.protocol import Store
 
@@ -236,7 +237,7 @@ def test_history_stays_bounded(store: Store) -> None:
     )
     state = RunState("r", spec, 1, round=1002, phase="train", params="p")
     step = after_round(state, story, [{"train": None, "validation": None}], stop=False)
-    assert 500 <= len(step.story.history) <= 1000 and step.story.history[-1]["epoch"] == 1001
+    assert 500 <= len(step.history.entries) <= 1000 and step.history.entries[-1]["epoch"] == 1001
 
 
 def newest(store: Store) -> int:
@@ -254,15 +255,15 @@ def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
     platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.005)))
     with platform.following():
         create(store, platform, "s", spec)
-        while (state := read_state(store, "s")) is None or state.round < 6:
+        while (state := RunRecords(store, "s").read()) is None or state.round < 6:
             time.sleep(0.002)
         store.rounds.put(ids.stop("s"), {"schema": 1})
         stopped = wait_summary(store, "s")
         wait_clean(store)
     assert stopped["status"] == "stopped" and stopped["model"] == "m:2" and stopped["resumable"]
     assert newest(store) == 1, "the name stays with the model that was completed"
-    checkpoint = read_checkpoint(store, "s")
-    goes_on, best = checkpoint.going_on("s", "t", Limits())
+    checkpoint = RunArchive(store, "s").read_checkpoint()
+    goes_on, best = resumed_plan(checkpoint, "s", "t", Limits())
     platform = Platform(store)
     with platform.following():
         create(store, platform, "t", goes_on, best=best)
@@ -283,7 +284,7 @@ def test_the_follower_leaves_hand_overs_alone(store: Store) -> None:
             time.sleep(0.2 if action == "aggregate" else 0.0)
             super()._run(action, arguments, activation)
 
-    platform = Cold(store, slowly, pace=replace(QUICK, grace=0.6, hand_over=0.6, refire=1.0))
+    platform = Cold(store, slowly, timeouts=replace(QUICK, grace=0.6, hand_over=0.6, refire=1.0))
     assert train(store, plan_of(rounds=90, lease=0.4), platform=platform)["status"] == "completed"
     aggregates = [arguments for kind, arguments in platform.invoked if kind == "aggregate"]
     assert len(aggregates) >= 4
@@ -314,7 +315,7 @@ def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None
             return super().invoke(action, arguments)
 
     # Nobody else computes its shard meanwhile.
-    summary = train(store, plan_of(), platform=Full(store, pace=replace(QUICK, backup=60.0)))
+    summary = train(store, plan_of(), platform=Full(store, timeouts=replace(QUICK, backup=60.0)))
     assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
 
 
@@ -359,7 +360,7 @@ def test_a_platform_that_does_not_start_the_first_worker_is_the_reason(store: St
                 raise PlatformError("OpenWhisk answered 404: The requested resource does not exist.", hint="whisktrain deploy")
             return super().invoke(action, arguments)
 
-    platform = Empty(store, pace=replace(QUICK, build=0.3))
+    platform = Empty(store, timeouts=replace(QUICK, build=0.3))
     with platform.following():
         with pytest.raises(PlatformError, match="does not exist"):
             create(store, platform, "r", plan_of(lease=0.0))

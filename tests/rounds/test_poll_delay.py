@@ -22,11 +22,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def play(clock: Clock, rhythm_: PollDelay, takes: float) -> float:
+def play(clock: Clock, delay: PollDelay, takes: float) -> float:
     """One round that takes so long after one's own part; what was left out."""
-    asleep = rhythm_.given()
+    asleep = delay.start()
     clock.now += max(asleep, takes)
-    rhythm_.heard()
+    delay.stop()
     return asleep
 
 
@@ -43,7 +43,7 @@ def test_the_shortest_of_the_last_rounds_counts(clock: Clock) -> None:
     assert play(clock, known, 0.05) == pytest.approx(0.005)
     for _ in range(8):
         play(clock, known, 0.05)
-    assert known.given() == pytest.approx(0.025)
+    assert known.start() == pytest.approx(0.025)
 
 
 def test_rounds_that_become_short_are_kept_up_with(clock: Clock) -> None:
@@ -58,4 +58,4 @@ def test_long_rounds_are_listened_to_soon(clock: Clock) -> None:
     known = PollDelay()
     for _ in range(8):
         play(clock, known, 60.0)
-    assert known.given() == 1.0
+    assert known.start() == 1.0

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from rounds_rig import plan_of
 
 from whisktrain.records import ids, round_times
-from whisktrain.records.cost import Cost
-from whisktrain.records.failures import Failure
+from whisktrain.records.cost import Cost, Usage
+from whisktrain.records.failures import MERGE, Failure
 from whisktrain.records.ids import DocumentId, prefixes, singles
 from whisktrain.records.run import Best, Ending, Outcome, ResumePoint, RunState
-from whisktrain.rules import batches, closing
-from whisktrain.rules.next_round import summed
+from whisktrain.rules import assignment, batches, deletion, timeouts
+from whisktrain.rules.leases import dead_slots, leases_after
+from whisktrain.rules.scores import add_sums
 from whisktrain.rules.timeouts import Timeouts
+from whisktrain.rules.verdict import judge
 from whisktrain.spec import Spec
 
 PACE = Timeouts()
@@ -93,18 +95,18 @@ def test_what_is_evaluated_when() -> None:
 
 @given(slots=st.integers(1, 9), shards=st.integers(1, 30))
 def test_every_shard_is_served_by_exactly_one_slot(slots: int, shards: int) -> None:
-    served = [k for slot in range(slots) for k in closing.owned(slot, slots, shards)]
+    served = [k for slot in range(slots) for k in assignment.owned(slot, slots, shards)]
     assert sorted(served) == list(range(shards))
-    assert all(closing.slot_of(k, slots) == s for s in range(slots) for k in closing.owned(s, slots, shards))
+    assert all(assignment.slot_of(k, slots) == s for s in range(slots) for k in assignment.owned(s, slots, shards))
 
 
 @given(arrivals=st.lists(st.integers(0, 7), max_size=30), seed=st.integers(0, 100))
 def test_a_round_is_complete_by_its_expected_set_never_by_a_count(arrivals: list[int], seed: int) -> None:
     spec = plan_of(tuple(5 for _ in range(6)))
     shuffled = random.Random(seed).sample(arrivals, len(arrivals))  # any order, duplicates, shards that do not exist
-    lacking = closing.missing(3, 6, arrivals)
-    assert lacking == closing.missing(3, 6, shuffled) == tuple(k for k in range(6) if k not in arrivals)
-    verdict = closing.judge(running(spec), set(arrivals), [], 1000.0, PACE)
+    lacking = assignment.missing(3, 6, arrivals)
+    assert lacking == assignment.missing(3, 6, shuffled) == tuple(k for k in range(6) if k not in arrivals)
+    verdict = judge(running(spec), set(arrivals), [], 1000.0, PACE)
     assert (verdict.kind == "complete") == (not lacking)
     assert verdict.missing == lacking
 
@@ -114,58 +116,59 @@ def test_overdue_shards_are_tried_again_until_the_run_has_failed() -> None:
     failures: list[Failure] = []
     for attempt in (1, 2, 3):
         limit = PACE.first * (1 if attempt == 1 else 2)
-        assert closing.judge(state, {0}, failures, now + limit - 0.01, PACE).kind == "waiting"
-        verdict = closing.judge(state, {0}, failures, now + limit, PACE)
+        assert judge(state, {0}, failures, now + limit - 0.01, PACE).kind == "waiting"
+        verdict = judge(state, {0}, failures, now + limit, PACE)
         assert (verdict.kind, verdict.overdue) == ("again", (1,))
         now += limit
         failures.append(failure(1, attempt, now))
-    verdict = closing.judge(state, {0}, failures, now, PACE)
+    verdict = judge(state, {0}, failures, now, PACE)
     assert verdict.kind == "exhausted" and verdict.cause == failures[0]
     # An update that comes after all counts.
-    assert closing.judge(state, {0, 1}, failures, now, PACE).kind == "complete"
+    assert judge(state, {0, 1}, failures, now, PACE).kind == "complete"
 
 
 def test_what_is_overdue_follows_the_rounds_so_far() -> None:
     timed = running(timing={"0": 0, **round_times.added({}, 100.0)})
-    assert closing.overdue_after(timed, PACE) == PACE.first
+    assert timeouts.overdue_after(timed, PACE) == PACE.first
     many = running(timing={next(iter(round_times.added({}, 2000.0))): 20})
-    assert closing.overdue_after(many, PACE) == pytest.approx(40.0, rel=0.05)
-    assert closing.overdue_after(running(timing=many.timing, phase="evaluate"), PACE) == PACE.first
-    assert closing.overdue_after(running(phase="build", round=0), PACE) == PACE.build
+    assert timeouts.overdue_after(many, PACE) == pytest.approx(40.0, rel=0.05)
+    assert timeouts.overdue_after(running(timing=many.timing, phase="evaluate"), PACE) == PACE.first
+    assert timeouts.overdue_after(running(phase="build", round=0), PACE) == PACE.build
     eight = plan_of(tuple(5 for _ in range(8)), slots=3)
-    assert closing.overdue_after(running(eight), PACE) == 3 * PACE.first
-    assert closing.backup_delay(running(), PACE) == PACE.backup_first
-    assert closing.backup_delay(running(timing={next(iter(round_times.added({}, 1000.0))): 9}), PACE) == pytest.approx(
+    assert timeouts.overdue_after(running(eight), PACE) == 3 * PACE.first
+    assert timeouts.backup_delay(running(), PACE) == PACE.backup_first
+    assert timeouts.backup_delay(running(timing={next(iter(round_times.added({}, 1000.0))): 9}), PACE) == pytest.approx(
         3.0, rel=0.05
     )
-    assert closing.backup_delay(running(timing={next(iter(round_times.added({}, 10.0))): 9}), PACE) == PACE.backup
+    assert timeouts.backup_delay(running(timing={next(iter(round_times.added({}, 10.0))): 9}), PACE) == PACE.backup
 
 
 def test_a_fatal_failure_ends_the_run_at_once_unless_its_shard_came_through() -> None:
     fatal = failure(1, fatal=True, error={"code": "diverged", "message": "nan"})
-    verdict = closing.judge(running(), {0}, [failure(0), fatal], 1000.0, PACE)
+    verdict = judge(running(), {0}, [failure(0), fatal], 1000.0, PACE)
     assert verdict.kind == "exhausted" and verdict.cause is fatal and fatal.diverged
-    assert closing.judge(running(), {0, 1}, [fatal], 1000.0, PACE).kind == "complete"
-    merge = failure(closing.MERGE, fatal=True)
-    assert closing.judge(running(), {0, 1}, [merge], 1000.0, PACE).kind == "exhausted"
+    assert judge(running(), {0, 1}, [fatal], 1000.0, PACE).kind == "complete"
+    merge = failure(MERGE, fatal=True)
+    assert judge(running(), {0, 1}, [merge], 1000.0, PACE).kind == "exhausted"
 
 
 def test_a_slot_whose_shards_others_computed_is_taken_for_dead() -> None:
     spec = plan_of((9, 9, 9, 9), slots=2)
     leases = {0: 50.0, 1: 60.0}
     own = {0: (0, 55.0), 1: (1, 66.0), 2: (0, 55.0), 3: (1, 66.0)}
-    assert closing.leases_after(spec, leases, own) == {0: 55.0, 1: 66.0}
-    assert closing.leases_after(spec, leases, {**own, 1: (0, 55.0)}) == {0: 55.0, 1: 66.0}
+    assert leases_after(spec, leases, own) == {0: 55.0, 1: 66.0}
+    assert leases_after(spec, leases, {**own, 1: (0, 55.0)}) == {0: 55.0, 1: 66.0}
     backed = dict.fromkeys(range(4), (0, 55.0))
-    assert closing.leases_after(spec, leases, backed) == {0: 55.0}
-    assert closing.leases_after(spec, {}, {k: (k % 2, 0.0) for k in range(4)}) == {}
-    assert closing.dead_slots(spec, {0: 55.0}, 50.0, PACE) == (1,)
-    assert closing.dead_slots(spec, {0: 55.0, 1: 50.0}, 55.0 + PACE.hand_over, PACE) == (0, 1)
+    assert leases_after(spec, leases, backed) == {0: 55.0}
+    assert leases_after(spec, {}, {k: (k % 2, 0.0) for k in range(4)}) == {}
+    assert dead_slots(spec, {0: 55.0}, 50.0, PACE) == (1,)
+    assert dead_slots(spec, {0: 55.0, 1: 50.0}, 55.0 + PACE.hand_over, PACE) == (0, 1)
 
 
 def test_a_swap_is_mine_only_by_nonce_and_round() -> None:
-    assert closing.is_mine(("n", 4), "n", 4)
-    assert not closing.is_mine(("n", 3), "n", 4) and not closing.is_mine(("m", 4), "n", 4) and not closing.is_mine(None, "n", 4)
+    own = running(nonce="n", round=4)
+    assert running(nonce="n", round=4, rev="2-x").is_write_of(own)
+    assert not running(nonce="n", round=3).is_write_of(own) and not running(nonce="m", round=4).is_write_of(own)
 
 
 # ------------------------------------------------------------------------------------------------------- what may be deleted
@@ -176,19 +179,19 @@ def test_pinned_documents_survive_deletion_and_sweeping() -> None:
     point = ResumePoint(4, "params:r:4", "moments:r:4", Best(1, "params:r:1", 0.7, 0))
     state = running(round=6, params="params:r:6", best=best, point=point)
     ids = [f"{kind}:r:{n}" for kind in ("params", "moments") for n in range(1, 7)] + [f"r:{n}:0" for n in range(1, 7)]
-    kept = set(ids) - set(closing.deletable(ids, state))
+    kept = set(ids) - set(deletion.deletable(ids, state))
     assert kept == {"params:r:1", "params:r:2", "params:r:4", "params:r:6", "moments:r:4", "moments:r:6", "r:6:0"}
-    assert set(closing.sweepable(ids, "r", state)) == set(ids) - kept
-    assert closing.deletable(["params:other:1", "other:1:0", "failure:r:1:0:1", "blueprint:r", "run:r"], state) == []
+    assert set(deletion.sweepable(ids, "r", state)) == set(ids) - kept
+    assert deletion.deletable(["params:other:1", "other:1:0", "failure:r:1:0:1", "blueprint:r", "run:r"], state) == []
 
 
 def test_sweeping_by_the_newest_moments_and_never_while_final() -> None:
     ids = ["r:1:0", "r:2:0", "r:3:0", "params:r:2", "moments:r:2", "stop:r", "blueprint:r"]
-    assert closing.sweepable(ids, "r", running()) == ["r:1:0"]
-    assert closing.sweepable(ids, "r", running(status="completed")) == []
-    assert closing.sweepable([*ids, "run:r", "params:q:1"], "r", None) == ids
+    assert deletion.sweepable(ids, "r", running()) == ["r:1:0"]
+    assert deletion.sweepable(ids, "r", running(status="completed")) == []
+    assert deletion.sweepable([*ids, "run:r", "params:q:1"], "r", None) == ids
     resumed = running(plan_of(first_round=3))
-    assert closing.sweepable(["r:2:0", "r:3:0"], "r", resumed) == ["r:2:0"]
+    assert deletion.sweepable(["r:2:0", "r:3:0"], "r", resumed) == ["r:2:0"]
 
 
 @given(run=st.from_regex(ids.RUN_ID, fullmatch=True).filter(lambda r: r not in ids.RESERVED))
@@ -200,7 +203,7 @@ def test_every_id_says_where_it_belongs(run: str) -> None:
         ids.stop(run): "stop",
         ids.params(run, 7): "params",
         ids.params(run, 7, "ab12"): "params",
-        ids.moments(run, 7): "moments",
+        ids.optimizer_state(run, 7): "optimizer_state",
         ids.update(run, 7, 2): "update",
         ids.failure(run, 7, 2, 1): "failure",
         ids.failure(run, 7, -1, 1): "failure",
@@ -229,7 +232,7 @@ def test_the_run_document_is_read_back_as_it_was_written() -> None:
         point=ResumePoint(4, "p", "m", Best(1, "q", 0.7, 0)),
         outcome=Outcome(5.0, "p", {"loss": 1.0}, [{"epoch": 1}], {"code": "x"}, ["line"]),
         leases={0: 5.0, 11: 6.0},
-        cost=Cost(2, 1.5, {"0": ["e", 1.0, 2.0, 512]}),
+        cost=Cost(2, 1.5, {"0": Usage("e", 1.0, 2.0, 512)}),
         timing={"3": 4},
         latest={"loss": 1.0},
         platform={"invocations_per_minute": 60},
@@ -257,15 +260,21 @@ def test_cost_counts_activations_and_their_seconds_once() -> None:
     assert cost.total() == {"invocations": 3, "gb_seconds": round(4 * 0.5 + 1 * 0.5 + 10 * 0.25, 3)}
 
 
-@given(st.lists(st.none() | st.integers(0, 9).map(lambda n: {"rows": n, "loss": n / 2, "state": {"a": [n, 1]}}), max_size=6))
+def sums_of(n: int) -> dict:
+    return {"rows": n, "loss": n / 2, "divisor": 2.0 * n, "penalty": n / 4, "state": {"a": [n, 1]}}
+
+
+@given(st.lists(st.none() | st.integers(0, 9).map(sums_of), max_size=6))
 def test_sums_add_up_number_by_number(parts) -> None:
     some = [p for p in parts if p and p["rows"]]
-    total = summed(parts)
+    total = add_sums(parts)
     if not some:
         assert total is None
         return
     assert total == {
         "rows": sum(p["rows"] for p in some),
         "loss": sum(p["loss"] for p in some),
+        "divisor": sum(p["divisor"] for p in some),
+        "penalty": sum(p["penalty"] for p in some),
         "state": {"a": [sum(p["rows"] for p in some), len(some)]},
     }

@@ -11,6 +11,7 @@ from whisktrain.doctor.finding import Tell, wait_for
 from whisktrain.errors import Conflict, WhisktrainError
 from whisktrain.openwhisk.client import Client
 from whisktrain.records import ids
+from whisktrain.records.run_records import RunRecords
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -78,7 +79,6 @@ def _stop(client: Client, store: Store, made: Made, tell: Tell) -> None:
 def _take_away(client: Client, store: Store, made: Made, tell: Tell) -> None:
     """End the run from outside: its summary is what `train` waits for, and what keeps it from being opened later."""
     from whisktrain.data.sources.uploads import delete_upload
-    from whisktrain.rounds.sweep import leftovers
 
     body = {"schema": ids.SCHEMA, "status": "stopped", "reason": "the probe was given up", "model": None}
     with contextlib.suppress(Conflict):
@@ -87,20 +87,19 @@ def _take_away(client: Client, store: Store, made: Made, tell: Tell) -> None:
     begun = time.monotonic()
 
     def look() -> bool | None:
-        store.rounds.delete_many([ids.run(made.run), *leftovers(store, made.run)])
+        store.rounds.delete_many([ids.run(made.run), *RunRecords(store, made.run).leftovers()])
         ended = client.activation(made.activation) is not None
         # Whoever was at work when the run was taken away may still write once.
-        return True if ended and time.monotonic() - begun > 2.0 and not leftovers(store, made.run) else None
+        return True if ended and time.monotonic() - begun > 2.0 and not RunRecords(store, made.run).leftovers() else None
 
     wait_for(look, "end to end: taking the probe's run away", LET_GO_S, tell)
 
 
 def _delete(store: Store, made: Made) -> None:
     from whisktrain.data.sources.uploads import delete_upload
-    from whisktrain.rounds.sweep import leftovers
 
     delete_upload(store, made.upload)
-    store.rounds.delete_many([ids.run(made.run), *leftovers(store, made.run)])
+    store.rounds.delete_many([ids.run(made.run), *RunRecords(store, made.run).leftovers()])
     library = store.library
     going = [ids.summary(made.run), ids.checkpoint(made.run), ids.alias(made.name)]
     going += [d.id for prefix in ("model", "version") for d in library.list(f"{prefix}:{made.name}:", bodies=False)]

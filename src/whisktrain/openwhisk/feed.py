@@ -1,62 +1,84 @@
-"""The feed action's life cycle: which triggers the follower fires, as documents in the store, without anybody's key."""
+"""The feed action's life cycle: it registers the triggers that the follower fires, without storing anybody's key."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 from whisktrain.errors import Conflict, NotFound, RequestError
 from whisktrain.records import ids
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.registrations import RegistrationBody, Registrations
+from whisktrain.store.protocol import Store
 
-__all__ = ["handle"]
+__all__ = ["FeedResult", "FeedStatus", "handle"]
 
-EVENTS = ("CREATE", "READ", "UPDATE", "DELETE", "PAUSE", "UNPAUSE")
-ATTEMPTS = 10
+_EVENTS = ("CREATE", "READ", "UPDATE", "DELETE", "PAUSE", "UNPAUSE")
+_ATTEMPTS = 10
 
 
-def handle(event: dict[str, Any], store: Store, *, namespace: str = "_") -> dict[str, Any]:
-    """Do what the platform asks of a feed.
+class FeedStatus(TypedDict, total=False):
+    """Whether a trigger is fired, and since when."""
+
+    active: bool
+    dateChanged: str
+
+
+class FeedConfig(TypedDict):
+    """What READ answers of a registration."""
+
+    trigger: str
+    created: str
+
+
+class FeedResult(TypedDict, total=False):
+    """The feed action's answer: `config` for READ, else `trigger`."""
+
+    trigger: str
+    config: FeedConfig
+    status: FeedStatus
+
+
+def handle(event: Mapping[str, object], store: Store, *, namespace: str = "_") -> FeedResult:
+    """Handle a life-cycle event of a feed.
 
     Args:
         event: The feed action's arguments: `lifecycleEvent`, `triggerName` ("/ns/name"), and others that are ignored
             (`authKey` among them: it is not stored).
         store: The store.
-        namespace: What "_" stands for.
-
-    Returns:
-        READ: `{"config", "status"}`; else `{"trigger", "status"}`.
+        namespace: The namespace that "_" stands for.
 
     Raises:
         RequestError: The event or the trigger's name is not understood.
         NotFound: There is no such registration.
     """
     kind = str(event.get("lifecycleEvent", "")).upper()
-    if kind not in EVENTS:
-        raise RequestError(f"lifecycleEvent was {event.get('lifecycleEvent')!r}; expected one of {', '.join(EVENTS)}.")
-    owner, trigger = _named(event.get("triggerName"), namespace)
+    if kind not in _EVENTS:
+        raise RequestError(f"lifecycleEvent was {event.get('lifecycleEvent')!r}; expected one of {', '.join(_EVENTS)}.")
+    owner, trigger = _parse_trigger(event.get("triggerName"), namespace)
+    full, registrations = f"/{owner}/{trigger}", Registrations(store)
     if kind == "CREATE":
-        store.ensure()  # the moment of deployment: with wskdeploy alone nobody else makes the databases
-    id_, full = ids.registration(owner, trigger), f"/{owner}/{trigger}"
+        store.ensure()  # the moment of deployment: wskdeploy alone does not create the databases
     if kind == "DELETE":
-        store.rounds.delete(id_)  # one that is gone already is as good: a trigger must always be deletable
+        registrations.delete(owner, trigger)
         return {"trigger": full, "status": {"active": False}}
-    for _ in range(ATTEMPTS):
-        found = store.rounds.get(id_)
-        if found is None and kind != "CREATE":
+    for _ in range(_ATTEMPTS):
+        found = registrations.read(owner, trigger)
+        before, rev = found if found is not None else (None, None)
+        if before is None and kind != "CREATE":
             raise NotFound(f"The trigger {full} is not registered with this feed.", hint="Create the trigger again.")
-        if kind == "READ" and found is not None:
-            return {"config": {"trigger": full, "created": found.body["created"]}, "status": _status(found.body)}
-        body = _changed(kind, full, found)
+        if kind == "READ" and before is not None:
+            return {"config": {"trigger": full, "created": before["created"]}, "status": _status(before)}
+        body = _changed(kind, full, before)
         try:
-            store.rounds.put(id_, body, rev=found.rev if found else None)
+            registrations.write(owner, trigger, body, rev)
         except Conflict:
             continue
         return {"trigger": full, "status": _status(body)}
     raise Conflict(f"The registration of {full} is being changed by others all the time.", retryable=True)
 
 
-def _named(name: Any, namespace: str) -> tuple[str, str]:
+def _parse_trigger(name: object, namespace: str) -> tuple[str, str]:
     parts = [part for part in str(name or "").split("/") if part]
     if len(parts) == 1:
         parts = ["_", *parts]
@@ -65,13 +87,13 @@ def _named(name: Any, namespace: str) -> tuple[str, str]:
     return (namespace if parts[0] == "_" else parts[0]), parts[1]
 
 
-def _changed(kind: str, trigger: str, found: Document | None) -> dict[str, Any]:
+def _changed(kind: str, trigger: str, before: RegistrationBody | None) -> RegistrationBody:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    before = found.body if found is not None else {}
-    active = {"PAUSE": False, "UPDATE": bool(before.get("active", True))}.get(kind, True)
-    created = before.get("created", now)
+    was_active = before is None or bool(before["active"])
+    active = {"PAUSE": False, "UPDATE": was_active}.get(kind, True)
+    created = before["created"] if before is not None else now
     return {"schema": ids.SCHEMA, "trigger": trigger, "active": active, "created": created, "changed": now}
 
 
-def _status(body: dict[str, Any]) -> dict[str, Any]:
+def _status(body: RegistrationBody) -> FeedStatus:
     return {"active": body["active"], "dateChanged": body["changed"]}

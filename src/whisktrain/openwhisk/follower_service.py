@@ -84,7 +84,8 @@ class Service:
             gauge.set_function(functools.partial(self._figure, name))
 
     def _figure(self, name: str) -> float:
-        return float(self.follower.status()[name])
+        figures: Mapping[str, object] = self.follower.status()
+        return float(str(figures[name]))
 
     def fire(self, trigger: str, payload: dict[str, Any]) -> None:
         """Fire a trigger.

@@ -1,16 +1,52 @@
-"""What a run costs: activations of workers and aggregates, and their seconds times their memory. Pure.
+"""The cost of a run: activations of workers and aggregates, and their seconds times their memory. Pure.
 
 An activation is known by what it writes: a worker by its updates, an aggregate by its merges. It counts from its start to the
-last thing it is known by, so that what it idles after that is left out. Not counted: the activations of preprocess, train,
-predict and the feed, and those that found nothing to do.
+last write, so that idle time after that is left out. Not counted: the activations of preprocess, train, predict and the feed,
+and those that found nothing to do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple, TypedDict
 
-__all__ = ["Cost"]
+__all__ = ["Cost", "CostBody", "CostTotal", "Usage"]
+
+
+class Usage(NamedTuple):
+    """The time and memory of one activation.
+
+    Attributes:
+        execution: The activation's id.
+        start: When it started, in seconds of the epoch.
+        last: When it last wrote something.
+        megabytes: Its memory.
+    """
+
+    execution: str
+    start: float
+    last: float
+    megabytes: int
+
+    @property
+    def gb_seconds(self) -> float:
+        """Seconds times GB."""
+        return max(self.last - self.start, 0.0) * self.megabytes / 1024
+
+
+class CostBody(TypedDict):
+    """A cost as the run document holds it."""
+
+    invocations: int
+    gb_seconds: float
+    serving: dict[str, list[str | float]]
+
+
+class CostTotal(TypedDict):
+    """A cost as results report it."""
+
+    invocations: int
+    gb_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,34 +55,47 @@ class Cost:
 
     Attributes:
         invocations: Activations that are known to have worked.
-        gb_seconds: Of the activations that another has followed in their place.
-        serving: The present activation of each place ("aggregate", or a slot's number): `[id, start, last, MB]`.
+        gb_seconds: Of the activations that another one has replaced.
+        serving: The present activation of each role: "aggregate", or a slot's number.
     """
 
     invocations: int = 0
     gb_seconds: float = 0.0
-    serving: dict[str, list[Any]] = field(default_factory=dict)
+    serving: dict[str, Usage] = field(default_factory=dict)
 
-    def seen(self, place: str, execution: str, start: float, last: float, megabytes: int) -> Cost:
-        """The sums after an activation showed itself in a place at the time `last`."""
-        before = self.serving.get(place)
-        if before is not None and before[0] == execution:
-            known = [execution, before[1], max(before[2], round(last, 3)), megabytes]
-            return Cost(self.invocations, self.gb_seconds, {**self.serving, place: known})
-        closed = self.gb_seconds + (_gb_seconds(before) if before else 0.0)
-        now = [execution, round(start, 3), round(max(last, start), 3), megabytes]
-        return Cost(self.invocations + 1, closed, {**self.serving, place: now})
+    def seen(self, role: str, execution: str, start: float, last: float, megabytes: int) -> Cost:
+        """The sums after an activation wrote something.
 
-    def to_body(self) -> dict[str, Any]:
+        Args:
+            role: "aggregate", or a slot's number.
+            execution: The activation's id.
+            start: When it started, in seconds of the epoch.
+            last: When it wrote.
+            megabytes: Its memory.
+        """
+        before = self.serving.get(role)
+        if before is not None and before.execution == execution:
+            longer = Usage(execution, before.start, max(before.last, round(last, 3)), megabytes)
+            return Cost(self.invocations, self.gb_seconds, {**self.serving, role: longer})
+        closed = self.gb_seconds + (before.gb_seconds if before else 0.0)
+        fresh = Usage(execution, round(start, 3), round(max(last, start), 3), megabytes)
+        return Cost(self.invocations + 1, closed, {**self.serving, role: fresh})
+
+    def to_body(self) -> CostBody:
         """The sums as JSON."""
-        return {"invocations": self.invocations, "gb_seconds": self.gb_seconds, "serving": self.serving}
+        serving: dict[str, list[str | float]] = {role: list(usage) for role, usage in self.serving.items()}
+        return {"invocations": self.invocations, "gb_seconds": self.gb_seconds, "serving": serving}
 
-    def total(self) -> dict[str, Any]:
-        """`{"invocations", "gb_seconds"}` with those that still serve."""
-        seconds = self.gb_seconds + sum(_gb_seconds(known) for known in self.serving.values())
+    @classmethod
+    def from_body(cls, body: CostBody) -> Cost:
+        """The sums that `to_body` wrote."""
+        serving = {
+            role: Usage(str(execution), float(start), float(last), int(megabytes))
+            for role, (execution, start, last, megabytes) in body["serving"].items()
+        }
+        return cls(body["invocations"], body["gb_seconds"], serving)
+
+    def total(self) -> CostTotal:
+        """The sums, including the activations that still serve."""
+        seconds = self.gb_seconds + sum(usage.gb_seconds for usage in self.serving.values())
         return {"invocations": self.invocations, "gb_seconds": round(seconds, 3)}
-
-
-def _gb_seconds(known: list[Any]) -> float:
-    _, start, last, megabytes = known
-    return max(float(last) - float(start), 0.0) * float(megabytes) / 1024

@@ -1,18 +1,40 @@
-"""Why a worker or an aggregate could not do its part of a round: the failure documents."""
+"""The failure documents: why a worker or an aggregate could not do its part of a round."""
 
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict, cast
 
 from whisktrain.errors import Diverged, ErrorRecord, RequestError, WhisktrainError
 from whisktrain.records import ids
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.ids import DocumentId
+from whisktrain.store.protocol import Document
 
-__all__ = ["Failure", "failures_of_round"]
+__all__ = ["MERGE", "REFUSED", "Failure", "FailureBody"]
 
-LOG_LINES = 20
+MERGE = -1
+"""The shard of a failure of the merge."""
+
+REFUSED = 0
+"""The attempt of a failure to start: the platform refused the worker's invocation, so there was no attempt."""
+
+_LOG_LINES = 20
+_LOG_CHARACTERS = 500
+_MESSAGE_CHARACTERS = 2000
+
+
+class FailureBody(TypedDict):
+    """The body of a failure document: see `Failure`."""
+
+    schema: int
+    attempt: int
+    error: ErrorRecord
+    fatal: bool
+    log: list[str]
+    execution: str
+    written: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +42,14 @@ class Failure:
     """Why a shard of a round could not be computed.
 
     Attributes:
-        shard: The shard; 0 for the building of the model, -1 for the merge.
-        attempt: Which attempt it was, from 1; 0: none, because the platform did not start the worker.
+        shard: The shard; 0 for the building of the model, `MERGE` for the merge.
+        attempt: Which attempt it was, from 1; `REFUSED`: the platform did not start the worker.
         error: What failed.
         fatal: Whether another attempt would fail in the same way.
         log: The last log lines.
         execution: The activation; "" where it is not known.
         written: When, in seconds of the epoch.
+        round: The round, once it is read.
     """
 
     shard: int
@@ -36,6 +59,7 @@ class Failure:
     log: list[str] = field(default_factory=list)
     execution: str = ""
     written: float = 0.0
+    round: int = 0
 
     @property
     def diverged(self) -> bool:
@@ -43,23 +67,20 @@ class Failure:
         return self.error.get("code") == Diverged.code
 
     @classmethod
-    def of(cls, shard: int, attempt: int, error: Exception, execution: str) -> Failure:
-        """The failure that an exception was."""
-        import traceback
+    def from_exception(cls, shard: int, attempt: int, error: Exception, execution: str) -> Failure:
+        """The failure that an exception describes, with the last lines of its traceback as the log."""
+        lines = "".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:]
+        return cls(
+            shard=shard,
+            attempt=attempt,
+            error=_record_of(error),
+            fatal=isinstance(error, (RequestError, Diverged)),
+            log=[line[:_LOG_CHARACTERS] for line in lines],
+            execution=execution,
+            written=time.time(),
+        )
 
-        if isinstance(error, WhisktrainError):
-            record = error.to_record()
-        elif isinstance(error, MemoryError):
-            message, hint = "The activation ran out of memory.", "Give it more memory."
-            record = ErrorRecord(code="out_of_memory", message=message, hint=hint, retryable=False)
-        else:
-            message = f"{type(error).__name__}: {error}"[:2000]
-            record = ErrorRecord(code="worker_failed", message=message, hint="", retryable=False)
-        lines = "".join(traceback.format_exception(error)).splitlines()[-LOG_LINES:]
-        fatal = isinstance(error, (RequestError, Diverged))
-        return cls(shard, attempt, record, fatal, [line[:500] for line in lines], execution, time.time())
-
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> FailureBody:
         """The document's body."""
         return {
             "schema": ids.SCHEMA,
@@ -71,16 +92,30 @@ class Failure:
             "written": round(self.written, 3),
         }
 
+    @classmethod
+    def of(cls, document: Document) -> Failure:
+        """The failure that a document holds."""
+        place = DocumentId.parse(document.id)
+        if place is None or place.round is None or place.shard is None or place.attempt is None:
+            raise ValueError(f"{document.id} is not the id of a failure")
+        body = cast(FailureBody, document.body)
+        return cls(
+            shard=place.shard,
+            attempt=place.attempt,
+            error=body["error"],
+            fatal=body["fatal"],
+            log=body["log"],
+            execution=body["execution"],
+            written=float(body["written"]),
+            round=place.round,
+        )
 
-def _failure(document: Document) -> Failure:
-    *_, shard, attempt = document.id.split(":")
-    body = document.body
-    return Failure(
-        int(shard), int(attempt), body["error"], body["fatal"], body["log"], body["execution"], float(body["written"])
-    )
 
-
-def failures_of_round(store: Store, run: str, round_: int) -> list[Failure]:
-    """What failed in a round, in the order in which it did."""
-    found = store.rounds.list(f"failure:{run}:{round_}:")
-    return sorted((_failure(d) for d in found), key=lambda f: (f.written, f.shard, f.attempt))
+def _record_of(error: Exception) -> ErrorRecord:
+    if isinstance(error, WhisktrainError):
+        return error.to_record()
+    if isinstance(error, MemoryError):
+        message, hint = "The activation ran out of memory.", "Give it more memory."
+        return ErrorRecord(code="out_of_memory", message=message, hint=hint, retryable=False)
+    message = f"{type(error).__name__}: {error}"[:_MESSAGE_CHARACTERS]
+    return ErrorRecord(code="worker_failed", message=message, hint="", retryable=False)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
-__all__ = ["TrainingHistory"]
+from whisktrain.spec import Figures, MetricSums
+
+__all__ = ["HistoryBody", "TrainingHistory"]
+
+
+class HistoryBody(TypedDict):
+    """A history as a document holds it."""
+
+    entries: list[Figures]
+    epoch: int
+    sums: MetricSums | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +23,20 @@ class TrainingHistory:
     """The history so far, as the params documents carry it.
 
     Attributes:
-        history: One entry for each closed epoch.
-        epoch: The epoch that is under way.
+        entries: One entry for each closed epoch: its number ("epoch", from 1), its last round ("round") and its figures.
+        epoch: The epoch under way, from 0.
         sums: The training sums of its rounds so far; None before the first.
     """
 
-    history: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Figures] = field(default_factory=list)
     epoch: int = 0
-    sums: dict[str, Any] | None = None
+    sums: MetricSums | None = None
 
-    def to_body(self) -> dict[str, Any]:
+    def to_body(self) -> HistoryBody:
         """The history as JSON."""
-        return {"history": self.history, "epoch": self.epoch, "sums": self.sums}
+        return {"entries": self.entries, "epoch": self.epoch, "sums": self.sums}
+
+    @classmethod
+    def from_body(cls, body: HistoryBody) -> TrainingHistory:
+        """The history that `to_body` wrote."""
+        return cls(body["entries"], body["epoch"], body["sums"])

@@ -1,4 +1,4 @@
-"""The documents: their ids, and which database holds them.
+"""The ids of all documents, and the database that holds them.
 
     library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
               version:<name>:<v>  alias:<name>  summary:<R>  checkpoint:<R>
@@ -27,11 +27,15 @@ __all__ = [
     "checkpoint",
     "dataset",
     "failure",
+    "failures",
     "model",
-    "moments",
+    "optimizer_state",
+    "optimizer_states",
     "params",
     "prefixes",
     "registration",
+    "registration_prefix",
+    "round_of",
     "run",
     "shard",
     "singles",
@@ -55,7 +59,7 @@ def check_run_id(run_id: str) -> str:
     """Return `run_id` if it may name a run.
 
     Raises:
-        RequestError: It has characters that ids may not have, or is a word that other documents start with.
+        RequestError: It has characters that ids may not have, or is a prefix of other documents' ids.
     """
     if RUN_ID.fullmatch(run_id) and run_id not in RESERVED:
         return run_id
@@ -82,13 +86,13 @@ def params(run_id: str, round_: int, digest: str = "") -> str:
     return f"params:{run_id}:{round_}" + (f":{digest}" if digest else "")
 
 
-def moments(run_id: str, round_: int, digest: str = "") -> str:
-    """The optimizer's state that belongs to `params` of the same round."""
+def optimizer_state(run_id: str, round_: int, digest: str = "") -> str:
+    """The optimizer's state (its moments) that belongs to `params` of the same round."""
     return f"moments:{run_id}:{round_}" + (f":{digest}" if digest else "")
 
 
 def update(run_id: str, round_: int, shard_: int) -> str:
-    """What one shard contributes to one round."""
+    """One shard's contribution to one round."""
     return f"{run_id}:{round_}:{shard_}"
 
 
@@ -103,22 +107,27 @@ def failure(run_id: str, round_: int, shard_: int, attempt: int) -> str:
 
 
 def stop(run_id: str) -> str:
-    """Somebody asked the run to stop."""
+    """The request to stop a run."""
     return f"stop:{run_id}"
 
 
 def registration(namespace: str, trigger: str) -> str:
-    """A trigger that the follower fires."""
+    """The registration of a trigger that the follower fires."""
     return f"registration:{namespace}:{trigger}"
 
 
+def registration_prefix() -> str:
+    """The prefix of all registrations."""
+    return "registration:"
+
+
 def summary(run_id: str) -> str:
-    """What is left of a run that ended."""
+    """The summary of a run that ended."""
     return f"summary:{run_id}"
 
 
 def checkpoint(run_id: str) -> str:
-    """Everything that a stopped run needs to go on."""
+    """Everything that is needed to resume a stopped run."""
     return f"checkpoint:{run_id}"
 
 
@@ -138,7 +147,7 @@ def validation(dataset_id: str, k: int) -> str:
 
 
 def upload(upload_id: str) -> str:
-    """A file that a user put."""
+    """A file that a user uploaded."""
     return f"upload:{upload_id}"
 
 
@@ -148,7 +157,7 @@ def model(name: str, version_: int) -> str:
 
 
 def version(name: str, version_: int) -> str:
-    """Which run owns a version of a model."""
+    """The claim of a run on a version of a model."""
     return f"version:{name}:{version_}"
 
 
@@ -157,10 +166,10 @@ def alias(name: str) -> str:
     return f"alias:{name}"
 
 
-Kind = Literal["run", "blueprint", "params", "moments", "update", "failure", "stop"]
+Kind = Literal["run", "blueprint", "params", "optimizer_state", "update", "failure", "stop"]
 
 _OF_RUN: dict[str, Kind] = {"run": "run", "blueprint": "blueprint", "stop": "stop"}
-_OF_ROUND: dict[str, Kind] = {"params": "params", "moments": "moments"}
+_OF_ROUND: dict[str, Kind] = {"params": "params", "moments": "optimizer_state"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +206,24 @@ class DocumentId:
         except ValueError:
             return None
         return None
+
+
+def round_of(id_: str) -> int:
+    """The round that the id of a document of a round names."""
+    part = DocumentId.parse(id_)
+    if part is None or part.round is None:
+        raise ValueError(f"{id_!r} is not the id of a document of a round")
+    return part.round
+
+
+def failures(run_id: str, round_: int | None = None) -> str:
+    """The prefix of a run's failures, or of one round's."""
+    return f"failure:{run_id}:" + ("" if round_ is None else f"{round_}:")
+
+
+def optimizer_states(run_id: str) -> str:
+    """The prefix of a run's optimizer states."""
+    return f"moments:{run_id}:"
 
 
 def prefixes(run_id: str) -> tuple[str, ...]:

@@ -1,77 +1,84 @@
-"""The params documents: the tensors that a round starts from, with the story so far in the body."""
+"""The params documents: the tensors that a round starts from, with the history so far in the body."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict, cast
 
 from whisktrain import tensors
-from whisktrain.errors import Conflict
-from whisktrain.records import ids
-from whisktrain.records.history import TrainingHistory
-from whisktrain.store.protocol import Store
+from whisktrain.records.history import HistoryBody, TrainingHistory
+from whisktrain.store.protocol import Document
 from whisktrain.tensors import Tensors
 
-__all__ = ["Params", "create", "put_params", "read_params", "read_story"]
+__all__ = ["Params", "ParamsBody", "ParamsDocument"]
+
+
+class ParamsBody(TypedDict):
+    """The body of a params document.
+
+    Attributes:
+        parent: The id of the parameters that these were merged from; "" where they were not.
+        merged: The shards that were merged into them.
+        digest: Of the attachment's bytes.
+        history: The history so far.
+    """
+
+    parent: str
+    merged: list[int]
+    digest: str
+    history: HistoryBody
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """What a round starts from.
+    """The tensors that a round starts from.
 
     Attributes:
-        id: The document.
-        digest: Of the tensors' bytes: two documents with the same one are the same tensors.
+        id: The document's id.
+        digest: Of the tensors' bytes: two documents with the same digest hold the same tensors.
         tensors: The tensors.
-        story: The story so far.
+        history: The history so far.
         rev: The document's revision; "" where it is not known.
     """
 
     id: str
     digest: str
     tensors: Tensors
-    story: TrainingHistory
+    history: TrainingHistory
     rev: str = ""
 
+    @staticmethod
+    def body_of(document: Document) -> ParamsBody:
+        """The body of a params document, typed."""
+        return cast(ParamsBody, document.body)
 
-def create(store: Store, id_: str, body: dict[str, Any], attachment: bytes | None = None) -> str | None:
-    """Put a document of the rounds that is written once; where it exists already, that is as good.
+    @classmethod
+    def of(cls, document: Document) -> Params:
+        """The parameters that a document with its attachment holds.
 
-    Returns:
-        Its revision where this call wrote it.
+        Raises:
+            Damaged: The attachment is not whole.
+        """
+        body = cls.body_of(document)
+        values = tensors.decode(document.attachment or b"")
+        return cls(document.id, body["digest"], values, TrainingHistory.from_body(body["history"]), document.rev)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsDocument:
+    """A params document without its tensors, which may be damaged.
+
+    Attributes:
+        id: Its id.
+        rev: Its revision.
+        body: Its body.
     """
-    try:
-        return store.rounds.put(id_, {"schema": ids.SCHEMA, **body}, attachment=attachment)
-    except Conflict:
-        return None
 
+    id: str
+    rev: str
+    body: ParamsBody
 
-def put_params(
-    store: Store, id_: str, values: Tensors, story: TrainingHistory, *, parent: str, merged: tuple[int, ...]
-) -> Params:
-    """A5: put the parameters of a round; the document that exists already counts, should it differ."""
-    data = tensors.encode(values)
-    params = Params(id_, tensors.digest(data), values, story)
-    body = {"parent": parent, "merged": list(merged), "digest": params.digest, "story": story.to_body()}
-    rev = create(store, id_, body, data)
-    if rev is not None:
-        return replace(params, rev=rev)
-    found = store.rounds.get(id_)
-    same = found is None or found.body["digest"] == params.digest
-    return params if same else (read_params(store, id_) or params)
-
-
-def read_params(store: Store, id_: str) -> Params | None:
-    """Read the parameters of a round; None where they are absent: the run has moved on."""
-    found = store.rounds.get(id_, attachment=True)
-    if found is None or found.attachment is None:
-        return None
-    return Params(
-        id_, found.body["digest"], tensors.decode(found.attachment), TrainingHistory(**found.body["story"]), found.rev
-    )
-
-
-def read_story(store: Store, id_: str) -> TrainingHistory:
-    """The story that the parameters of a round carry; an empty one where they are absent. Their tensors are not read."""
-    found = store.rounds.get(id_) if id_ else None
-    return TrainingHistory(**found.body["story"]) if found is not None else TrainingHistory()
+    @classmethod
+    def of(cls, document: Document) -> ParamsDocument:
+        """The document as it was read."""
+        return cls(document.id, document.rev, Params.body_of(document))

@@ -1,17 +1,18 @@
-"""The run document as a value: the one thing of a run that changes, always by compare-and-swap."""
+"""The run document as a value: the only document of a run that changes, always by compare-and-swap."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from whisktrain.errors import ErrorRecord
 from whisktrain.records import ids
 from whisktrain.records.cost import Cost
-from whisktrain.spec import Phase, Spec
-from whisktrain.store.protocol import Document, Store
+from whisktrain.spec import Figures, Phase, Spec
+from whisktrain.store.protocol import Document
 
-__all__ = ["Best", "Ending", "Outcome", "ResumePoint", "RunState", "Status", "read_state", "state_of"]
+__all__ = ["Best", "Ending", "Outcome", "PlatformFacts", "ResumePoint", "RunState", "Status"]
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
@@ -22,15 +23,20 @@ class Best:
 
     Attributes:
         round: The round that starts from them.
-        params: Their document.
+        params: The id of their document.
         value: Validation loss, or training loss without validation rows.
-        epoch: The epoch that ended with them.
+        epoch: The epoch that ended with them, from 0.
     """
 
     round: int
     params: str
     value: float
     epoch: int
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any] | None) -> Best | None:
+        """The best parameters as a document holds them."""
+        return cls(**body) if body else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +59,15 @@ class ResumePoint:
     """Where a run may be resumed: pinned until its checkpoint is written.
 
     Attributes:
-        round: The round to go on with.
-        params: The parameters that it starts from.
-        moments: The optimizer's state that belongs to them.
+        round: The round to continue with.
+        params: The id of the parameters that it starts from.
+        optimizer_state: The id of the optimizer's state that belongs to them.
         best: The best parameters at that time.
     """
 
     round: int
     params: str
-    moments: str
+    optimizer_state: str
     best: Best | None = None
 
 
@@ -71,19 +77,33 @@ class Outcome:
 
     Attributes:
         ended: When, in seconds of the epoch.
-        publish: The parameters to publish; None: no model.
+        publish: The id of the parameters to publish; None: no model.
         metrics: What was measured on exactly these.
-        history: One entry for each closed epoch; None: as the story of the round's parameters has it.
-        error: Why the run failed.
-        log: The last log lines of whoever failed.
+        history: One entry for each closed epoch; None: as in the params document of the last round.
+        error: Of a run that failed.
+        log: The last log lines of the worker or aggregate that failed.
     """
 
     ended: float
     publish: str | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] | None = None
+    metrics: Figures = field(default_factory=dict)
+    history: list[Figures] | None = None
     error: ErrorRecord | None = None
     log: list[str] = field(default_factory=list)
+
+
+class PlatformFacts(TypedDict, total=False):
+    """What was known of the platform when the run was created.
+
+    Attributes:
+        invocations_per_minute: What the platform allows.
+        worker_mb: Memory of a worker activation.
+        aggregate_mb: Memory of an aggregate activation.
+    """
+
+    invocations_per_minute: int
+    worker_mb: int
+    aggregate_mb: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +118,21 @@ class RunState:
         reason: Why it is in it.
         round: The open round; 0 while the model is built.
         phase: What workers do in it.
-        params: The document that the round starts from ("" in round 0).
+        params: The id of the parameters that the round starts from ("" in round 0).
         merged: The shards that the parameters were merged from.
         best: The best parameters so far, where early stopping watches.
         ending: How the run is about to end, in an evaluation.
         point: Where it may be resumed.
         outcome: What a final state adds.
-        nonce: The random word of the execution that wrote this.
+        nonce: A random word of the execution that wrote this.
         created: When the run was created, in seconds of the epoch.
         opened: When this round was opened.
         leases: When each slot's lease ends.
         aggregate_lease: When the aggregate's lease ends.
         timing: The lengths of the training rounds, as a histogram.
-        cost: What it cost so far.
-        latest: The newest figures, for whoever watches.
-        platform: What was known of the platform: `invocations_per_minute`, `worker_mb`, `aggregate_mb`.
+        cost: The cost so far.
+        latest: The newest figures, for progress displays.
+        platform: What was known of the platform.
         rev: The revision of the document.
     """
 
@@ -136,8 +156,8 @@ class RunState:
     aggregate_lease: float = 0.0
     timing: dict[str, int] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
-    latest: dict[str, Any] = field(default_factory=dict)
-    platform: dict[str, Any] = field(default_factory=dict)
+    latest: Figures = field(default_factory=dict)
+    platform: PlatformFacts = field(default_factory=PlatformFacts)
     rev: str = ""
 
     @property
@@ -152,46 +172,47 @@ class RunState:
 
     @property
     def pinned(self) -> frozenset[str]:
-        """Documents of earlier rounds that must not be deleted."""
+        """Ids of documents of earlier rounds that must not be deleted."""
         point = self.point
         kept = {self.params, *([self.best.params] if self.best else [])}
         if point is not None:
-            kept |= {point.params, point.moments, *([point.best.params] if point.best else [])}
+            kept |= {point.params, point.optimizer_state, *([point.best.params] if point.best else [])}
         return frozenset(kept - {""})
+
+    def is_write_of(self, other: RunState) -> bool:
+        """Whether this is what the execution that wrote `other` has written: nonce and round must both be the same."""
+        return (self.nonce, self.round) == (other.nonce, other.round)
 
     def to_body(self) -> dict[str, Any]:
         """The document's body."""
         plain = {key: getattr(self, key) for key in self.__slots__ if key not in ("run", "rev")}
         parts = {key: asdict(plain[key]) if plain[key] else None for key in ("best", "ending", "point", "outcome")}
-        leases = {str(slot): end for slot, end in sorted(self.leases.items())}
-        own = {"spec": self.spec.to_json(), "merged": list(self.merged), "leases": leases, "cost": self.cost.to_body()}
-        return {"schema": ids.SCHEMA, **plain, **parts, **own}
+        converted = {
+            "spec": self.spec.to_json(),
+            "merged": list(self.merged),
+            "leases": {str(slot): end for slot, end in sorted(self.leases.items())},
+            "cost": self.cost.to_body(),
+        }
+        return {"schema": ids.SCHEMA, **plain, **parts, **converted}
 
     @classmethod
-    def from_body(cls, run: str, rev: str, body: dict[str, Any]) -> RunState:
+    def from_body(cls, run: str, rev: str, body: Mapping[str, Any]) -> RunState:
         """The value that `to_body` wrote."""
         known = {key: value for key, value in body.items() if key in cls.__slots__}
-        known["spec"] = Spec.from_json(body["spec"])
-        known["merged"] = tuple(body["merged"])
-        known["leases"] = {int(slot): float(end) for slot, end in body["leases"].items()}
-        known["cost"] = Cost(**body["cost"])
-        known["best"] = _best(body["best"])
-        known["ending"] = Ending(**body["ending"]) if body["ending"] else None
-        known["outcome"] = Outcome(**body["outcome"]) if body["outcome"] else None
         point = body["point"]
-        known["point"] = ResumePoint(**{**point, "best": _best(point["best"])}) if point else None
+        known |= {
+            "spec": Spec.from_json(body["spec"]),
+            "merged": tuple(body["merged"]),
+            "leases": {int(slot): float(end) for slot, end in body["leases"].items()},
+            "cost": Cost.from_body(body["cost"]),
+            "best": Best.from_body(body["best"]),
+            "ending": Ending(**body["ending"]) if body["ending"] else None,
+            "point": ResumePoint(**{**point, "best": Best.from_body(point["best"])}) if point else None,
+            "outcome": Outcome(**body["outcome"]) if body["outcome"] else None,
+        }
         return cls(run=run, rev=rev, **known)
 
-
-def _best(record: dict[str, Any] | None) -> Best | None:
-    return Best(**record) if record else None
-
-
-def read_state(store: Store, run: str) -> RunState | None:
-    """The run as the store has it now; None where it is absent."""
-    return state_of(run, store.rounds.get(ids.run(run)))
-
-
-def state_of(run: str, found: Document | None) -> RunState | None:
-    """The run as a document that was read has it; None where there is none."""
-    return RunState.from_body(run, found.rev, found.body) if found else None
+    @classmethod
+    def of(cls, document: Document) -> RunState:
+        """The run that a run document holds."""
+        return cls.from_body(document.id.removeprefix(ids.run("")), document.rev, document.body)

@@ -3,49 +3,113 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import NotRequired, TypedDict
 
+from whisktrain.errors import ErrorRecord
+from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.records import ids, round_times
+from whisktrain.records.cost import CostTotal
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.run import RunState
+from whisktrain.records.round_times import RoundMs
+from whisktrain.records.run import RunState, Status
+from whisktrain.spec import Figures, Task
 
-__all__ = ["summary_body"]
+__all__ = ["RunSummary", "rounds_done", "summarize"]
 
 
-def summary_body(state: RunState, story: TrainingHistory, dataset: dict[str, Any] | None, published: bool) -> dict[str, Any]:
-    """The body of `summary:<R>`.
+class RunSummary(TypedDict):
+    """The body of a summary document.
+
+    Attributes:
+        schema: The schema number.
+        status: The final state.
+        run: The run's id.
+        model: "NAME:VERSION" of the published model; None: there is none.
+        task: "classification" or "regression".
+        classes: The labels; None for regression.
+        workers: Shards.
+        slots: Worker activations at once.
+        rounds: Training rounds that were closed.
+        seconds: From the run's creation to its end.
+        round_ms: Lengths of rounds.
+        metrics: The final figures, of exactly the published parameters.
+        cost: Activations and GB-seconds.
+        reason: Why the run is in its final state.
+        ended: When it ended, as an ISO date.
+        created: When it was created.
+        history: One entry for each closed epoch.
+        spec: The plan.
+        resumable: Whether there is a checkpoint.
+        error: Of a run that failed.
+        workers_log: The last log lines of the worker or aggregate that failed.
+    """
+
+    schema: int
+    status: Status
+    run: str
+    model: str | None
+    task: Task
+    classes: list[Json] | None
+    workers: int
+    slots: int
+    rounds: int
+    seconds: float
+    round_ms: RoundMs
+    metrics: Figures
+    cost: CostTotal
+    reason: str
+    ended: str
+    created: str
+    history: list[Figures]
+    spec: JsonObject
+    resumable: bool
+    error: NotRequired[ErrorRecord]
+    workers_log: NotRequired[list[str]]
+
+
+def rounds_done(state: RunState) -> int:
+    """Training rounds that were closed."""
+    return max(min(state.round - 1, state.spec.rounds), 0)
+
+
+def summarize(state: RunState, history: TrainingHistory, classes: list[Json] | None, *, published: bool) -> RunSummary:
+    """The summary of a run.
 
     Args:
         state: The run, final.
-        story: The history that its last parameters carry.
-        dataset: The data set's document, for the labels of the classes.
+        history: The history that its last parameters carry.
+        classes: The labels of the classes; None for regression.
         published: Whether there is a model.
     """
     spec, outcome = state.spec, state.outcome
     if outcome is None:
         raise ValueError(f"run {state.run} is not final")
-    body: dict[str, Any] = {
+    summary: RunSummary = {
         "schema": ids.SCHEMA,
         "status": state.status,
         "run": state.run,
         "model": state.model if published else None,
         "task": spec.task,
-        "classes": (dataset or {}).get("classes"),
+        "classes": classes,
         "workers": spec.shards,
         "slots": spec.slots,
-        "rounds": max(min(state.round - 1, spec.rounds), 0),
+        "rounds": rounds_done(state),
         "seconds": round(max(outcome.ended - state.created, 0.0), 3),
-        "round_ms": {"p50": round_times.quantile(state.timing, 0.5), "p95": round_times.quantile(state.timing, 0.95)},
+        "round_ms": round_times.round_ms(state.timing),
         "metrics": outcome.metrics,
         "cost": state.cost.total(),
         "reason": state.reason,
-        "ended": datetime.datetime.fromtimestamp(outcome.ended, datetime.UTC).isoformat(timespec="milliseconds"),
-        "created": datetime.datetime.fromtimestamp(state.created, datetime.UTC).isoformat(timespec="milliseconds"),
-        "history": story.history if outcome.history is None else outcome.history,
+        "ended": _iso(outcome.ended),
+        "created": _iso(state.created),
+        "history": history.entries if outcome.history is None else outcome.history,
         "spec": spec.to_json(),
         "resumable": state.point is not None,
     }
     if outcome.error is not None:
-        body["error"] = outcome.error
-        body["workers_log"] = outcome.log
-    return body
+        summary["error"] = outcome.error
+        summary["workers_log"] = outcome.log
+    return summary
+
+
+def _iso(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")

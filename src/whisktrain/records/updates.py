@@ -1,17 +1,38 @@
-"""Updates and failures: the two documents that workers write, as values."""
+"""The update documents: what one shard contributes to one round, and which activation wrote it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple, TypedDict, cast
 
 from whisktrain import tensors
 from whisktrain.records import ids
-from whisktrain.spec import Contribution
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.ids import DocumentId
+from whisktrain.spec import Contribution, ContributionNumbers
+from whisktrain.store.protocol import Document
 
-__all__ = ["Update", "read_update", "read_updates"]
+__all__ = ["Author", "Update", "UpdateBody", "shards_of"]
+
+
+class Author(NamedTuple):
+    """The writer of an update: its slot and its activation's id."""
+
+    slot: int
+    execution: str
+
+
+class UpdateBody(TypedDict):
+    """The body of an update document: see `Update`."""
+
+    schema: int
+    slot: int
+    execution: str
+    start: float
+    lease_end: float
+    ms: dict[str, float]
+    cold: bool
+    written: float
+    numbers: ContributionNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +45,7 @@ class Update:
         execution: The writer's activation.
         start: When that activation started, in seconds of the epoch.
         lease_end: When its lease ends; 0 without one.
-        ms: Milliseconds it took to `read`, to `compute`, and the last write before (`write`).
+        ms: Milliseconds it took to `read`, to `compute`, and the write before this one (`write`).
         cold: Whether it was the activation's first work in a new process.
         contribution: The numbers and tensors.
         written: When it was written.
@@ -42,7 +63,12 @@ class Update:
     written: float
     rev: str = ""
 
-    def to_body(self) -> dict[str, Any]:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(t.nbytes for t in self.contribution.tensors.values())
+
+    def to_body(self) -> UpdateBody:
         """The document's body."""
         return {
             "schema": ids.SCHEMA,
@@ -50,7 +76,7 @@ class Update:
             "execution": self.execution,
             "start": round(self.start, 3),
             "lease_end": round(self.lease_end, 3),
-            "ms": {k: round(v, 2) for k, v in self.ms.items()},
+            "ms": {key: round(value, 2) for key, value in self.ms.items()},
             "cold": self.cold,
             "written": round(self.written, 3),
             "numbers": self.contribution.numbers,
@@ -60,31 +86,35 @@ class Update:
         """The document's attachment; None where there is no tensor."""
         return tensors.encode(self.contribution.tensors) if self.contribution.tensors else None
 
+    @classmethod
+    def of(cls, document: Document) -> Update:
+        """The update that a document with its attachment holds.
 
-def read_update(store: Store, run: str, round_: int, shard: int) -> Update | None:
-    """The update of a shard with its tensors; None where it is absent."""
-    found = store.rounds.get(ids.update(run, round_, shard), attachment=True)
-    return _update(shard, found) if found is not None else None
+        Raises:
+            Damaged: The attachment is not whole.
+        """
+        body = cast(UpdateBody, document.body)
+        arrays = tensors.decode(document.attachment) if document.attachment else {}
+        return cls(
+            shard=shard_of(document),
+            slot=int(body["slot"]),
+            execution=body["execution"],
+            start=body["start"],
+            lease_end=body["lease_end"],
+            ms=body["ms"],
+            cold=body["cold"],
+            contribution=Contribution(arrays, body["numbers"]),
+            written=body["written"],
+            rev=document.rev,
+        )
 
 
-def read_updates(store: Store, run: str, round_: int, shards: Iterable[int]) -> dict[int, Update]:
-    """Those of several shards' updates that are there, with their tensors, in as few requests as possible."""
-    shard_of = {ids.update(run, round_, shard): shard for shard in shards}
-    return {shard_of[id_]: _update(shard_of[id_], found) for id_, found in store.rounds.get_many(shard_of).items()}
+def shard_of(document: Document) -> int:
+    """The shard that an update document belongs to."""
+    return int(document.id.rpartition(":")[2])
 
 
-def _update(shard: int, found: Document) -> Update:
-    body = found.body
-    arrays = tensors.decode(found.attachment) if found.attachment else {}
-    return Update(
-        shard,
-        int(body["slot"]),
-        body["execution"],
-        body["start"],
-        body["lease_end"],
-        body["ms"],
-        body["cold"],
-        Contribution(arrays, body["numbers"]),
-        body["written"],
-        found.rev,
-    )
+def shards_of(documents: list[Document]) -> list[int]:
+    """The shards of those of the documents that are updates, in the order given."""
+    parsed = (DocumentId.parse(document.id) for document in documents)
+    return [part.shard for part in parsed if part is not None and part.kind == "update" and part.shard is not None]

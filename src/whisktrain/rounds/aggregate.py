@@ -1,6 +1,6 @@
-"""AGGREGATE: it closes rounds. It waits for every shard, merges, opens the next round and invokes who is needed for it.
+"""AGGREGATE: the activation that closes rounds. It waits for every shard, merges, and opens the next round.
 
-`serve` is the loop of one activation; `_round` is one pass over the steps A1 to A9 of the protocol.
+`serve` is the loop of one activation; `_close_round` is one pass over the steps A1 to A9 of the protocol.
 """
 
 from __future__ import annotations
@@ -8,58 +8,97 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict
 
 from whisktrain.errors import Damaged, ErrorRecord, PlatformError, StoreUnreachable, TrainingError
 from whisktrain.records import ids
-from whisktrain.records.failures import Failure, failures_of_round
-from whisktrain.records.params import Params, create, put_params, read_params
-from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState, read_state
-from whisktrain.rounds.cleanup import Cleaning
-from whisktrain.rounds.closing import Closed, close, counted, next_round, opened
-from whisktrain.rounds.collecting import Gathered, gather, listen
-from whisktrain.rounds.failpoints import failpoint
-from whisktrain.rounds.finish import Final, end, finish
-from whisktrain.rounds.invoker import Invoker
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.failures import MERGE, Failure
+from whisktrain.records.params import Params
+from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.caches import LastRound, keep_last_round
+from whisktrain.rounds.cleanup import Cleanup
+from whisktrain.rounds.closing import ClosedRound, close, cost_after, next_state
+from whisktrain.rounds.collecting import CollectedRound, collect, wait_for_updates
+from whisktrain.rounds.failpoints import Step, failpoint
+from whisktrain.rounds.finish import FinalState, end, finish
+from whisktrain.rounds.invoker import Invoker, invoke_workers
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rounds.optimizer_state import Kept, keep
-from whisktrain.rounds.refusals import invoke_workers
 from whisktrain.rounds.repair import repair_params
-from whisktrain.rounds.swap import swap
-from whisktrain.rounds.sweep import dated, sweep_absent, sweep_recreated
-from whisktrain.rules import closing
-from whisktrain.rules.closing import Verdict
-from whisktrain.rules.next_round import Next
+from whisktrain.rounds.sweep import sweep_absent, sweep_recreated
+from whisktrain.rules.assignment import slot_of
+from whisktrain.rules.deletion import sweepable
+from whisktrain.rules.leases import dead_slots
+from whisktrain.rules.next_round import NextRound, number_after
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
+from whisktrain.rules.verdict import Verdict, failure_sentence, judge, lost_error
 from whisktrain.store.protocol import Store
 
-__all__ = ["serve"]
+__all__ = ["AggregateResult", "serve"]
+
+
+class AggregateResult(TypedDict):
+    """The answer of an aggregate activation.
+
+    Attributes:
+        run: The run's id.
+        rounds: Rounds that it closed.
+        left: Why it ended.
+    """
+
+    run: str
+    rounds: int
+    left: str
 
 
 @dataclass(slots=True)
-class _Desk:
-    """What one activation holds; nothing of it is needed to go on elsewhere."""
+class _AggregateContext:
+    """The state of one activation; nothing of it is needed to continue elsewhere.
 
-    store: Store
+    Attributes:
+        records: The run's documents.
+        invoker: Starts workers and the successor.
+        clock: The activation's time.
+        nonce: The random word of this execution.
+        predecessor: The nonce of the execution that handed over to this one.
+        cleanup: What is yet to be stored and deleted.
+        position: The feed's position.
+        state: The run, where this execution knows it without reading.
+        stop: Whether a stop was requested.
+        listing: Whether the round's updates have to be listed: another execution may have seen them arrive.
+        swept: Whether leftovers of earlier rounds were deleted.
+        closed: Rounds closed so far.
+        typical_bytes: The bytes of one update in the round before.
+        invoked_again: (round, shard, attempt) for which a worker was invoked again.
+    """
+
+    records: RunRecords
     invoker: Invoker
-    run: str
-    shift: LeaseClock
+    clock: LeaseClock
     nonce: str
-    after: str
-    cleaning: Cleaning
+    predecessor: str
+    cleanup: Cleanup
     position: str = ""
     state: RunState | None = None
     stop: bool = False
     listing: bool = True
     swept: bool = False
     closed: int = 0
-    usual: int = 0
-    again: set[tuple[int, int, int]] = field(default_factory=set)
+    typical_bytes: int = 0
+    invoked_again: set[tuple[int, int, int]] = field(default_factory=set)
 
 
 def serve(
-    run: str, *, store: Store, invoker: Invoker, execution: str, deadline: float, after: str = "", pace: Timeouts = TIMEOUTS
-) -> dict[str, Any]:
+    run: str,
+    *,
+    store: Store,
+    invoker: Invoker,
+    execution: str,
+    deadline: float,
+    after: str = "",
+    timeouts: Timeouts = TIMEOUTS,
+) -> AggregateResult:
     """Close the rounds of a run for as long as the lease lasts; without one, at most one round.
 
     Args:
@@ -68,257 +107,276 @@ def serve(
         invoker: Starts workers and the successor.
         execution: This activation's id.
         deadline: When the platform ends this activation, in seconds of the epoch.
-        after: The word of the execution that handed over to this one: what is left of its lease is this one's.
-        pace: How long things may take.
-
-    Returns:
-        `{"run", "rounds", "left"}`: how many rounds were closed, and why it left.
+        after: The nonce of the execution that handed over to this one: the rest of its lease is this one's.
+        timeouts: The protocol's times.
     """
-    shift = LeaseClock(execution, time.time(), deadline, pace)
+    records, clock = RunRecords(store, run), LeaseClock(execution, time.time(), deadline, timeouts)
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
-    desk = _Desk(store, invoker, run, shift, secrets.token_hex(8), after, Cleaning(store, pace))
-    left, pause = None, pace.retry
+    nonce = secrets.token_hex(8)
+    context = _AggregateContext(records, invoker, clock, nonce, after, Cleanup(records, timeouts))
+    left, pause = None, timeouts.retry
     try:
         while left is None:
             try:
-                left = _round(desk)
-                pause = pace.retry
+                left = _close_round(context)
+                pause = timeouts.retry
             except StoreUnreachable:
-                # Everything starts from the store's state, so starting over is always right.
-                desk.state = None
-                if shift.out_of_time:
+                # Every pass starts from the store's state, so starting again is always correct.
+                context.state = None
+                if clock.out_of_time:
                     raise
                 time.sleep(pause)
-                pause = min(2 * pause, 2.0)
-        desk.cleaning.settle()
+                pause = min(2 * pause, timeouts.retry_most)
+        context.cleanup.wait()
     finally:
-        desk.cleaning.close()
-    return {"run": run, "rounds": desk.closed, "left": left}
+        context.cleanup.close()
+    return {"run": run, "rounds": context.closed, "left": left}
 
 
-def _round(desk: _Desk) -> str | None:
-    """One pass over the steps; why to leave, or None to go on."""
-    store, run = desk.store, desk.run
-
-    failpoint("A1")
-    left = _look(desk)
-    state = desk.state
+def _close_round(context: _AggregateContext) -> str | None:
+    """One pass over the steps; why to leave, or None to continue."""
+    failpoint(Step.LOOK)
+    left = _look(context)
+    state = context.state
     if left is not None or state is None:
         return left
 
-    failpoint("A2")
-    gathered = gather(store, state) if desk.listing else Gathered(state.round, usual=desk.usual)
-    desk.listing = False
-    verdict = _verdict(desk, state, gathered)
-    while verdict.kind != "complete":
-        if verdict.kind == "exhausted":
-            return _fail(desk, state, verdict)
-        _invoke_again(desk, state, gathered, verdict)
-        if desk.shift.over or not _holds(desk, state):
-            return _leave(desk, state)
-        heard = listen(store, state, gathered, desk.position, desk.shift.rest(verdict.until - time.time()))
-        desk.position, desk.stop = heard.position, desk.stop or heard.stop
-        if heard.moved:
-            return _afresh(desk)
-        verdict = _verdict(desk, state, gathered)
+    failpoint(Step.COLLECT)
+    collected = CollectedRound(state.round, typical_bytes=context.typical_bytes)
+    if context.listing:
+        collected, context.listing = collect(context.records, state), False
+    left = _wait_until_complete(context, state, collected)
+    if left is not None or context.state is None:
+        return left
 
     began = time.time()
     try:
-        closed = close(store, state, gathered, desk.stop)  # A3 and A4
+        closed = close(context.records, state, collected, context.stop)  # A3 and A4
     except StoreUnreachable:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it has to be told
-        return _merge_failed(desk, state, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
+        return _record_merge_failure(context, state, error)
     if closed is None:
-        return _afresh(desk)
-    if closed.step.kind == "finish":
-        return _complete(desk, state, gathered, closed.step)
+        return _restart(context)
+    if closed.following.kind == "finish":
+        return _complete(context, state, collected, closed.following)
+    return _open_next(context, state, collected, closed, began)
 
-    failpoint("A5")
-    params = _put_next(store, state, closed)
+
+def _open_next(
+    context: _AggregateContext, state: RunState, collected: CollectedRound, closed: ClosedRound, began: float
+) -> str | None:
+    """Put the next parameters, swap the run document, invoke workers and note what to clean up (A5 to A9)."""
+    failpoint(Step.PUT_PARAMS)
+    params = _put_next_params(context.records, state, closed)
     if params is None:
-        return _afresh(desk)
+        return _restart(context)
 
-    failpoint("A6")
-    swapped = swap(store, opened(state, closed.step, params.id, gathered, shift=desk.shift, nonce=desk.nonce))
+    failpoint(Step.SWAP)
+    following = next_state(state, closed.following, params.id, collected, clock=context.clock, nonce=context.nonce)
+    swapped = context.records.swap(following)
     if swapped is None:
-        return _afresh(desk)
-    desk.state = swapped
-    desk.closed += 1
-    failpoint("A6.swapped")
+        return _restart(context)
+    context.state = swapped
+    context.closed += 1
+    failpoint(Step.SWAPPED)
 
-    failpoint("A7")
-    _invoke(desk, swapped, closing.dead_slots(state.spec, swapped.leases, time.time(), desk.shift.pace))
+    failpoint(Step.INVOKE_WORKERS)
+    _invoke(context, swapped, dead_slots(state.spec, swapped.leases, time.time(), context.clock.timeouts))
 
-    desk.cleaning.settle()
-    if closed.moments is not None:
-        keep(store, run, Kept(swapped.round, params, closed.moments))
-    _clean(desk, swapped, closed, gathered, params)
-    desk.shift.worked(time.time() - began)
-    if not desk.shift.leased:
+    context.cleanup.wait()
+    if closed.optimizer_state is not None:
+        keep_last_round(context.records, LastRound(swapped.round, params, closed.optimizer_state))
+    _note_closed(context, swapped, closed, collected, params)
+    context.clock.record_work(time.time() - began)
+    if not context.clock.leased:
         return "the round is closed"
-    return _leave(desk, swapped) if desk.shift.over else None
+    return _leave(context, swapped) if context.clock.over else None
 
 
-def _afresh(desk: _Desk) -> str | None:
-    """Back to A1: the run has moved on without this execution."""
-    desk.state = None
-    return "there is no time left" if desk.shift.out_of_time else None
+def _restart(context: _AggregateContext) -> str | None:
+    """Another aggregate advanced the run: restart from A1."""
+    context.state = None
+    return "there is no time left" if context.clock.out_of_time else None
 
 
-def _look(desk: _Desk) -> str | None:
-    """A1: where the run is; why to leave, or None. What this execution itself has just written need not be read."""
-    store, run = desk.store, desk.run
-    if desk.state is not None:
+def _look(context: _AggregateContext) -> str | None:
+    """Read the run (A1); why to leave, or None. What this execution itself has just written need not be read."""
+    if context.state is not None:
         return None
-    desk.position = store.rounds.changes(None).position
-    found = {} if desk.swept else dated(store, run)
-    state = read_state(store, run)
+    records = context.records
+    context.position = records.position()
+    found = {} if context.swept else records.round_documents()
+    state = records.read()
     if state is None:
-        sweep_absent(store, run)
+        sweep_absent(records)
         return "the run is absent"
     if state.final:
-        finish(store, run)
+        finish(records)
         return f"the run is {state.status}"
-    if state.round == 0 and store.library.get(ids.summary(run)) is not None:
-        sweep_recreated(store, run, state.rev)
+    if state.round == 0 and RunArchive(records.store, records.run).summary() is not None:
+        sweep_recreated(records, state.rev)
         return "the run has ended before"
-    if not desk.swept:
-        # The run was read after the listing: what has been written since belongs to rounds that are not swept.
-        failpoint("SWEEP")
-        going = closing.sweepable(found, run, state)
-        store.rounds.delete_many(going, known=found)
-        desk.cleaning.found({id_: rev for id_, rev in found.items() if id_ not in set(going)})
-        desk.swept = True
-    desk.stop = store.rounds.get(ids.stop(run)) is not None
-    desk.shift.lease = state.spec.lease
-    desk.state, desk.listing = state, True
+    if not context.swept:
+        # The run was read after the listing, so that nothing written since then is swept.
+        failpoint(Step.SWEEP)
+        going = sweepable(found, records.run, state)
+        records.delete_documents(going, found)
+        context.cleanup.add_existing({id_: found[id_] for id_ in found.keys() - set(going)})
+        context.swept = True
+    context.stop = records.stop_requested()
+    context.clock.lease = state.spec.lease
+    context.state, context.listing = state, True
     return None
 
 
-def _verdict(desk: _Desk, state: RunState, gathered: Gathered) -> Verdict:
-    failures = failures_of_round(desk.store, desk.run, state.round) if gathered.failures else []
-    return closing.judge(state, gathered.present, failures, time.time(), desk.shift.pace)
+def _wait_until_complete(context: _AggregateContext, state: RunState, collected: CollectedRound) -> str | None:
+    """Wait for the round's updates (A2).
+
+    Returns:
+        Why to leave, or None: the round is complete, or the run has moved on (then the context has no state).
+    """
+    verdict = _judge(context, state, collected)
+    while verdict.kind != "complete":
+        if verdict.kind == "exhausted":
+            return _fail(context, state, verdict)
+        _invoke_again(context, state, collected, verdict)
+        if context.clock.over or not context.clock.leased or _served_by_another(context, state):
+            return _leave(context, state)
+        rest = context.clock.bounded(verdict.until - time.time())
+        result = wait_for_updates(context.records, state, collected, context.position, rest)
+        context.position, context.stop = result.position, context.stop or result.stop
+        if result.moved:
+            return _restart(context)
+        verdict = _judge(context, state, collected)
+    return None
 
 
-def _invoke_again(desk: _Desk, state: RunState, gathered: Gathered, verdict: Verdict) -> None:
-    """A2: put the failure documents that killed workers could not, and invoke what is missing again, once per attempt."""
+def _judge(context: _AggregateContext, state: RunState, collected: CollectedRound) -> Verdict:
+    failures = context.records.failures(state.round) if collected.failures else []
+    return judge(state, collected.present, failures, time.time(), context.clock.timeouts)
+
+
+def _invoke_again(context: _AggregateContext, state: RunState, collected: CollectedRound, verdict: Verdict) -> None:
+    """Record the failures that killed workers could not, and invoke what is missing again, once per attempt (A2)."""
     for shard in verdict.overdue:
-        failpoint("A2.lost")
+        failpoint(Step.RECORD_LOST)
         attempt = verdict.attempts.get(shard, 0) + 1
-        lost = Failure(shard, attempt, closing.lost_error(shard, state, verdict.refused.get(shard)), written=time.time())
-        create(desk.store, ids.failure(desk.run, state.round, shard, attempt), lost.to_body())
-        gathered.failures = True
+        error = lost_error(shard, state, verdict.refused.get(shard))
+        context.records.put_failure(state.round, Failure(shard, attempt, error, written=time.time()))
+        collected.failures = True
     due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
-    fresh = {(state.round, shard, n) for shard, n in due.items() if 0 < n < state.spec.attempts} - desk.again
+    failed = {(state.round, shard, attempt) for shard, attempt in due.items() if 0 < attempt < state.spec.attempts}
+    fresh = failed - context.invoked_again
     if fresh:
         if state.round:
-            repair_params(desk.store, state)
-        failpoint("A2.again")
-        desk.again |= fresh
-        slots = {0} if state.round == 0 else {closing.slot_of(shard, state.spec.slots) for _, shard, _ in fresh}
-        _invoke(desk, state, tuple(sorted(slots)))
+            repair_params(context.records, state)
+        failpoint(Step.INVOKE_AGAIN)
+        context.invoked_again |= fresh
+        slots = {slot_of(shard, state.spec.slots) for _, shard, _ in fresh} if state.round else {0}
+        _invoke(context, state, tuple(sorted(slots)))
 
 
-def _invoke(desk: _Desk, state: RunState, slots: tuple[int, ...]) -> None:
+def _invoke(context: _AggregateContext, state: RunState, slots: tuple[int, ...]) -> None:
     """Invoke workers; without leases, no faster than the platform's rate allows."""
-    per_minute = state.platform.get("invocations_per_minute")
-    if slots and not desk.shift.leased and per_minute:
-        least = (len(slots) + 1) * 60.0 / float(per_minute)
-        spent = time.time() - desk.shift.start
-        time.sleep(max(min(least - spent, desk.shift.deadline - desk.shift.pace.margin - time.time()), 0.0))
-    invoke_workers(desk.store, desk.invoker, state, slots)
+    clock, per_minute = context.clock, state.platform.get("invocations_per_minute")
+    if slots and not clock.leased and per_minute:
+        interval = (len(slots) + 1) * 60.0 / float(per_minute)
+        spent = time.time() - clock.start
+        remaining = clock.deadline - clock.timeouts.margin - time.time()
+        time.sleep(max(min(interval - spent, remaining), 0.0))
+    invoke_workers(context.records, context.invoker, state, slots)
 
 
-def _holds(desk: _Desk, state: RunState) -> bool:
-    """Whether to wait for the round: only with a lease, and not beside another aggregate whose lease lives."""
-    return desk.shift.leased and not _served(desk, state)
-
-
-def _served(desk: _Desk, state: RunState) -> bool:
+def _served_by_another(context: _AggregateContext, state: RunState) -> bool:
     """Whether another aggregate, whose lease lives, serves the run."""
-    return state.nonce not in (desk.nonce, desk.after) and state.aggregate_lease > time.time()
+    return state.nonce not in (context.nonce, context.predecessor) and state.aggregate_lease > time.time()
 
 
-def _leave(desk: _Desk, state: RunState) -> str:
-    """W6 for the aggregate: as its last act it invokes its successor, where it is the one that serves."""
-    if not (desk.shift.leased and desk.shift.over):
+def _leave(context: _AggregateContext, state: RunState) -> str:
+    """Leave an incomplete round; at the lease's end invoke the successor, as the last act (W6)."""
+    if not (context.clock.leased and context.clock.over):
         return "the round is not complete"
-    if _served(desk, state):
+    if _served_by_another(context, state):
         return "another aggregate serves"
-    desk.cleaning.begin()
-    desk.cleaning.settle()
-    failpoint("W6")
+    context.cleanup.start()
+    context.cleanup.wait()
+    failpoint(Step.HAND_OVER)
+    predecessor = context.nonce if state.nonce == context.nonce else context.predecessor
     try:
-        desk.invoker.invoke("aggregate", {"run": desk.run, "after": desk.nonce if state.nonce == desk.nonce else desk.after})
+        context.invoker.invoke("aggregate", {"run": context.records.run, "after": predecessor})
     except PlatformError as error:
         return f"the lease is over; the successor could not be invoked: {error.message}"
     return "the lease is over; the successor is invoked"
 
 
-def _put_next(store: Store, state: RunState, closed: Closed) -> Params | None:
-    """A5: the parameters of the next round; None where those to copy are gone."""
-    id_ = ids.params(state.run, next_round(state))
+def _put_next_params(records: RunRecords, state: RunState, closed: ClosedRound) -> Params | None:
+    """Put the parameters of the next round (A5); None where those to copy are gone."""
+    id_ = ids.params(state.run, number_after(state))
     if state.round == 0:
-        return read_params(store, id_)
-    tensors, merged = closed.params, tuple(range(state.spec.shards))
-    if tensors is None:
-        best = closed.step.best if closed.step.tensors == "best" else None
-        source = read_params(store, best.params if best is not None else state.params)
+        return records.read_params(id_)
+    values, merged = closed.params, tuple(range(state.spec.shards))
+    if values is None:
+        best = closed.following.best if closed.following.tensors == "best" else None
+        source = records.read_params(best.params if best is not None else state.params)
         if source is None:
             return None
-        tensors, merged = source.tensors, ()
-    return put_params(store, id_, tensors, closed.step.story, parent=state.params, merged=merged)
+        values, merged = source.tensors, ()
+    return records.put_params(id_, values, closed.following.history, parent=state.params, merged=merged)
 
 
-def _clean(desk: _Desk, state: RunState, closed: Closed, gathered: Gathered, params: Params) -> None:
-    """Note what A8 and A9 have to do after a round."""
-    seen = {ids.update(desk.run, gathered.round, k): update.rev for k, update in gathered.updates.items()}
-    desk.cleaning.found({**seen, params.id: params.rev})
-    moments = closed.moments if state.phase == "train" or state.point is not None else None
-    desk.usual = gathered.size // max(len(gathered.updates), 1)
-    desk.cleaning.closed(state, moments, gathered.size, patient=desk.shift.leased and state.phase == "train")
-    if not desk.shift.leased:
-        desk.cleaning.settle()
+def _note_closed(
+    context: _AggregateContext, state: RunState, closed: ClosedRound, collected: CollectedRound, params: Params
+) -> None:
+    """Note what A8 and A9 have to store and delete after a round."""
+    seen = {ids.update(state.run, collected.round, k): update.rev for k, update in collected.updates.items()}
+    context.cleanup.add_existing({**seen, params.id: params.rev})
+    needed = state.phase == "train" or state.point is not None
+    optimizer_state = closed.optimizer_state if needed else None
+    context.typical_bytes = collected.mean_bytes
+    may_wait = context.clock.leased and state.phase == "train"
+    context.cleanup.add_closed(state, optimizer_state, collected.nbytes, may_wait=may_wait)
+    if not context.clock.leased:
+        context.cleanup.wait()
 
 
-def _complete(desk: _Desk, state: RunState, gathered: Gathered, step: Next) -> str | None:
-    """The last evaluation is complete: FINISH as the run was to end."""
-    ending = step.ending or Ending("completed", "")
-    outcome = Outcome(time.time(), publish=state.params, metrics=step.metrics, history=step.story.history)
-    evaluated = replace(state, cost=counted(state, gathered, desk.shift), latest=step.latest)
-    return _end(desk, evaluated, Final(ending.status, ending.reason, outcome))
+def _complete(context: _AggregateContext, state: RunState, collected: CollectedRound, following: NextRound) -> str | None:
+    """FINISH as the run was to end: its last evaluation is complete."""
+    ending = following.ending or Ending("completed", "")
+    entries = following.history.entries
+    outcome = Outcome(time.time(), publish=state.params, metrics=following.metrics, history=entries)
+    evaluated = replace(state, cost=cost_after(state, collected, context.clock), latest=following.latest)
+    return _end(context, evaluated, FinalState(ending.status, ending.reason, outcome))
 
 
-def _fail(desk: _Desk, state: RunState, verdict: Verdict) -> str | None:
+def _fail(context: _AggregateContext, state: RunState, verdict: Verdict) -> str | None:
     """FINISH as failed, or diverged: the first failing worker is named first, with its log."""
-    unknown = TrainingError("").to_record()
-    cause = verdict.cause or Failure(closing.MERGE, 0, unknown)
-    sentence = closing.failure_sentence(cause, state)
+    cause = verdict.cause or Failure(MERGE, 0, TrainingError("").to_record())
+    sentence = failure_sentence(cause, state)
     error: ErrorRecord = {**cause.error, "message": sentence}
     outcome = Outcome(time.time(), error=error, log=cause.log)
     if not cause.fatal and state.phase == "train":
-        point = ResumePoint(state.round, state.params, ids.moments(desk.run, state.round), state.best)
-        state = replace(state, point=point)
+        optimizer_state = ids.optimizer_state(state.run, state.round)
+        state = replace(state, point=ResumePoint(state.round, state.params, optimizer_state, state.best))
     reason = f"{sentence} {cause.error['hint']}" if cause.error.get("code") == "worker_refused" else sentence
-    return _end(desk, state, Final("diverged" if cause.diverged else "failed", reason, outcome))
+    return _end(context, state, FinalState("diverged" if cause.diverged else "failed", reason, outcome))
 
 
-def _end(desk: _Desk, state: RunState, final: Final) -> str | None:
-    desk.cleaning.settle()
-    desk.state = None
-    if not end(desk.store, state, final, desk.nonce):
-        return None  # further on: A1
-    finish(desk.store, desk.run)
+def _end(context: _AggregateContext, state: RunState, final: FinalState) -> str | None:
+    context.cleanup.wait()
+    context.state = None
+    if not end(context.records, state, final, context.nonce):
+        return None  # another aggregate advanced the run: restart from A1
+    finish(context.records)
     return f"the run is {final.status}"
 
 
-def _merge_failed(desk: _Desk, state: RunState, error: Exception) -> str | None:
-    """The merge itself failed: told like a worker's failure, so that it ends the run instead of being tried for ever."""
-    if isinstance(error, Damaged) and repair_params(desk.store, state):
-        return _afresh(desk)
-    known = [f.attempt for f in failures_of_round(desk.store, desk.run, state.round) if f.shard == closing.MERGE]
-    failure = Failure.of(closing.MERGE, max(known, default=0) + 1, error, desk.shift.execution)
-    create(desk.store, ids.failure(desk.run, state.round, closing.MERGE, failure.attempt), failure.to_body())
-    desk.state = None
+def _record_merge_failure(context: _AggregateContext, state: RunState, error: Exception) -> str | None:
+    """Record that the merge itself failed, like a worker's failure, so that it ends the run after some attempts."""
+    if isinstance(error, Damaged) and repair_params(context.records, state):
+        return _restart(context)
+    known = [f.attempt for f in context.records.failures(state.round) if f.shard == MERGE]
+    failure = Failure.from_exception(MERGE, max(known, default=0) + 1, error, context.clock.execution)
+    context.records.put_failure(state.round, failure)
+    context.state = None
     return None

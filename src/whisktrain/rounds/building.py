@@ -1,76 +1,77 @@
-"""Round 0: slot 0 makes the model, or takes it over from a checkpoint, and puts the first parameters, last of all."""
+"""Round 0: slot 0 builds the model, or takes it over from a checkpoint, and puts the first parameters last of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from whisktrain import tensors
 from whisktrain.errors import NotFound
 from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.params import create, put_params
+from whisktrain.records.models import ModelFiles, read_model
 from whisktrain.records.run import RunState
-from whisktrain.rounds.checkpoint import read_checkpoint
-from whisktrain.rounds.failpoints import failpoint
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rounds.optimizer_state import put_moments
-from whisktrain.spec import Blueprint, Learner
+from whisktrain.spec import Blueprint, Learner, ModelSource
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
 __all__ = ["build"]
 
 
-def build(store: Store, state: RunState, learner: Learner, shift: LeaseClock) -> None:
+def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseClock) -> None:
     """Put the blueprint and the parameters of the first round; a document that exists already counts as done.
 
     Two builders put the same bytes, because every draw comes from the plan's seed.
+
+    Args:
+        records: The run's documents.
+        state: The run, at round 0.
+        learner: Builds the model.
+        clock: The builder's time; its lease is recorded, since it stays for the rounds.
     """
-    run, spec = state.run, state.spec
+    spec = state.spec
     if spec.resumed is None:
-        built = learner.build(spec, _files(store, state))
-        _put_blueprint(store, run, built.blueprint, shift)
-        _put_first(store, state, built.params, TrainingHistory())
+        built = learner.build(spec, _files(records.store, spec.model))
+        _put_blueprint(records, built.blueprint, clock)
+        _put_first_params(records, state, built.params, TrainingHistory())
         return
-    checkpoint = read_checkpoint(store, spec.resumed)
-    _put_blueprint(store, run, checkpoint.blueprint, shift)
-    failpoint("W3.moments")
-    if checkpoint.moments is not None:
-        put_moments(store, ids.moments(run, spec.first_round), checkpoint.moments)
+    checkpoint = RunArchive(records.store, spec.resumed).read_checkpoint()
+    _put_blueprint(records, checkpoint.blueprint, clock)
+    failpoint(Step.PUT_RESUMED_STATE)
+    if checkpoint.optimizer_state is not None:
+        records.put_optimizer_state(spec.first_round, checkpoint.optimizer_state)
     if checkpoint.best is not None and state.best is not None and state.best.round != spec.first_round:
-        put_params(store, state.best.params, checkpoint.best, TrainingHistory(), parent="", merged=())
-    _put_first(store, state, checkpoint.params, checkpoint.story)
+        records.put_params(state.best.params, checkpoint.best, TrainingHistory())
+    _put_first_params(records, state, checkpoint.params, checkpoint.history)
 
 
-def _put_blueprint(store: Store, run: str, blueprint: Blueprint, shift: LeaseClock) -> None:
-    """The builder's lease goes with it: it stays for the rounds, and need not be invoked again."""
-    failpoint("W3.blueprint")
-    builder = {"execution": shift.execution, "start": round(shift.start, 3), "lease_end": round(shift.lease_end, 3)}
-    create(store, ids.blueprint(run), {"layout": blueprint.layout, "builder": builder}, blueprint.config)
+def _put_blueprint(records: RunRecords, blueprint: Blueprint, clock: LeaseClock) -> None:
+    failpoint(Step.PUT_BLUEPRINT)
+    start, lease_end = round(clock.start, 3), round(clock.lease_end, 3)
+    records.put_blueprint(blueprint, {"execution": clock.execution, "start": start, "lease_end": lease_end})
 
 
-def _put_first(store: Store, state: RunState, values: Tensors, story: TrainingHistory) -> None:
-    failpoint("W3.params")
-    put_params(store, ids.params(state.run, state.spec.first_round), values, story, parent="", merged=())
+def _put_first_params(records: RunRecords, state: RunState, values: Tensors, history: TrainingHistory) -> None:
+    failpoint(Step.PUT_FIRST_PARAMS)
+    records.put_params(ids.params(state.run, state.spec.first_round), values, history)
 
 
-def _files(store: Store, state: RunState) -> Mapping[str, bytes]:
-    """What the plan's model refers to."""
-    model = state.spec.model
+def _files(store: Store, model: ModelSource) -> Mapping[str, bytes]:
+    """The files that the plan's model refers to."""
     if "file" in model:
         from whisktrain.data.sources.uploads import get_upload
 
         return {"factory" if "factory" in model else "file": get_upload(store, model["file"]).bytes}
     if "init" in model:
         name, _, version = str(model["init"]).rpartition(":")
-        found = store.library.get(ids.model(name, int(version)), attachment=True)
-        if found is None or found.attachment is None:
+        found = read_model(store, name, int(version))
+        if found is None:
             raise NotFound(
                 f"The model {model['init']!r} to start from does not exist any more.", hint="Name another with --init."
             )
-        held = tensors.decode(found.attachment)
-        config = np.asarray(held["file/config"]).tobytes()
-        return {"init": tensors.encode({k: v for k, v in held.items() if not k.startswith("file/")}), "config": config}
+        files = ModelFiles.from_bytes(found.attachment or b"")
+        return {"init": tensors.encode(files.params), "config": files.config}
     return {}

@@ -1,54 +1,57 @@
-"""A2: what the store holds of the open round, read as it arrives: each update once, with its tensors."""
+"""Collecting a round's updates as they arrive: each is read once, with its tensors (A2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from whisktrain.errors import Damaged
-from whisktrain.records import ids
-from whisktrain.records.ids import DocumentId
+from whisktrain.records.blueprint import Builder
 from whisktrain.records.run import RunState
-from whisktrain.records.updates import Update, read_updates
-from whisktrain.rules import closing
+from whisktrain.records.run_records import RunRecords
+from whisktrain.records.updates import Update
+from whisktrain.rules import assignment
 from whisktrain.spec import Contribution
-from whisktrain.store.protocol import Store
 
-__all__ = ["Gathered", "Heard", "gather", "listen"]
+__all__ = ["CollectedRound", "WaitResult", "collect", "wait_for_updates"]
 
-MOST_AT_ONCE = 8 * 2**20
+MAX_READ_BYTES = 8 * 2**20
 """Bytes of updates that are read in one request: they are in memory twice meanwhile."""
 
 
 @dataclass(slots=True)
-class Gathered:
+class CollectedRound:
     """What is known of one round.
 
     Attributes:
         round: The round.
         updates: The updates read so far, by shard.
-        built: Round 0: who built the model (`execution`, `start`, `lease_end`), once it is there.
-        failures: Whether something failed in it.
-        usual: The bytes of one update, as known from the round before; 0: not known.
+        builder: Round 0: the activation that built the model, once the first parameters are there.
+        failures: Whether something failed in the round.
+        typical_bytes: The bytes of one update, as known from the round before; 0: not known.
     """
 
     round: int
     updates: dict[int, Update] = field(default_factory=dict)
-    built: dict[str, Any] | None = None
+    builder: Builder | None = None
     failures: bool = False
-    usual: int = 0
+    typical_bytes: int = 0
 
     @property
-    def size(self) -> int:
+    def nbytes(self) -> int:
         """The bytes of the updates read so far."""
-        return sum(t.nbytes for update in self.updates.values() for t in update.contribution.tensors.values())
+        return sum(update.nbytes for update in self.updates.values())
+
+    @property
+    def mean_bytes(self) -> int:
+        """The bytes of one of the updates read so far, on average."""
+        return self.nbytes // max(len(self.updates), 1)
 
     @property
     def present(self) -> frozenset[int]:
-        """What the round has of what it must have."""
+        """What is there of what the round must have: shards, or {0} for the model in round 0."""
         if self.round == 0:
-            return frozenset({0} if self.built is not None else ())
+            return frozenset({0} if self.builder is not None else ())
         return frozenset(self.updates)
 
     @property
@@ -58,12 +61,12 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a wait has brought.
+class WaitResult:
+    """The result of waiting for updates.
 
     Attributes:
-        position: The feed's position after it.
-        stop: Whether somebody asked the run to stop.
+        position: The feed's position after the wait.
+        stop: Whether a stop was requested.
         moved: Whether a document of the round is gone: the run has moved on.
     """
 
@@ -72,74 +75,57 @@ class Heard:
     moved: bool = False
 
 
-def gather(store: Store, state: RunState) -> Gathered:
+def collect(records: RunRecords, state: RunState) -> CollectedRound:
     """List and read what is there of the open round."""
-    gathered = Gathered(state.round)
-    gathered.failures = bool(store.rounds.list(f"failure:{state.run}:{state.round}:", bodies=False, limit=1))
+    collected = CollectedRound(state.round, failures=records.has_failures(state.round))
     if state.round == 0:
-        _read_built(store, state, gathered)
-        return gathered
-    listed = store.rounds.list(ids.updates_of_round(state.run, state.round), bodies=False)
-    shards = [at.shard for d in listed if (at := DocumentId.parse(d.id)) is not None and at.shard is not None]
-    _read(store, state, gathered, [k for k in shards if k < state.spec.shards])
-    return gathered
+        _read_builder(records, state, collected)
+        return collected
+    listed = records.shards(state.round)
+    _read_updates(records, collected, [k for k in listed if k < state.spec.shards])
+    return collected
 
 
-def listen(store: Store, state: RunState, gathered: Gathered, position: str, seconds: float) -> Heard:
-    """Wait until something of the round has come, at most `seconds`, and read it."""
-    lacking = closing.missing(state.round, state.spec.shards, gathered.present)
-    attempts = range(closing.REFUSED, state.spec.attempts + 1)
-    watched = {ids.failure(state.run, state.round, k, a) for k in lacking for a in attempts}
-    watched |= {ids.update(state.run, state.round, k) for k in lacking} if state.round else set()
-    watched |= {ids.stop(state.run), ids.params(state.run, state.spec.first_round)} if not state.round else set()
-    watched.add(ids.stop(state.run))
-    found = store.rounds.changes(position, timeout=max(seconds, 0.0), ids=watched)
-    stop = moved = False
-    came = []
-    for row in found.rows:
-        at = DocumentId.parse(row.id)
-        if at is None:
-            continue
-        if at.kind == "stop":
-            stop = not row.deleted
-        elif row.deleted:
-            moved = True
-        elif at.kind == "failure":
-            gathered.failures = True
-        elif at.kind == "params":
-            _read_built(store, state, gathered)
-        elif at.shard is not None:
-            came.append(at.shard)
-    return Heard(found.position, stop, moved or not _read(store, state, gathered, came))
+def wait_for_updates(
+    records: RunRecords, state: RunState, collected: CollectedRound, position: str, seconds: float
+) -> WaitResult:
+    """Wait until something of the round has come, at most `seconds`, and read it into `collected`."""
+    lacking = assignment.missing(state.round, state.spec.shards, collected.present)
+    change = records.wait_for_round(state, lacking, position, max(seconds, 0.0))
+    collected.failures = collected.failures or change.failed
+    if change.built:
+        _read_builder(records, state, collected)
+    whole = _read_updates(records, collected, change.shards)
+    return WaitResult(change.position, change.stop, change.removed or not whole)
 
 
-def _read(store: Store, state: RunState, gathered: Gathered, shards: Iterable[int]) -> bool:
-    """Read updates that have come; whether all are there still."""
-    wanted = [shard for shard in shards if shard not in gathered.updates]
-    there = True
+def _read_updates(records: RunRecords, collected: CollectedRound, listed: Iterable[int]) -> bool:
+    """Read updates within bounds of memory; whether all of them are still there."""
+    wanted = [shard for shard in listed if shard not in collected.updates]
+    whole = True
     while wanted:
-        usual = max(gathered.usual, gathered.size // max(len(gathered.updates), 1))
-        several = max(MOST_AT_ONCE // usual, 1) if usual else 1
-        there = _read_at_once(store, state, gathered, wanted[:several]) and there
-        wanted = wanted[several:]
-    return there
+        each = max(collected.typical_bytes, collected.mean_bytes)
+        count = max(MAX_READ_BYTES // each, 1) if each else 1
+        whole = _read_together(records, collected, wanted[:count]) and whole
+        wanted = wanted[count:]
+    return whole
 
 
-def _read_at_once(store: Store, state: RunState, gathered: Gathered, shards: list[int]) -> bool:
+def _read_together(records: RunRecords, collected: CollectedRound, wanted: list[int]) -> bool:
+    """Read updates in one request; one by one where one of them is damaged, which is deleted."""
     try:
-        found = read_updates(store, state.run, state.round, shards)
+        found = records.read_updates(collected.round, wanted)
     except Damaged:
-        if len(shards) > 1:
-            there = [_read_at_once(store, state, gathered, [shard]) for shard in shards]
-            return all(there)
-        # What can be computed again is not flushed to the disk before it counts: after a power cut it may be cut short.
-        store.rounds.delete(ids.update(state.run, state.round, shards[0]))
+        if len(wanted) > 1:
+            each = [_read_together(records, collected, [shard]) for shard in wanted]
+            return all(each)
+        # An update is not flushed to the disk before it counts: a power cut may cut it short. It is computed again.
+        records.delete_update(collected.round, wanted[0])
         return True
-    gathered.updates |= found
-    return len(found) == len(shards)
+    collected.updates |= found
+    return len(found) == len(wanted)
 
 
-def _read_built(store: Store, state: RunState, gathered: Gathered) -> None:
-    if store.rounds.get(ids.params(state.run, state.spec.first_round)) is not None:
-        blueprint = store.rounds.get(ids.blueprint(state.run))
-        gathered.built = blueprint.body["builder"] if blueprint is not None else None
+def _read_builder(records: RunRecords, state: RunState, collected: CollectedRound) -> None:
+    if records.built(state):
+        collected.builder = records.builder()

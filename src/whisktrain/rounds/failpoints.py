@@ -1,38 +1,79 @@
-"""Named points: every step of the protocol passes here, so that a test can kill an activation exactly there.
+"""Fault-injection points: each step of the protocol is one, at which a test can kill an activation.
 
-Without a watcher a point costs one comparison.
+Without an observer a failpoint costs one comparison. `docs/protocol.md` explains every step.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 
-__all__ = ["NAMES", "failpoint", "watched"]
-
-NAMES = (
-    *("C1", "C2.version", "C2.run", "C3"),
-    *("W1", "W2", "W3", "W3.blueprint", "W3.moments", "W3.params", "W3.failure", "W4", "W4.written", "W5", "W6"),
-    *("A1", "A2", "A2.lost", "A2.repair", "A2.again", "A3", "A4", "A5", "A6", "A6.swapped", "A7", "A8", "A9", "A9.deleted"),
-    *("F1", "F1.swapped", "F2", "F2.alias", "F2.checkpoint", "F3", "F4", "F5", "SWEEP"),
-)
-"""The steps, in the order of the protocol's own text."""
-
-_watcher: Callable[[str], None] | None = None
+__all__ = ["Step", "failpoint", "observed"]
 
 
-def failpoint(step: str) -> None:
-    """Say that the next thing to happen is `step` (one of `NAMES`)."""
-    if _watcher is not None:
-        _watcher(step)
+class Step(StrEnum):
+    """The steps of the protocol, in the order of `docs/protocol.md`; the value is the step's name there."""
+
+    READ_SUMMARY = "C1"
+    RESERVE_VERSION = "C2.version"
+    CREATE_RUN = "C2.run"
+    INVOKE_BUILDER = "C3"
+
+    READ_RUN = "W1"
+    READ_PARAMS = "W2"
+    COMPUTE = "W3"
+    PUT_BLUEPRINT = "W3.blueprint"
+    PUT_RESUMED_STATE = "W3.state"
+    PUT_FIRST_PARAMS = "W3.params"
+    PUT_FAILURE = "W3.failure"
+    PUT_UPDATE = "W4"
+    UPDATE_WRITTEN = "W4.written"
+    BACKUP = "W5"
+    HAND_OVER = "W6"
+
+    LOOK = "A1"
+    COLLECT = "A2"
+    RECORD_LOST = "A2.lost"
+    REPAIR_PARAMS = "A2.repair"
+    INVOKE_AGAIN = "A2.again"
+    RESTORE_STATE = "A3"
+    MERGE = "A4"
+    PUT_PARAMS = "A5"
+    SWAP = "A6"
+    SWAPPED = "A6.swapped"
+    INVOKE_WORKERS = "A7"
+    PUT_STATE = "A8"
+    DELETE_ROUND = "A9"
+    ROUND_DELETED = "A9.deleted"
+
+    SWAP_FINAL = "F1"
+    FINAL = "F1.swapped"
+    PUBLISH = "F2"
+    RAISE_ALIAS = "F2.alias"
+    PUT_CHECKPOINT = "F2.checkpoint"
+    PUT_SUMMARY = "F3"
+    DELETE_DOCUMENTS = "F4"
+    DELETE_RUN = "F5"
+
+    SWEEP = "SWEEP"
+
+
+_observer: Callable[[Step], None] | None = None
+
+
+def failpoint(step: Step) -> None:
+    """Fault-injection point before `step`; no-op in production."""
+    if _observer is not None:
+        _observer(step)
 
 
 @contextlib.contextmanager
-def watched(watcher: Callable[[str], None]) -> Iterator[None]:
-    """Call `watcher` with every step that any thread of this process reaches; what it raises ends that activation."""
-    global _watcher
-    before, _watcher = _watcher, watcher
+def observed(observer: Callable[[Step], None]) -> Iterator[None]:
+    """Call `observer` with every step that any thread of this process reaches; what it raises ends that activation."""
+    global _observer
+    before, _observer = _observer, observer
     try:
         yield
     finally:
-        _watcher = before
+        _observer = before

@@ -1,34 +1,36 @@
-"""FINISH: from the last round to the summary and a clean database (F1 to F5). Whoever finds a run final goes on at F2."""
+"""FINISH: from the last round to the summary and a clean database (F1 to F5).
+
+Every execution that finds a run final continues at F2.
+"""
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from whisktrain import tensors
-from whisktrain.errors import Conflict, Damaged
+from whisktrain.data.shards.storage import find_dataset
+from whisktrain.errors import Damaged
 from whisktrain.records import ids
-from whisktrain.records.params import read_params, read_story
-from whisktrain.records.run import Outcome, RunState, Status, read_state
-from whisktrain.records.summary import summary_body
-from whisktrain.rounds.blueprints import read_blueprint
-from whisktrain.rounds.checkpoint import put_checkpoint
-from whisktrain.rounds.failpoints import failpoint
-from whisktrain.rounds.swap import swap
-from whisktrain.rounds.sweep import leftovers
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.checkpoint import Checkpoint
+from whisktrain.records.models import ModelFiles, publish, raise_alias
+from whisktrain.records.run import Outcome, RunState, Status
+from whisktrain.records.run_records import RunRecords
+from whisktrain.records.summary import summarize
+from whisktrain.rounds.caches import blueprint_of
+from whisktrain.rounds.failpoints import Step, failpoint
+from whisktrain.rounds.optimizer_state import restore
+from whisktrain.store.protocol import Document
+from whisktrain.tensors import Tensors
 
-__all__ = ["Final", "end", "finish"]
+__all__ = ["FinalState", "end", "finish", "make_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
-    """A final state to be.
+class FinalState:
+    """The final state that a run is to have.
 
     Attributes:
-        status: The state.
+        status: The status.
         reason: Why, for a person.
         outcome: What it adds.
     """
@@ -38,109 +40,143 @@ class Final:
     outcome: Outcome
 
 
-def end(store: Store, state: RunState, final: Final, nonce: str) -> bool:
-    """F1: bring a run into its final state.
+def end(records: RunRecords, state: RunState, final: FinalState, nonce: str) -> bool:
+    """Bring a run into its final state (F1).
 
     Returns:
-        Whether the run is final now, by this execution; otherwise it has moved on.
+        Whether the run is final now, by this execution; otherwise another execution has advanced it.
     """
-    failpoint("F1")
+    failpoint(Step.SWAP_FINAL)
     ended = replace(state, status=final.status, reason=final.reason, outcome=final.outcome, nonce=nonce)
-    swapped = swap(store, ended)
-    failpoint("F1.swapped")
+    swapped = records.swap(ended)
+    failpoint(Step.FINAL)
     return swapped is not None
 
 
-def finish(store: Store, run: str) -> None:
-    """F2 to F5 for a run that is final; safe to repeat, and to do side by side."""
-    state = read_state(store, run)
+def finish(records: RunRecords) -> None:
+    """Publish, summarize and clean up a run that is final (F2 to F5); safe to repeat, and to do side by side."""
+    state = records.read()
     if state is None or not state.final or state.outcome is None:
         return
-    if store.library.get(ids.summary(run)) is None:
-        dataset = store.library.get(ids.dataset(state.spec.dataset), attachment=True)
-        failpoint("F2")
-        try:
-            published = _publish(store, state, dataset)
-        except Damaged as error:
-            # Nobody can have this model; the run is told as failed rather than tried to be published for ever.
-            published, state = False, _without_model(state, error)
-        if published is None:
-            return  # the parameters are gone: another execution has put the summary and is cleaning up
-        failpoint("F2.checkpoint")
-        if not _kept(store, state):
-            state = replace(state, point=None)
+    archive = RunArchive(records.store, records.run)
+    if archive.summary() is None and not _archive(records, archive, state):
+        return  # the parameters are gone: another execution has put the summary and is cleaning up
 
-        failpoint("F3")
-        body = summary_body(state, read_story(store, state.params), dataset.body if dataset else None, published)
-        with contextlib.suppress(Conflict):  # another execution was faster
-            store.library.put(ids.summary(run), body, durable=True)
-
-    failpoint("F4")
-    found = leftovers(store, run)
-    store.rounds.delete_many(found, known=found)
-    failpoint("F5")
-    store.rounds.delete(ids.run(run), rev=state.rev)
+    failpoint(Step.DELETE_DOCUMENTS)
+    found = records.leftovers()
+    records.delete_documents(found, found)
+    failpoint(Step.DELETE_RUN)
+    records.delete(state.rev)
 
 
-def _kept(store: Store, state: RunState) -> bool:
-    """F2: put the checkpoint; whether there is one."""
+def _archive(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
+    """Put model, checkpoint and summary (F2 and F3); False where the parameters to publish are gone."""
+    dataset = find_dataset(records.store, state.spec.dataset, attachment=True)
+    failpoint(Step.PUBLISH)
     try:
-        return put_checkpoint(store, state)
-    except Damaged:
+        published = _publish(records, state, dataset)
+    except Damaged as error:
+        # The model is lost: the run ends as failed instead of trying to publish it for ever.
+        published, state = False, _without_model(state, error)
+    if published is None:
         return False
+    failpoint(Step.PUT_CHECKPOINT)
+    if not _put_checkpoint(records, archive, state):
+        state = replace(state, point=None)
+
+    failpoint(Step.PUT_SUMMARY)
+    classes = dataset.body.get("classes") if dataset is not None else None
+    archive.put_summary(summarize(state, records.read_history(state.params), classes, published=published))
+    return True
+
+
+def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> bool | None:
+    """Put the model and point its name to it (F2). Whether there is a model; None where its parameters are gone."""
+    outcome = state.outcome
+    if outcome is None or outcome.publish is None:
+        return False
+    params, blueprint = records.read_params(outcome.publish), blueprint_of(records)
+    if params is None or blueprint is None:
+        return None
+    spec, described = state.spec, dataset.body if dataset else {}
+    files = ModelFiles(params.tensors, blueprint.config, (dataset.attachment if dataset else None) or b"")
+    publish(
+        records.store,
+        spec.name,
+        state.version,
+        {
+            "schema": ids.SCHEMA,
+            "run": state.run,
+            "dataset": spec.dataset,
+            "task": spec.task,
+            "classes": described.get("classes"),
+            "target": described.get("target"),
+            "features": described.get("features"),
+            "x_shape": list(spec.x_shape),
+            "layout": blueprint.layout,
+            "metrics": outcome.metrics,
+            "spec": spec.to_json(),
+        },
+        files,
+    )
+    failpoint(Step.RAISE_ALIAS)
+    raise_alias(records.store, spec.name, state.version, completed=state.status == "completed")
+    return True
 
 
 def _without_model(state: RunState, error: Damaged) -> RunState:
-    """A run whose parameters to publish are damaged."""
+    """The run as failed because its parameters to publish are damaged."""
     reason = f"The trained parameters cannot be read any more: {error.message}"
     outcome = replace(state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason})
     return replace(state, status="failed", reason=reason, outcome=outcome)
 
 
-def _publish(store: Store, state: RunState, dataset: Document | None) -> bool | None:
-    """F2: put the model and move its name to it. Whether there is a model; None where its parameters are gone."""
-    outcome = state.outcome
-    if outcome is None or outcome.publish is None:
+def _put_checkpoint(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
+    """Put the checkpoint of a run that can be resumed; whether there is one."""
+    try:
+        checkpoint = make_checkpoint(records, state)
+    except Damaged:
         return False
-    params, blueprint = read_params(store, outcome.publish), read_blueprint(store, state.run)
-    if params is None or blueprint is None:
+    if checkpoint is not None:
+        archive.put_checkpoint(checkpoint)
+    return checkpoint is not None
+
+
+def make_checkpoint(records: RunRecords, state: RunState) -> Checkpoint | None:
+    """Read a run's checkpoint from the documents that its state pins.
+
+    Args:
+        records: The run's documents.
+        state: The run.
+
+    Returns:
+        The checkpoint; None where the run has no resume point, or where a document is gone.
+
+    Raises:
+        Damaged: A document is not whole.
+    """
+    point = state.point
+    params = records.read_params(point.params) if point is not None else None
+    blueprint = blueprint_of(records)
+    if point is None or params is None or blueprint is None:
         return None
-    spec, held = state.spec, dataset.body if dataset else {}
-    body = {
-        "schema": ids.SCHEMA,
-        "run": state.run,
-        "dataset": spec.dataset,
-        "task": spec.task,
-        "classes": held.get("classes"),
-        "target": held.get("target"),
-        "features": held.get("features"),
-        "x_shape": list(spec.x_shape),
-        "layout": blueprint.layout,
-        "metrics": outcome.metrics,
-        "spec": spec.to_json(),
-    }
-    files = {"file/config": blueprint.config, "file/preprocessing": (dataset.attachment if dataset else None) or b""}
-    attached = {**params.tensors, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}}
-    with contextlib.suppress(Conflict):  # it is written once, and this run alone owns the version
-        store.library.put(ids.model(spec.name, state.version), body, attachment=tensors.encode(attached), durable=True)
-    failpoint("F2.alias")
-    _raise_alias(store, spec.name, state.version, completed=state.status == "completed")
-    return True
-
-
-def _raise_alias(store: Store, name: str, version: int, *, completed: bool) -> None:
-    """Move a model's name upward to a version, by compare-and-swap; what was stopped never replaces what was completed."""
-    while True:
-        found = store.library.get(ids.alias(name))
-        if found is not None and (not completed or int(found.body["version"]) >= version):
-            return
-        try:
-            store.library.put(
-                ids.alias(name),
-                {"schema": ids.SCHEMA, "version": version},
-                rev=found.rev if found else None,
-                durable=True,
-            )
-        except Conflict:
-            continue
-        return
+    optimizer_state: Tensors | None = None
+    if point.round > 1:
+        optimizer_state = restore(records, state, point.round, params.digest)
+        if optimizer_state is None:
+            return None
+    best = None
+    if point.best is not None and point.best.params != point.params:
+        best = records.read_params(point.best.params)
+        if best is None:
+            return None
+    return Checkpoint(
+        spec=state.spec,
+        round=point.round,
+        blueprint=blueprint,
+        params=params.tensors,
+        optimizer_state=optimizer_state,
+        best=best.tensors if best is not None else None,
+        best_at=point.best,
+        history=params.history,
+    )

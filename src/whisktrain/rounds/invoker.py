@@ -1,16 +1,21 @@
-"""What the rounds need of the platform: to start an activation and not wait for it."""
+"""Starting activations without waiting for them, side by side; refused ones are recorded."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from whisktrain.errors import PlatformError
+from whisktrain.records.failures import REFUSED, Failure
+from whisktrain.records.run import RunState
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rules import assignment
 
-__all__ = ["Invoker", "invoke_all"]
+__all__ = ["Invoker", "invoke_workers", "record_start_failure"]
 
-AT_ONCE = 8
+_AT_ONCE = 8
 
 
 class Invoker(Protocol):
@@ -31,23 +36,28 @@ class Invoker(Protocol):
         """
 
 
-def invoke_all(invoker: Invoker, action: str, calls: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], PlatformError]]:
-    """Start several activations side by side.
+def invoke_workers(records: RunRecords, invoker: Invoker, state: RunState, slots: Sequence[int]) -> None:
+    """Invoke the workers of these slots side by side.
 
-    A platform that refuses some is no reason to fail: what was not started becomes overdue and is started again.
-
-    Returns:
-        The arguments of those that were not started, and why.
+    A refused invocation is no reason to fail: it is recorded, its shards become overdue and the slot is invoked again.
     """
 
-    def one(arguments: dict[str, Any]) -> tuple[dict[str, Any], PlatformError] | None:
+    def invoke(slot: int) -> None:
         try:
-            invoker.invoke(action, arguments)
+            invoker.invoke("worker", {"run": state.run, "slot": slot})
         except PlatformError as error:
-            return arguments, error
-        return None
+            record_start_failure(records, state, slot, error)
 
-    if len(calls) <= 1:
-        return [refused for refused in map(one, calls) if refused]
-    with ThreadPoolExecutor(min(len(calls), AT_ONCE), thread_name_prefix="invoke") as pool:
-        return [refused for refused in pool.map(one, calls) if refused]
+    if len(slots) <= 1:
+        for slot in slots:
+            invoke(slot)
+        return
+    with ThreadPoolExecutor(min(len(slots), _AT_ONCE), thread_name_prefix="invoke") as pool:
+        list(pool.map(invoke, slots))
+
+
+def record_start_failure(records: RunRecords, state: RunState, slot: int, error: PlatformError) -> None:
+    """Record a rejected invocation as attempt 0 of the slot's shards; the round's first rejection stays."""
+    own = assignment.owned(slot, state.spec.slots, state.spec.shards) if state.round else (0,)
+    for shard in own:
+        records.put_failure(state.round, Failure(shard, REFUSED, error.to_record(), written=time.time()))

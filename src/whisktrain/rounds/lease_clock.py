@@ -1,4 +1,4 @@
-"""One activation's time: when it started, how long it serves, and when it has to hand over."""
+"""The time of one activation: when it started, how long it serves, and when it has to hand over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from whisktrain.rules.timeouts import Timeouts
 
 __all__ = ["LeaseClock"]
 
+_HEADROOM = 1.5
+"""The next piece of work may take this many times the longest one so far."""
+
 
 @dataclass(slots=True)
 class LeaseClock:
@@ -18,22 +21,22 @@ class LeaseClock:
         execution: The activation's id.
         start: When it started, in seconds of the epoch.
         deadline: When the platform ends it.
-        pace: The protocol's times.
+        timeouts: The protocol's times.
         lease: Seconds that it may serve rounds; 0: one round.
-        longest: The longest piece of work so far, in seconds: none is begun that would not fit.
+        longest: The longest piece of work so far, in seconds.
     """
 
     execution: str
     start: float
     deadline: float
-    pace: Timeouts
+    timeouts: Timeouts
     lease: float = 0.0
     longest: float = 0.0
 
     @property
     def lease_end(self) -> float:
-        """When it stops to serve and hands over, in seconds of the epoch; 0 where it serves one round only."""
-        end = min(self.start + self.lease, self.deadline - self.pace.margin)
+        """When it stops serving and hands over, in seconds of the epoch; 0 where it serves one round only."""
+        end = min(self.start + self.lease, self.deadline - self.timeouts.margin)
         return end if self.lease > 0 and end > self.start else 0.0
 
     @property
@@ -45,18 +48,18 @@ class LeaseClock:
     def over(self) -> bool:
         """Whether it has to hand over now: at its lease's end, or because its next work may not fit before the deadline."""
         now = time.time()
-        return now >= self.lease_end or now + 1.5 * self.longest > self.deadline - self.pace.margin / 2
+        return now >= self.lease_end or now + _HEADROOM * self.longest > self.deadline - self.timeouts.margin / 2
 
     @property
     def out_of_time(self) -> bool:
-        """Whether nothing more can be begun before the deadline."""
-        return time.time() + self.pace.margin / 2 >= self.deadline
+        """Whether no work can be started before the deadline."""
+        return time.time() + self.timeouts.margin / 2 >= self.deadline
 
-    def rest(self, most: float) -> float:
-        """Seconds to wait at most: `most`, within the lease (or the deadline without one)."""
-        end = self.lease_end if self.leased else self.deadline - self.pace.margin
-        return max(min(most, self.pace.look, end - time.time()), 0.0)
+    def bounded(self, seconds: float) -> float:
+        """A wait of `seconds`, bounded by the longest poll and by the lease (without one: by the deadline)."""
+        end = self.lease_end if self.leased else self.deadline - self.timeouts.margin
+        return max(min(seconds, self.timeouts.poll, end - time.time()), 0.0)
 
-    def worked(self, seconds: float) -> None:
-        """Take note of how long a piece of work took."""
+    def record_work(self, seconds: float) -> None:
+        """Record how long a piece of work took."""
         self.longest = max(self.longest, seconds)

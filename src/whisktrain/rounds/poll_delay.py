@@ -1,7 +1,8 @@
-"""When it pays to begin to wait: whoever listens to the feed is woken by every write of everybody, which costs the store.
+"""Delay before subscribing to the feed, from recent round times; avoids needless wake-ups.
 
-A worker that has given its part knows about how long the others and the aggregate take after that, and listens only from half
-of the shortest of those times on. Nothing depends on it: what happens earlier is found all the same, at most that much later.
+A subscriber is woken by every write of every other worker, which costs the store. After its own update a worker knows how long
+the rest of a round took lately, and subscribes only after half of the shortest of those times. Correctness does not depend on
+it: a change that comes earlier is found at most that much later.
 """
 
 from __future__ import annotations
@@ -11,28 +12,32 @@ from collections import deque
 
 __all__ = ["PollDelay"]
 
-KNOWN = 4
-"""Rounds that must have been timed before anything is left out, …"""
-LAST = 8
-"""… and how many count."""
-SHARE = 0.5
-"""Well below 1: who has overslept measures at least what it slept, and must come down from there quickly."""
-MOST = 1.0
-"""Seconds that are left out, at most."""
+_KNOWN = 4
+"""Rounds that must have been timed before there is a delay."""
+_RECENT = 8
+"""Rounds that count."""
+_SHARE = 0.5
+"""Below 1, because a worker that waited too long measures at least its own delay and must come down from there quickly."""
+_MOST = 1.0
+"""Longest delay in seconds."""
 
 
 class PollDelay:
-    """The time between one's own part of a round and the next round, as it was lately."""
+    """The time between this worker's last update of a round and the next round, as it was lately."""
 
     def __init__(self) -> None:
-        self._lately: deque[float] = deque(maxlen=LAST)
+        self._recent: deque[float] = deque(maxlen=_RECENT)
         self._since = 0.0
 
-    def given(self) -> float:
-        """Note that one's own part has just been given; the seconds for which there is nothing to hear."""
-        self._since = time.monotonic()
-        return min(SHARE * min(self._lately), MOST) if len(self._lately) >= KNOWN else 0.0
+    def start(self) -> float:
+        """Note that this worker's part of the round is done.
 
-    def heard(self) -> None:
+        Returns:
+            The seconds to wait before subscribing.
+        """
+        self._since = time.monotonic()
+        return min(_SHARE * min(self._recent), _MOST) if len(self._recent) >= _KNOWN else 0.0
+
+    def stop(self) -> None:
         """Note that the next round has begun."""
-        self._lately.append(time.monotonic() - self._since)
+        self._recent.append(time.monotonic() - self._since)

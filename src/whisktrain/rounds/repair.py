@@ -1,62 +1,55 @@
-"""Parameters that a power cut has damaged, computed once more from what they were merged from, where that is there still."""
+"""Rebuild corrupt parameters by re-merging the previous round's updates, if they still exist."""
 
 from __future__ import annotations
 
-import contextlib
-
 from whisktrain import tensors
-from whisktrain.errors import Conflict, Damaged
-from whisktrain.merge.merging import merge
-from whisktrain.records.ids import DocumentId
-from whisktrain.records.params import read_params
+from whisktrain.errors import Damaged
+from whisktrain.records.ids import round_of
+from whisktrain.records.params import ParamsDocument
 from whisktrain.records.run import RunState
-from whisktrain.records.updates import read_update
-from whisktrain.rounds.blueprints import read_blueprint
-from whisktrain.rounds.failpoints import failpoint
-from whisktrain.rounds.optimizer_state import moments_of
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.failpoints import Step, failpoint
+from whisktrain.rounds.optimizer_state import replay, restore
 from whisktrain.tensors import Tensors
 
 __all__ = ["repair_params"]
 
 
-def repair_params(store: Store, state: RunState) -> bool:
-    """Replace the open round's parameters where they are damaged, by the same bytes: their digest is in the document.
+def repair_params(records: RunRecords, state: RunState) -> bool:
+    """Replace the open round's parameters by the same bytes where they are damaged: the document names their digest.
 
     Returns:
-        Whether they were damaged and have been mended; False also where they are whole, or gone, or past mending.
+        Whether they were damaged and are repaired; False also where they are whole, absent, or cannot be rebuilt.
     """
     try:
-        read_params(store, state.params)
+        records.read_params(state.params)
     except Damaged:
         pass
     else:
         return False
-    found = store.rounds.get(state.params)
-    values = _computed_again(store, state, found) if found is not None else None
-    if found is None or values is None:
+    document = records.read_params_document(state.params)
+    values = _rebuild(records, state, document) if document is not None else None
+    if document is None or values is None:
         return False
     data = tensors.encode(values)
-    if tensors.digest(data) != found.body["digest"]:
+    if tensors.digest(data) != document.body["digest"]:
         return False
-    failpoint("A2.repair")
-    with contextlib.suppress(Conflict):  # somebody else was quicker, or the run has moved on
-        store.rounds.put(found.id, found.body, rev=found.rev, attachment=data)
+    failpoint(Step.REPAIR_PARAMS)
+    records.replace_params(document, data)
     return True
 
 
-def _computed_again(store: Store, state: RunState, found: Document) -> Tensors | None:
-    """What the merge of the round before gave; None where it was no merge, or where something of it is gone or damaged too."""
-    source = DocumentId.parse(found.body["parent"])
-    if source is None or source.round is None or not found.body["merged"]:
+def _rebuild(records: RunRecords, state: RunState, document: ParamsDocument) -> Tensors | None:
+    """The result of the previous round's merge; None where it was no merge, or where it cannot be repeated."""
+    parent = document.body["parent"]
+    if not parent or not document.body["merged"]:
         return None
     try:
-        before, blueprint = read_params(store, found.body["parent"]), read_blueprint(store, state.run)
-        updates = [read_update(store, state.run, source.round, shard) for shard in found.body["merged"]]
-        moments = moments_of(store, state, source.round, before.digest) if before is not None else None
+        before = records.read_params(parent)
+        optimizer_state = restore(records, state, round_of(parent), before.digest) if before is not None else None
+        if before is None or optimizer_state is None:
+            return None
+        merged = replay(records, state, parent, optimizer_state, document.body["merged"])
     except Damaged:
         return None
-    parts = [update.contribution for update in updates if update is not None]
-    if before is None or blueprint is None or moments is None or len(parts) < len(updates):
-        return None
-    return merge(state.spec, blueprint.layout, source.round, before.tensors, moments, parts).params
+    return merged.params if merged is not None else None

@@ -1,16 +1,37 @@
-"""From sums of loss and metric state to the values that are reported."""
+"""From sums of loss and metric state to the values that are reported. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from whisktrain import metrics
-from whisktrain.spec import Spec
+from whisktrain.spec import Figures, MetricSums, Spec
 
-__all__ = ["combine", "names"]
+__all__ = ["add_sums", "combine", "names"]
+
+
+def add_sums(parts: Iterable[MetricSums | None]) -> MetricSums | None:
+    """Add sums of loss and metric state up, number by number, in the order given; None where there are no rows."""
+    total: MetricSums | None = None
+    for part in parts:
+        if part is not None and part["rows"] > 0:
+            total = part if total is None else _added(total, part)
+    return total
+
+
+def _added(a: MetricSums, b: MetricSums) -> MetricSums:
+    state = {**a["state"], **b["state"]}
+    for name in a["state"].keys() & b["state"].keys():
+        state[name] = [x + y for x, y in zip(a["state"][name], b["state"][name], strict=True)]
+    return {
+        "rows": a["rows"] + b["rows"],
+        "loss": a["loss"] + b["loss"],
+        "divisor": a["divisor"] + b["divisor"],
+        "penalty": a["penalty"] + b["penalty"],
+        "state": state,
+    }
 
 
 def names(spec: Spec) -> tuple[str, ...]:
@@ -19,39 +40,41 @@ def names(spec: Spec) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*metrics.BASE[spec.task], *asked)))
 
 
-def combine(spec: Spec, parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+def combine(spec: Spec, parts: Sequence[MetricSums | None]) -> Figures:
     """Add up what the workers sent and compute the final values, once.
 
     The loss is Keras': the sum of the weighted losses over their divisor, plus the regularisation, once.
 
     Args:
         spec: The run's plan.
-        parts: The "train", "validation" or "training" parts of contributions: `{"rows", "loss", "divisor", "penalty",
-            "state": {metric: sums}}`; None and parts without rows count for nothing.
+        parts: The "train", "validation" or "training" sums of contributions; None and parts without rows count for nothing.
 
     Returns:
-        `{"rows": int, "loss": float | None, metric: float | None, ...}`, with `"undefined": {name: reason}` where a value is
-        None. Of regression, metrics are in original units and the loss is in standardised ones, as it is optimised.
+        `{"rows", "loss", metric, ...}`, with `"undefined": {name: reason}` where a value is None. Of regression, metrics are
+        in original units and the loss is in standardised ones, as it is optimised.
     """
     present = [part for part in parts if part is not None and part["rows"] > 0]
-    rows = sum(int(part["rows"]) for part in present)
-    result: dict[str, Any] = {"rows": rows}
+    figures: Figures = {"rows": sum(int(part["rows"]) for part in present)}
     undefined: dict[str, str] = {}
-    divisor = sum(float(part["divisor"]) for part in present)
-    summed = sum(float(part["loss"]) for part in present)
-    if rows == 0 or divisor == 0:
-        result["loss"], undefined["loss"] = None, "there are no rows"
-    else:
-        penalty = sum(float(part["penalty"]) for part in present) / rows
-        result["loss"] = (summed if spec.loss.get("reduction") == "sum" else summed / divisor) + penalty
+    figures["loss"] = _loss(spec, present)
+    if figures["loss"] is None:
+        undefined["loss"] = "there are no rows"
     for name in names(spec):
         states = [part["state"][name] for part in present if name in part["state"]]
-        if not states and rows > 0:
+        if present and not states:
             continue
-        sums = np.sum(np.asarray(states, np.float64), axis=0) if states else [0.0]
-        result[name], reason = metrics.value(name, list(sums), spec.target_scale)
+        sums = np.sum(np.asarray(states, np.float64), axis=0) if states else np.zeros(1)
+        figures[name], reason = metrics.value(name, list(sums), spec.target_scale)
         if reason:
             undefined[name] = reason
-    if undefined:
-        result["undefined"] = undefined
-    return result
+    return {**figures, "undefined": undefined} if undefined else figures
+
+
+def _loss(spec: Spec, present: Sequence[MetricSums]) -> float | None:
+    rows = sum(int(part["rows"]) for part in present)
+    divisor = sum(float(part["divisor"]) for part in present)
+    if rows == 0 or divisor == 0:
+        return None
+    loss = sum(float(part["loss"]) for part in present)
+    penalty = sum(float(part["penalty"]) for part in present) / rows
+    return (loss if spec.loss.get("reduction") == "sum" else loss / divisor) + penalty

@@ -1,10 +1,14 @@
-"""How long things may take before somebody acts: every constant of time that the protocol has."""
+"""Timeouts of the protocol: every constant of time, and the times that follow from them and the rounds so far. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["TIMEOUTS", "Timeouts"]
+from whisktrain.records import round_times
+from whisktrain.records.run import RunState
+from whisktrain.rules import batches
+
+__all__ = ["TIMEOUTS", "Timeouts", "backup_delay", "overdue_after"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,23 +16,24 @@ class Timeouts:
     """Times in seconds.
 
     Attributes:
-        margin: An activation stops serving so long before its deadline.
-        build: A model that is not built after so long is overdue.
-        first: The same for shards of rounds of unknown length: the first ones, and those that evaluate.
-        least: The same for ordinary rounds, at least …
-        factor: … and this many times the median of the rounds so far.
+        margin: An activation stops serving this long before its deadline.
+        build: A model that is not built after this time is overdue.
+        first: The same for shards of rounds of unknown length: the first ones, and evaluations.
+        least: The same for ordinary rounds: at least this, …
+        factor: … and this many times the median length of the rounds so far.
         known: Ordinary rounds that must have been timed for that.
-        backup: An idle leased worker computes others' missing shards after so long, at least …
-        backup_factor: … and this many times the median round …
+        backup: An idle leased worker computes missing shards of others after at least this, …
+        backup_factor: … and this many times the median round; …
         backup_first: … or after this while rounds have not been timed.
-        hand_over: A lease that ended less than this ago counts as alive still: its successor is on its way.
-        grace: The follower leaves an aggregate with a live lease so long past the moment where it should have acted.
-        stale: The follower fires for a run without any progress after so long, …
+        hand_over: A lease that ended less than this ago counts as alive: its successor is starting.
+        grace: The follower waits this long before it fires for an aggregate whose lease lives.
+        stale: The follower fires for a run without any progress after this, …
         refire: … and again after this, doubled each time up to …
         refire_most: … this.
-        look: The longest wait between two looks of anybody who waits.
-        retry: The first pause after the store did not answer; doubled up to 2 s.
-        store: A leased aggregate stores moments, and deletes what they were made from, at most this often.
+        poll: The longest single wait for a change.
+        retry: The first pause after the store did not answer; doubled up to `retry_most`.
+        retry_most: The longest such pause.
+        store: A leased aggregate stores the optimizer's state, and deletes what it was made from, at most this often.
     """
 
     margin: float = 3.0
@@ -45,10 +50,32 @@ class Timeouts:
     stale: float = 60.0
     refire: float = 3.0
     refire_most: float = 60.0
-    look: float = 30.0
+    poll: float = 30.0
     retry: float = 0.05
+    retry_most: float = 2.0
     store: float = 1.0
 
 
 TIMEOUTS = Timeouts()
 """The times of production."""
+
+
+def overdue_after(state: RunState, timeouts: Timeouts) -> float:
+    """Seconds after which a shard without an update is overdue at its first attempt; at later attempts it is twice that."""
+    spec = state.spec
+    if state.phase == "build":
+        return timeouts.build
+    ordinary = state.phase == "train" and not batches.validates(spec, state.round, "train")
+    # The median, so that one round in which a worker was killed does not make the next one wait longer.
+    median = round_times.quantile(state.timing, 0.5)
+    if ordinary and median is not None and round_times.count(state.timing) >= timeouts.known:
+        return max(timeouts.least, timeouts.factor * median / 1000)
+    return timeouts.first * -(-spec.shards // spec.slots)
+
+
+def backup_delay(state: RunState, timeouts: Timeouts) -> float:
+    """Seconds that an idle leased worker waits before it computes missing shards of others (W5)."""
+    median = round_times.quantile(state.timing, 0.5)
+    if state.phase == "train" and median is not None and round_times.count(state.timing) >= timeouts.known:
+        return max(timeouts.backup, timeouts.backup_factor * median / 1000)
+    return max(timeouts.backup, timeouts.backup_first)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
-from whisktrain.records.run import read_state
+from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import requests, training
 from whisktrain.sdk.data import Data
 from whisktrain.sdk.following import Progress
@@ -245,7 +245,7 @@ class Connection:
 
         if not live_hosts(self.where.home):
             self.narrate(f"nobody carries run {run} on; a host of this command does now")
-            state = read_state(self.store, run)
+            state = RunRecords(self.store, run).read()
             for slot in range(state.spec.slots if state is not None and not state.final else 0):
                 self.client.start("whisktrain/worker", {"run": run, "slot": slot, "successor": True})
             self.client.start("whisktrain/aggregate", {"run": run})

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from whisktrain.errors import Conflict, NotFound, RequestError
 from whisktrain.records import ids
-from whisktrain.records.run import RunState, read_state
+from whisktrain.records.run import RunState
+from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.following import Progress, failures, snapshot
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Runs:
         summary = self._store.library.get(ids.summary(run))
         if summary is not None:
             return {"run": run, **{k: v for k, v in summary.body.items() if k != "schema"}}
-        state = read_state(self._store, run)
+        state = RunRecords(self._store, run).read()
         if state is None:
             raise self._missing(run)
         shown = snapshot(self._store, state)
@@ -117,7 +118,7 @@ class Runs:
         ids.check_run_id(run)
         if self._store.library.get(ids.summary(run)) is not None:
             return self.show(run)
-        if read_state(self._store, run) is None:
+        if RunRecords(self._store, run).read() is None:
             raise self._missing(run)
         self.ask_to_stop(run)
         if wait:
@@ -179,7 +180,7 @@ class Runs:
         ids.check_run_id(run)
         library = self._store.library
         if library.get(ids.summary(run)) is None:
-            if read_state(self._store, run) is None:
+            if RunRecords(self._store, run).read() is None:
                 raise self._missing(run)
             raise RequestError(
                 f"Run {run!r} has not ended.", code="still_running", hint=f"Stop it first: `whisktrain runs stop {run}`."

@@ -11,12 +11,15 @@ from typing import Any
 
 from whisktrain.errors import NotFound, RequestError
 from whisktrain.records import ids, round_times
-from whisktrain.records.run import RunState, read_state
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.run import PlatformFacts, RunState
+from whisktrain.records.run_records import RunRecords
+from whisktrain.records.summary import rounds_done
 from whisktrain.request import Request, parse
-from whisktrain.rounds.checkpoint import read_checkpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.opening import Opened, create
 from whisktrain.rules.capacity import Limits
+from whisktrain.rules.resuming import resumed_plan
 from whisktrain.spec import Spec
 from whisktrain.stages.planning import resolve_spec
 from whisktrain.store.protocol import Store
@@ -26,7 +29,6 @@ __all__ = ["resume", "train"]
 MARGIN = 3.0
 """Seconds before its deadline at which the stage stops waiting."""
 
-LONGEST_LOOK = 20.0
 RESULT = ("status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost")
 
 
@@ -113,8 +115,8 @@ def resume(
         NotFound: The run has no checkpoint.
     """
     ids.check_run_id(execution)
-    checkpoint = read_checkpoint(store, ids.check_run_id(run))
-    spec, best = checkpoint.going_on(run, execution, limits)
+    checkpoint = RunArchive(store, ids.check_run_id(run)).read_checkpoint()
+    spec, best = resumed_plan(checkpoint, run, execution, limits)
     body = _dataset(store, spec.dataset)
     opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
     result = _result(store, execution, opened, deadline if wait else 0.0, body.get("classes"))
@@ -153,35 +155,21 @@ def _checked(config: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str,
     return config
 
 
-def _platform(limits: Limits) -> dict[str, Any]:
+def _platform(limits: Limits) -> PlatformFacts:
     return {"invocations_per_minute": limits.invocations_per_minute}
 
 
 def _result(store: Store, run: str, opened: Opened, deadline: float, classes: list[Any] | None) -> dict[str, Any]:
     """Wait for the summary; what is known shortly before the deadline otherwise."""
-    summary = opened.summary or _wait(store, run, deadline)
+    summary = opened.summary or RunArchive(store, run).wait_for_summary(deadline - MARGIN)
     if summary is not None:
         kept = (*RESULT, "reason", *(["error"] if "error" in summary else []))
         return {key: summary.get(key) for key in kept}
-    state = read_state(store, run) or opened.state
+    state = RunRecords(store, run).read() or opened.state
     if state is None:  # it ended just now
-        summary = _wait(store, run, time.time() + MARGIN)
+        summary = RunArchive(store, run).summary()
         return _result(store, run, Opened(None, summary), deadline, classes) if summary else {"status": "training", "run": run}
     return _so_far(state, classes)
-
-
-def _wait(store: Store, run: str, deadline: float) -> dict[str, Any] | None:
-    """The run's summary as soon as it is there; None shortly before the deadline."""
-    id_ = ids.summary(run)
-    position: str | None = None
-    while (rest := deadline - MARGIN - time.time()) > 0:
-        if position is None:
-            position = store.library.changes(None).position
-        found = store.library.get(id_)
-        if found is not None:
-            return found.body
-        position = store.library.changes(position, timeout=min(rest, LONGEST_LOOK), ids=[id_]).position
-    return None
 
 
 def _so_far(state: RunState, classes: list[Any] | None) -> dict[str, Any]:
@@ -192,9 +180,9 @@ def _so_far(state: RunState, classes: list[Any] | None) -> dict[str, Any]:
         "task": state.spec.task,
         "classes": classes,
         "workers": state.spec.shards,
-        "rounds": max(min(state.round - 1, state.spec.rounds), 0),
+        "rounds": rounds_done(state),
         "seconds": round(time.time() - state.created, 3),
-        "round_ms": {"p50": round_times.quantile(state.timing, 0.5), "p95": round_times.quantile(state.timing, 0.95)},
+        "round_ms": round_times.round_ms(state.timing),
         "metrics": {key: value for key, value in state.latest.items() if key != "epoch"},
         "cost": state.cost.total(),
     }

@@ -1,0 +1,92 @@
+"""Every read and write of what stays of a run in the library once it has ended: its summary and its checkpoint."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, cast
+
+from whisktrain.errors import Conflict, NotFound
+from whisktrain.records import ids
+from whisktrain.records.checkpoint import Checkpoint
+from whisktrain.records.summary import RunSummary
+from whisktrain.store.protocol import Store
+
+__all__ = ["RunArchive", "list_summaries"]
+
+
+class RunArchive:
+    """The summary and the checkpoint of one run; both are written once.
+
+    Args:
+        store: The store.
+        run: The run's id.
+    """
+
+    def __init__(self, store: Store, run: str) -> None:
+        self.run = run
+        self._library = store.library
+
+    def summary(self) -> RunSummary | None:
+        """The summary; None while the run has not ended."""
+        found = self._library.get(ids.summary(self.run))
+        return cast(RunSummary, found.body) if found is not None else None
+
+    def wait_for_summary(self, deadline: float, longest: float = 20.0) -> RunSummary | None:
+        """Wait for the summary until `deadline` (seconds of the epoch), in waits of at most `longest` seconds."""
+        position: str | None = None
+        while (rest := deadline - time.time()) > 0:
+            if position is None:
+                position = self._library.changes(None).position
+            found = self.summary()
+            if found is not None:
+                return found
+            watched = [ids.summary(self.run)]
+            position = self._library.changes(position, timeout=min(rest, longest), ids=watched).position
+        return None
+
+    def put_summary(self, summary: RunSummary) -> None:
+        """Create the summary; the first one stays."""
+        self._create(ids.summary(self.run), cast(dict[str, Any], summary), None)
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Create the checkpoint; the first one stays."""
+        body = cast(dict[str, Any], checkpoint.to_body())
+        self._create(ids.checkpoint(self.run), body, checkpoint.attachment())
+
+    def resumes_at(self) -> int | None:
+        """The round at which the checkpoint continues; None without a checkpoint."""
+        found = self._library.get(ids.checkpoint(self.run))
+        return int(found.body["round"]) if found is not None else None
+
+    def read_checkpoint(self) -> Checkpoint:
+        """Read the checkpoint.
+
+        Raises:
+            NotFound: There is none.
+            Damaged: Its tensors are not whole.
+        """
+        found = self._library.get(ids.checkpoint(self.run), attachment=True)
+        if found is None or found.attachment is None:
+            raise NotFound(
+                f"The run {self.run!r} has no checkpoint; only a run that was stopped, or that failed for want of a worker, "
+                "can be resumed.",
+                code="no_checkpoint",
+                hint="See `whisktrain runs list`.",
+            )
+        return Checkpoint.of(found)
+
+    def delete(self) -> None:
+        """Delete summary and checkpoint."""
+        self._library.delete_many([ids.checkpoint(self.run), ids.summary(self.run)])
+
+    def _create(self, id_: str, body: dict[str, Any], attachment: bytes | None) -> None:
+        try:
+            self._library.put(id_, body, attachment=attachment, durable=True)
+        except Conflict:
+            return
+
+
+def list_summaries(store: Store) -> dict[str, RunSummary]:
+    """The summaries of all ended runs, by run."""
+    prefix = ids.summary("")
+    return {d.id.removeprefix(prefix): cast(RunSummary, d.body) for d in store.library.list(prefix)}

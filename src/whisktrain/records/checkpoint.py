@@ -1,0 +1,96 @@
+"""Checkpoints: everything that is needed to resume a run bit for bit as if it had never stopped."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TypedDict, cast
+
+import numpy as np
+
+from whisktrain import tensors
+from whisktrain.jsontypes import JsonObject
+from whisktrain.records import ids
+from whisktrain.records.history import HistoryBody, TrainingHistory
+from whisktrain.records.run import Best
+from whisktrain.spec import Blueprint, Layout, Spec
+from whisktrain.store.protocol import Document
+from whisktrain.tensors import Tensors
+
+__all__ = ["Checkpoint", "CheckpointBody"]
+
+
+class CheckpointBody(TypedDict):
+    """The body of a checkpoint document: see `Checkpoint`; the tensors and the configuration are its attachment."""
+
+    schema: int
+    spec: JsonObject
+    round: int
+    layout: Layout
+    best: JsonObject | None
+    history: HistoryBody
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a run can be resumed.
+
+    Attributes:
+        spec: Its plan.
+        round: The round to continue with.
+        blueprint: The model.
+        params: The parameters that the round starts from.
+        optimizer_state: The optimizer's state that belongs to them; None for round 1.
+        best: The best parameters so far, where they are others than `params`.
+        best_at: Where those were found.
+        history: The history so far.
+    """
+
+    spec: Spec
+    round: int
+    blueprint: Blueprint
+    params: Tensors
+    optimizer_state: Tensors | None
+    best: Tensors | None
+    best_at: Best | None
+    history: TrainingHistory
+
+    def to_body(self) -> CheckpointBody:
+        """The document's body."""
+        return {
+            "schema": ids.SCHEMA,
+            "spec": self.spec.to_json(),
+            "round": self.round,
+            "layout": self.blueprint.layout,
+            "best": asdict(self.best_at) if self.best_at else None,
+            "history": self.history.to_body(),
+        }
+
+    def attachment(self) -> bytes:
+        """The document's attachment."""
+        parts = {"params": self.params, "moments": self.optimizer_state or {}, "best": self.best or {}}
+        held = {f"{part}/{name}": t for part, values in parts.items() for name, t in values.items()}
+        return tensors.encode({**held, "file/config": np.frombuffer(self.blueprint.config, np.uint8)})
+
+    @classmethod
+    def of(cls, document: Document) -> Checkpoint:
+        """The checkpoint that a document with its attachment holds.
+
+        Raises:
+            Damaged: The attachment is not whole.
+        """
+        body, held = cast(CheckpointBody, document.body), tensors.decode(document.attachment or b"")
+
+        def part(prefix: str) -> Tensors:
+            return {name.removeprefix(prefix): t for name, t in held.items() if name.startswith(prefix)}
+
+        round_ = int(body["round"])
+        return cls(
+            spec=Spec.from_json(body["spec"]),
+            round=round_,
+            blueprint=Blueprint(body["layout"], np.asarray(held["file/config"]).tobytes()),
+            params=part("params/"),
+            optimizer_state=part("moments/") if round_ > 1 else None,
+            best=part("best/") or None,
+            best_at=Best.from_body(body["best"]),
+            history=TrainingHistory.from_body(body["history"]),
+        )

@@ -1,0 +1,145 @@
+"""The verdict on an open round: complete, waiting, to be invoked again, or failed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from whisktrain.errors import ErrorRecord
+from whisktrain.records.failures import MERGE, REFUSED, Failure
+from whisktrain.records.run import RunState
+from whisktrain.rules.assignment import missing
+from whisktrain.rules.timeouts import Timeouts, overdue_after
+
+__all__ = ["Verdict", "failure_sentence", "judge", "lost_error"]
+
+_LOST_CODES = ("worker_lost", "worker_refused")
+"""The codes that an aggregate writes for a worker that could not write anything itself."""
+
+_CLOCK_STEP = 0.001
+"""Times in documents are rounded to milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of judging an open round.
+
+    Attributes:
+        kind: "complete"; "waiting"; "again": something has to be invoked again; "exhausted": the run has failed.
+        missing: What the round lacks.
+        attempts: How often each missing shard has failed so far, where it has.
+        overdue: Missing shards whose worker wrote nothing in time: their failure document is due.
+        until: When the next of the rest becomes overdue, in seconds of the epoch.
+        cause: The failure to report, where the run has failed.
+        refused: The platform's answer where it refused to start the newest attempt at a missing shard.
+    """
+
+    kind: Literal["complete", "waiting", "again", "exhausted"]
+    missing: tuple[int, ...] = ()
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    overdue: tuple[int, ...] = ()
+    until: float = 0.0
+    cause: Failure | None = None
+    refused: Mapping[int, ErrorRecord] = field(default_factory=dict)
+
+
+def judge(state: RunState, present: Collection[int], failures: Sequence[Failure], now: float, timeouts: Timeouts) -> Verdict:
+    """Judge the open round by what the store holds of it (A2).
+
+    Args:
+        state: The run.
+        present: Shards with an update (round 0: `{0}` once the first parameters are there).
+        failures: The round's failures, in the order in which they happened.
+        now: Seconds of the epoch.
+        timeouts: The protocol's times.
+    """
+    lacking = missing(state.round, state.spec.shards, present)
+    attempted = [f for f in failures if f.attempt != REFUSED]
+    cause = _fatal_cause(state, lacking, attempted)
+    if cause is not None:
+        return Verdict("exhausted", lacking, cause=cause)
+    if not lacking:
+        return Verdict("complete")
+    attempts = _attempts(lacking, attempted)
+    if any(n >= state.spec.attempts for n in attempts.values()):
+        return Verdict("exhausted", lacking, attempts, cause=_first_cause([f for f in attempted if f.shard in lacking]))
+    since = {k: max([state.opened, *(f.written for f in attempted if f.shard == k)]) for k in lacking}
+    limit = overdue_after(state, timeouts)
+    ends = {k: since[k] + limit * (2 if attempts.get(k) else 1) for k in lacking}
+    overdue = tuple(k for k in lacking if now >= ends[k])
+    return Verdict(
+        kind="again" if overdue else "waiting",
+        missing=lacking,
+        attempts=attempts,
+        overdue=overdue,
+        until=now if overdue else min(ends.values()),
+        refused=_refusals(failures, since),
+    )
+
+
+def _fatal_cause(state: RunState, lacking: Collection[int], failures: Iterable[Failure]) -> Failure | None:
+    """A failure that ends the run at once: one that would repeat itself, or the merge's last attempt."""
+    relevant = [f for f in failures if f.shard in lacking or f.shard == MERGE]
+    of_merge = [f for f in relevant if f.shard == MERGE]
+    fatal = next((f for f in relevant if f.fatal), None)
+    if fatal is None and len(of_merge) >= state.spec.attempts:
+        return of_merge[0]
+    return fatal
+
+
+def _attempts(lacking: Iterable[int], failures: Sequence[Failure]) -> dict[int, int]:
+    """The newest attempt at each missing shard, where there was one."""
+    newest: dict[int, int] = {}
+    for shard in lacking:
+        numbers = [f.attempt for f in failures if f.shard == shard]
+        if numbers:
+            newest[shard] = max(numbers)
+    return newest
+
+
+def _refusals(failures: Iterable[Failure], since: Mapping[int, float]) -> dict[int, ErrorRecord]:
+    """The platform's answer for each missing shard whose newest attempt it refused to start."""
+    refused = (f for f in failures if f.attempt == REFUSED and f.shard in since)
+    return {f.shard: f.error for f in refused if f.written + _CLOCK_STEP >= since[f.shard]}
+
+
+def _first_cause(failures: Sequence[Failure]) -> Failure:
+    """The failure to report: the first that a worker wrote itself, else the first refusal of the platform, else the first."""
+    own = [f for f in failures if f.error.get("code") not in _LOST_CODES]
+    refused = [f for f in failures if f.error.get("code") == "worker_refused"]
+    return [*own, *refused, *failures][0]
+
+
+def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> ErrorRecord:
+    """The failure of a worker that left neither an update nor a failure document.
+
+    Args:
+        shard: Its shard.
+        state: The run.
+        refusal: The platform's answer, where it refused to start the worker.
+    """
+    what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
+    if refusal is not None:
+        why = f"the platform did not start its activation: {refusal.get('message', 'it gave no reason')}"
+        hint = refusal.get("hint") or "See what the platform's log says."
+        return {"code": "worker_refused", "message": f"{what} in time; {why}", "hint": hint, "retryable": True}
+    return {
+        "code": "worker_lost",
+        "message": f"{what} in time; its activation was killed, or never started.",
+        "hint": "Give the worker action more memory or time, or use fewer workers.",
+        "retryable": True,
+    }
+
+
+def failure_sentence(cause: Failure, state: RunState) -> str:
+    """One sentence that names the first failing worker."""
+    what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[state.phase]
+    if cause.shard == MERGE:
+        who = "The aggregate failed"
+    elif state.phase == "build":
+        who = "Worker 0 failed"
+    else:
+        who = f"Worker {cause.shard} failed"
+    again = f" at attempt {cause.attempt}" if cause.attempt > 1 else ""
+    return f"{who} while {what} in round {state.round}{again}: {cause.error.get('message', 'unknown failure')}"
