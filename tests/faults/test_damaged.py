@@ -9,8 +9,8 @@ from whisktrain.errors import Damaged
 from whisktrain.records import ids
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import caches, failpoints
+from whisktrain.rounds.aggregate.repair import repair_params
 from whisktrain.rounds.opening import create
-from whisktrain.rounds.repair import repair_params
 from whisktrain.store.protocol import Store
 
 

@@ -15,7 +15,8 @@ from whisktrain import tensors
 from whisktrain.records import ids
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
-from whisktrain.rounds import aggregate, caches, failpoints, optimizer_state
+from whisktrain.rounds import aggregate, caches, failpoints
+from whisktrain.rounds.aggregate import optimizer_state
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store
 

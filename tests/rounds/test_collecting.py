@@ -12,8 +12,8 @@ from whisktrain.records import ids
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.updates import Update
-from whisktrain.rounds import collecting
-from whisktrain.rounds.collecting import CollectedRound, collect, wait_for_updates
+from whisktrain.rounds.aggregate import collecting
+from whisktrain.rounds.aggregate.collecting import CollectedRound, collect, wait_for_updates
 from whisktrain.spec import Contribution
 from whisktrain.store.protocol import Store
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whisktrain.rounds import poll_delay
-from whisktrain.rounds.poll_delay import PollDelay
+from whisktrain.rounds.worker import poll_delay
+from whisktrain.rounds.worker.poll_delay import PollDelay
 
 
 class Clock:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import JsonObject
+from whisktrain.spec import OptimizerConfig, ScheduleConfig
 
 __all__ = ["SCHEDULES", "check", "learning_rate"]
 
-SCHEDULES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+SCHEDULES: dict[str, tuple[tuple[str, ...], JsonObject]] = {
     "ExponentialDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
     "InverseTimeDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
     "PolynomialDecay": (("decay_steps",), {"end_learning_rate": 0.0001, "power": 1.0, "cycle": False}),
@@ -30,7 +32,7 @@ def _class_name(name: object) -> str:
     return next((known for known in SCHEDULES if known.lower() in (folded, folded + "decay")), "")
 
 
-def check(schedule: Mapping[str, Any]) -> dict[str, Any]:
+def check(schedule: Mapping[str, object]) -> ScheduleConfig:
     """Bring a schedule to its full form.
 
     Args:
@@ -48,8 +50,19 @@ def check(schedule: Mapping[str, Any]) -> dict[str, Any]:
             f"the schedule {schedule.get('name')!r} is not known; expected one of {', '.join(SCHEDULES)}.",
             hint='Give for example {"name": "CosineDecay", "decay_steps": 1000}.',
         )
-    required, optional = SCHEDULES[name]
     given = {k: v for k, v in schedule.items() if k != "name"}
+    _check_names(name, given)
+    full = cast(ScheduleConfig, {"name": name, **SCHEDULES[name][1], **given})
+    if "decay_steps" in full and not full["decay_steps"] > 0:
+        raise RequestError(f"{name} was given decay_steps {full['decay_steps']}; expected more than 0.")
+    if name == "PiecewiseConstantDecay":
+        _check_boundaries(full)
+    return full
+
+
+def _check_names(name: str, given: Mapping[str, object]) -> None:
+    """Check that all required arguments of a schedule are given, and only known ones."""
+    required, optional = SCHEDULES[name]
     known = {*required, *optional}
     if name != "PiecewiseConstantDecay":
         known.add("initial_learning_rate")
@@ -57,34 +70,34 @@ def check(schedule: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestError(f"{name} has no argument {', '.join(unknown)}; expected {', '.join(sorted(known))}.")
     if missing := [k for k in required if k not in given]:
         raise RequestError(f"{name} needs {' and '.join(missing)}, which the schedule does not give.")
-    full = {"name": name, **optional, **given}
-    if "decay_steps" in full and not full["decay_steps"] > 0:
-        raise RequestError(f"{name} was given decay_steps {full['decay_steps']}; expected more than 0.")
-    if name == "PiecewiseConstantDecay":
-        bounds = list(full["boundaries"])
-        if not bounds or len(full["values"]) != len(bounds) + 1 or any(b >= c for b, c in itertools.pairwise(bounds)):
-            raise RequestError(
-                f"{name} was given {len(bounds)} boundaries and {len(full['values'])} values; "
-                "expected ascending boundaries and one value more than boundaries."
-            )
-    return full
 
 
-def _decay(p: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _check_boundaries(schedule: ScheduleConfig) -> None:
+    """Check that boundaries ascend and that there is one value more than boundaries."""
+    boundaries, values = list(schedule["boundaries"]), schedule["values"]
+    ascending = all(before < after for before, after in itertools.pairwise(boundaries))
+    if not boundaries or len(values) != len(boundaries) + 1 or not ascending:
+        raise RequestError(
+            f"{schedule['name']} was given {len(boundaries)} boundaries and {len(values)} values; "
+            "expected ascending boundaries and one value more than boundaries."
+        )
+
+
+def _decay(p: np.float32, s: ScheduleConfig) -> np.float32:
     return np.float32(np.floor(p)) if s["staircase"] else p
 
 
-def _exponential(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _exponential(initial: np.float32, step: np.float32, s: ScheduleConfig) -> np.float32:
     p = _decay(step / np.float32(s["decay_steps"]), s)
     return np.float32(initial * np.power(np.float32(s["decay_rate"]), p))
 
 
-def _inverse_time(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _inverse_time(initial: np.float32, step: np.float32, s: ScheduleConfig) -> np.float32:
     p = _decay(step / np.float32(s["decay_steps"]), s)
     return np.float32(initial / (np.float32(1) + np.float32(s["decay_rate"]) * p))
 
 
-def _polynomial(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _polynomial(initial: np.float32, step: np.float32, s: ScheduleConfig) -> np.float32:
     steps, end = np.float32(s["decay_steps"]), np.float32(s["end_learning_rate"])
     if s["cycle"]:
         steps = steps * (np.float32(1) if step == 0 else np.ceil(step / steps))
@@ -94,7 +107,7 @@ def _polynomial(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> 
     return np.float32((initial - end) * np.power(left, np.float32(s["power"])) + end)
 
 
-def _cosine(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _cosine(initial: np.float32, step: np.float32, s: ScheduleConfig) -> np.float32:
     steps, top = np.float32(s["decay_steps"]), initial
     if s["warmup_target"] is not None:
         top, warmup = np.float32(s["warmup_target"]), np.float32(s["warmup_steps"])
@@ -109,12 +122,12 @@ def _cosine(initial: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.f
     return np.float32(top * (np.float32(1 - alpha) * cosine + np.float32(alpha)))
 
 
-def _piecewise(_: np.float32, step: np.float32, s: Mapping[str, Any]) -> np.float32:
+def _piecewise(_: np.float32, step: np.float32, s: ScheduleConfig) -> np.float32:
     place = sum(1 for boundary in s["boundaries"] if step > boundary)
     return np.float32(s["values"][place])
 
 
-_RULES: dict[str, Callable[[np.float32, np.float32, Mapping[str, Any]], np.float32]] = {
+_RULES: dict[str, Callable[[np.float32, np.float32, ScheduleConfig], np.float32]] = {
     "ExponentialDecay": _exponential,
     "InverseTimeDecay": _inverse_time,
     "PolynomialDecay": _polynomial,
@@ -123,7 +136,7 @@ _RULES: dict[str, Callable[[np.float32, np.float32, Mapping[str, Any]], np.float
 }
 
 
-def learning_rate(optimizer: Mapping[str, Any], step: int) -> np.float32:
+def learning_rate(optimizer: OptimizerConfig, step: int) -> np.float32:
     """The learning rate of one step.
 
     Args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from whisktrain.records.ids import DocumentId
 from whisktrain.records.run import RunState
+from whisktrain.store.protocol import Changes
 
 __all__ = ["RoundChange", "RunChange"]
 
@@ -43,3 +45,23 @@ class RoundChange:
     failed: bool = False
     stop: bool = False
     removed: bool = False
+
+    @classmethod
+    def of(cls, changes: Changes, stop_id: str) -> RoundChange:
+        """What rows of the feed say.
+
+        Args:
+            changes: Rows of the round's documents.
+            stop_id: The id of the run's stop request.
+        """
+        present = [row.id for row in changes.rows if not row.deleted]
+        deleted = [row.id for row in changes.rows if row.deleted and row.id != stop_id]
+        parsed = [part for part in map(DocumentId.parse, present) if part is not None]
+        return cls(
+            position=changes.position,
+            shards=tuple(part.shard for part in parsed if part.kind == "update" and part.shard is not None),
+            built=any(part.kind == "params" for part in parsed),
+            failed=any(part.kind == "failure" for part in parsed),
+            stop=stop_id in present,
+            removed=bool(deleted),
+        )

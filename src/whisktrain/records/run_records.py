@@ -18,7 +18,6 @@ from whisktrain.records.blueprint import BlueprintBody, Builder, blueprint_of, b
 from whisktrain.records.changes import RoundChange, RunChange
 from whisktrain.records.failures import Failure
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.ids import DocumentId
 from whisktrain.records.params import Params, ParamsBody, ParamsDocument
 from whisktrain.records.run import RunState
 from whisktrain.records.updates import Author, Update, shard_of, shards_of
@@ -123,24 +122,18 @@ class RunRecords:
             position: The feed's position.
             seconds: The timeout.
         """
+        watched = self._watched(state, missing)
+        return RoundChange.of(self._rounds.changes(position, timeout=seconds, ids=watched), ids.stop(self.run))
+
+    def _watched(self, state: RunState, missing: Collection[int]) -> set[str]:
+        """The ids of the documents that an aggregate waits for."""
         attempts = range(state.spec.attempts + 1)
-        watched = {ids.failure(self.run, state.round, shard, attempt) for shard in missing for attempt in attempts}
-        watched.add(ids.stop(self.run))
+        failures = {ids.failure(self.run, state.round, shard, attempt) for shard in missing for attempt in attempts}
         if state.round == 0:
-            watched.add(ids.params(self.run, state.spec.first_round))
+            needed = {ids.params(self.run, state.spec.first_round)}
         else:
-            watched |= {ids.update(self.run, state.round, shard) for shard in missing}
-        found = self._rounds.changes(position, timeout=seconds, ids=watched)
-        present = {row.id for row in found.rows if not row.deleted}
-        parsed = [part for row in found.rows if not row.deleted and (part := DocumentId.parse(row.id)) is not None]
-        return RoundChange(
-            position=found.position,
-            shards=tuple(part.shard for part in parsed if part.kind == "update" and part.shard is not None),
-            built=any(part.kind == "params" for part in parsed),
-            failed=any(part.kind == "failure" for part in parsed),
-            stop=ids.stop(self.run) in present,
-            removed=any(row.deleted and row.id != ids.stop(self.run) for row in found.rows),
-        )
+            needed = {ids.update(self.run, state.round, shard) for shard in missing}
+        return failures | needed | {ids.stop(self.run)}
 
     # Parameters
 
@@ -302,8 +295,7 @@ class RunRecords:
     def optimizer_state_rounds(self) -> list[int]:
         """The rounds whose optimizer state is stored."""
         found = self._rounds.list(ids.optimizer_states(self.run), bodies=False)
-        parsed = (DocumentId.parse(document.id) for document in found)
-        return [part.round for part in parsed if part is not None and part.round is not None]
+        return [ids.round_of(document.id) for document in found]
 
     def read_optimizer_state(self, round_: int) -> Tensors | None:
         """Read the optimizer's state of a round; None where it is absent.

@@ -63,11 +63,11 @@ def judge(state: RunState, present: Collection[int], failures: Sequence[Failure]
         return Verdict("complete")
     attempts = _attempts(lacking, attempted)
     if any(n >= state.spec.attempts for n in attempts.values()):
-        return Verdict("exhausted", lacking, attempts, cause=_first_cause([f for f in attempted if f.shard in lacking]))
-    since = {k: max([state.opened, *(f.written for f in attempted if f.shard == k)]) for k in lacking}
+        return Verdict("exhausted", lacking, attempts, cause=_first_cause(lacking, attempted))
+    since = {shard: _started(state, attempted, shard) for shard in lacking}
     limit = overdue_after(state, timeouts)
-    ends = {k: since[k] + limit * (2 if attempts.get(k) else 1) for k in lacking}
-    overdue = tuple(k for k in lacking if now >= ends[k])
+    ends = {shard: since[shard] + limit * (2 if shard in attempts else 1) for shard in lacking}
+    overdue = tuple(shard for shard in lacking if now >= ends[shard])
     return Verdict(
         kind="again" if overdue else "waiting",
         missing=lacking,
@@ -104,8 +104,14 @@ def _refusals(failures: Iterable[Failure], since: Mapping[int, float]) -> dict[i
     return {f.shard: f.error for f in refused if f.written + _CLOCK_STEP >= since[f.shard]}
 
 
-def _first_cause(failures: Sequence[Failure]) -> Failure:
+def _started(state: RunState, failures: Iterable[Failure], shard: int) -> float:
+    """When the newest attempt at a shard could start: at the round's opening, or after the attempt before failed."""
+    return max([state.opened, *(f.written for f in failures if f.shard == shard)])
+
+
+def _first_cause(lacking: Collection[int], attempted: Iterable[Failure]) -> Failure:
     """The failure to report: the first that a worker wrote itself, else the first refusal of the platform, else the first."""
+    failures = [f for f in attempted if f.shard in lacking]
     own = [f for f in failures if f.error.get("code") not in _LOST_CODES]
     refused = [f for f in failures if f.error.get("code") == "worker_refused"]
     return [*own, *refused, *failures][0]

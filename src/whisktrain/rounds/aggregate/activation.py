@@ -17,16 +17,16 @@ from whisktrain.records.failures import MERGE, Failure
 from whisktrain.records.params import Params
 from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.aggregate.cleanup import Cleanup
+from whisktrain.rounds.aggregate.closing import ClosedRound, close, cost_after, next_state
+from whisktrain.rounds.aggregate.collecting import CollectedRound, collect, wait_for_updates
+from whisktrain.rounds.aggregate.finish import FinalState, end, finish
+from whisktrain.rounds.aggregate.repair import repair_params
+from whisktrain.rounds.aggregate.sweep import sweep_absent, sweep_recreated
 from whisktrain.rounds.caches import LastRound, keep_last_round
-from whisktrain.rounds.cleanup import Cleanup
-from whisktrain.rounds.closing import ClosedRound, close, cost_after, next_state
-from whisktrain.rounds.collecting import CollectedRound, collect, wait_for_updates
 from whisktrain.rounds.failpoints import Step, failpoint
-from whisktrain.rounds.finish import FinalState, end, finish
 from whisktrain.rounds.invoker import Invoker, invoke_workers
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rounds.repair import repair_params
-from whisktrain.rounds.sweep import sweep_absent, sweep_recreated
 from whisktrain.rules.assignment import slot_of
 from whisktrain.rules.deletion import sweepable
 from whisktrain.rules.leases import dead_slots

@@ -8,8 +8,8 @@ from whisktrain.records.ids import round_of
 from whisktrain.records.params import ParamsDocument
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.aggregate.optimizer_state import replay, restore
 from whisktrain.rounds.failpoints import Step, failpoint
-from whisktrain.rounds.optimizer_state import replay, restore
 from whisktrain.tensors import Tensors
 
 __all__ = ["repair_params"]

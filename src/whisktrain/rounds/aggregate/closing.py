@@ -14,11 +14,11 @@ from whisktrain.records import ids, round_times
 from whisktrain.records.cost import Cost
 from whisktrain.records.run import ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.aggregate.collecting import CollectedRound
+from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of, last_round
-from whisktrain.rounds.collecting import CollectedRound
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rounds.optimizer_state import restore
 from whisktrain.rules.capacity import AGGREGATE_MB, WORKER_MB
 from whisktrain.rules.leases import leases_after
 from whisktrain.rules.next_round import NextRound, after_build, after_round, number_after

@@ -20,7 +20,7 @@ from whisktrain.records.ids import DocumentId
 from whisktrain.records.registrations import Registrations
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
-from whisktrain.rounds.firing import Fire, TriggerFirer
+from whisktrain.rounds.follower.firing import Fire, TriggerFirer
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.rules.verdict import judge
 from whisktrain.store.protocol import Changes, Store

@@ -18,12 +18,12 @@ from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.updates import Update
-from whisktrain.rounds.building import build
 from whisktrain.rounds.caches import Checkout, blueprint_of, rows_of
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rounds.poll_delay import PollDelay
+from whisktrain.rounds.worker.building import build
+from whisktrain.rounds.worker.poll_delay import PollDelay
 from whisktrain.rules import assignment, batches
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts, backup_delay
 from whisktrain.spec import Contribution, ContributionNumbers, Learner, OpenModel, Phase
@@ -142,31 +142,44 @@ def _serve_round(context: _WorkerContext) -> str | None:
         return _build(context, state)
 
     failpoint(Step.READ_PARAMS)
-    if context.params is None or context.params.id != state.params:
-        try:
-            context.params = context.records.read_params(state.params)
-        except Damaged as error:
-            return _fail(context, state, min(context.slot, state.spec.shards - 1), error)
-        if context.params is None:  # the run has moved on: back to W1
-            _wait_for_change(context, context.clock.bounded(context.clock.timeouts.backup))
-            return "there is no time left" if context.clock.out_of_time else None
+    try:
+        params = _read_params(context, state)
+    except Damaged as error:
+        return _fail(context, state, min(context.slot, state.spec.shards - 1), error)
+    if params is None:  # the run has moved on: back to W1
+        _wait_for_change(context, context.clock.bounded(context.clock.timeouts.backup))
+        return "there is no time left" if context.clock.out_of_time else None
 
     failpoint(Step.COMPUTE)
-    own = assignment.owned(context.slot, state.spec.slots, state.spec.shards)
-    if not context.rounds:
-        authors = context.records.authors(state.round)
-        own = tuple(k for k in own if k not in authors)
-        # An activation that is silently run twice finds its own updates, and stays.
-        mine = any(author.execution == context.clock.execution for author in authors.values())
-        if not own and not context.successor and not mine:
-            return "there is nothing left to do"
-    left = _compute(context, state, context.params, own)
+    own = _shards_to_compute(context, state)
+    if own is None:
+        return "there is nothing left to do"
+    left = _compute(context, state, params, own)
     context.rounds.add(state.round)
     if left is not None:
         return left
     if not context.clock.leased:
         return "the round is served"
-    return _wait(context, state, context.params)
+    return _wait(context, state, params)
+
+
+def _read_params(context: _WorkerContext, state: RunState) -> Params | None:
+    """The parameters of the open round (W2); None where they are gone."""
+    if context.params is None or context.params.id != state.params:
+        context.params = context.records.read_params(state.params)
+    return context.params
+
+
+def _shards_to_compute(context: _WorkerContext, state: RunState) -> tuple[int, ...] | None:
+    """The slot's shards without an update (W3); None where there is nothing left to do for this activation."""
+    own = assignment.owned(context.slot, state.spec.slots, state.spec.shards)
+    if context.rounds:
+        return own
+    authors = context.records.authors(state.round)
+    lacking = tuple(k for k in own if k not in authors)
+    # An activation that is silently run twice finds its own updates, and stays.
+    repeated = any(author.execution == context.clock.execution for author in authors.values())
+    return lacking if lacking or context.successor or repeated else None
 
 
 def _build(context: _WorkerContext, state: RunState) -> str | None:

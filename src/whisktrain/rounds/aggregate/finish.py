@@ -16,9 +16,9 @@ from whisktrain.records.models import ModelFiles, publish, raise_alias
 from whisktrain.records.run import Outcome, RunState, Status
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import summarize
+from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of
 from whisktrain.rounds.failpoints import Step, failpoint
-from whisktrain.rounds.optimizer_state import restore
 from whisktrain.store.protocol import Document
 from whisktrain.tensors import Tensors
 
