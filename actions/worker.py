@@ -6,8 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from whisktrain.openwhisk.action import Context, action
-from whisktrain.openwhisk.arguments import required
+from whisktrain.openwhisk.action import Context, action, required
 from whisktrain.spec import Learner
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whisktrain.openwhisk.action import Context, action
-from whisktrain.openwhisk.arguments import required
+from whisktrain.openwhisk.action import Context, action, required
 
 
 @action

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.openwhisk.activation import activation_of, failure_of
-from whisktrain.openwhisk.answers import RESULT_LIMIT, encode, failure
+from whisktrain.openwhisk.action.answers import RESULT_LIMIT, encode, failure
+from whisktrain.openwhisk.client.activation import activation_of, failure_of
 
 SCALARS = st.one_of(
     st.none(),

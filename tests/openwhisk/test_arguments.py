@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisktrain.errors import RequestError
-from whisktrain.openwhisk.arguments import decode, required
+from whisktrain.openwhisk.action.arguments import decode, required
 from whisktrain.request import PredictRequest, parse
 
 CELLS = st.one_of(

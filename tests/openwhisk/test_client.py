@@ -7,9 +7,9 @@ import pytest
 
 from openwhisk_local import Host
 from whisktrain.errors import DeadlineExceeded, PlatformError, RequestError
-from whisktrain.openwhisk.activation import activation_of
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.connection import ApiError
+from whisktrain.openwhisk.client.activation import activation_of
+from whisktrain.openwhisk.client.connection import ApiError
 
 HELLO = "def main(args):\n    print('said hello')\n    return {'greeting': 'hello ' + args.get('name', 'you')}\n"
 REFUSES = (

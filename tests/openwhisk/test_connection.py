@@ -11,7 +11,7 @@ import trustme
 
 from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.connection import ApiError, Connection, host_address, is_loopback
+from whisktrain.openwhisk.client.connection import ApiError, Connection, host_address, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_proxies_are_asked_for_other_hosts(platform, key, monkeypatch) -> None:
 def test_netrc_does_not_take_the_keys_place(platform, key, monkeypatch, tmp_path) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setattr("whisktrain.openwhisk.connection.is_loopback", lambda _: False)
+    monkeypatch.setattr("whisktrain.openwhisk.client.connection.is_loopback", lambda _: False)
     monkeypatch.setenv("no_proxy", "*")
     platform.answer = lambda *_: (200, ["guest"], {})
     Client(platform.url, key).namespaces()

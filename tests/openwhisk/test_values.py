@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from whisktrain.errors import ConfigurationError
-from whisktrain.openwhisk.values import expand, package_inputs, resolve, resolve_inputs
+from whisktrain.openwhisk.manifest.values import expand, package_inputs, resolve, resolve_inputs
 
 ENVIRONMENT = {"V": "value", "EMPTY": "", "N": "7"}
 

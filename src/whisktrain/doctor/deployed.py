@@ -11,8 +11,8 @@ from whisktrain.doctor.finding import Finding, Tell, failed, wait_for
 from whisktrain.doctor.records import describe
 from whisktrain.doctor.remedies import room
 from whisktrain.errors import WhisktrainError
-from whisktrain.openwhisk.activation import Activation
 from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.client.activation import Activation
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package
 

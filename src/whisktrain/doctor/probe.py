@@ -14,8 +14,8 @@ from whisktrain.doctor.following import fired_for
 from whisktrain.doctor.records import describe
 from whisktrain.doctor.remedies import FOLLOW, remedy, room
 from whisktrain.errors import WhisktrainError
-from whisktrain.openwhisk.activation import Activation, failure_of
 from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.client.activation import Activation, failure_of
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
 from whisktrain.records import ids

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from whisktrain.doctor.finding import Finding, ago, failed
 from whisktrain.doctor.remedies import Kind, Remedy, remedy
 from whisktrain.errors import WhisktrainError
-from whisktrain.openwhisk.activation import Activation, failure_of
 from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.client.activation import Activation, failure_of
 from whisktrain.openwhisk.manifest import ActionEntry, Package
 
 __all__ = ["Ending", "Start", "check_starts", "describe", "endings", "starts"]

@@ -10,7 +10,7 @@ import requests
 
 from whisktrain.doctor.finding import Finding, failed
 from whisktrain.errors import WhisktrainError
-from whisktrain.openwhisk.connection import is_loopback
+from whisktrain.openwhisk.client.connection import is_loopback
 from whisktrain.store.trial import try_to_write
 
 if TYPE_CHECKING:

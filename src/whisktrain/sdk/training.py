@@ -170,7 +170,7 @@ def _result_of(connection: Connection, record: Any, run: str) -> dict[str, Any]:
     Raises:
         WhisktrainError: It failed; the error carries `run`, and `workers_log`, the last log lines of the worker that failed.
     """
-    from whisktrain.openwhisk.activation import failure_of
+    from whisktrain.openwhisk.client.activation import failure_of
 
     if record.succeeded:
         return connection.with_decisions(dict(record.result))

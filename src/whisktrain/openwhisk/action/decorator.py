@@ -19,14 +19,15 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from whisktrain.openwhisk import environment
+from whisktrain.openwhisk.action import environment
 
 environment.prepare()  # before the stages import anything heavy
 
 from whisktrain import __version__  # noqa: E402
 from whisktrain.errors import ConfigurationError, WhisktrainError  # noqa: E402
-from whisktrain.openwhisk import answers, arguments, context, settings  # noqa: E402
-from whisktrain.openwhisk.context import Context  # noqa: E402
+from whisktrain.openwhisk import settings  # noqa: E402
+from whisktrain.openwhisk.action import answers, arguments, context  # noqa: E402
+from whisktrain.openwhisk.action.context import Context  # noqa: E402
 
 __all__ = ["Context", "action"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from whisktrain.errors import DeadlineExceeded, PlatformError
-from whisktrain.openwhisk.activation import Activation, activation_of, failure_of
-from whisktrain.openwhisk.connection import ANSWER_TIMEOUT, ApiError, Connection, json_of
+from whisktrain.openwhisk.client.activation import Activation, activation_of, failure_of
+from whisktrain.openwhisk.client.connection import ANSWER_TIMEOUT, ApiError, Connection, json_of
 
 __all__ = ["Client"]
 

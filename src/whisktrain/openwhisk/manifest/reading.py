@@ -12,7 +12,7 @@ import yaml
 
 from whisktrain.errors import ConfigurationError
 from whisktrain.openwhisk import settings
-from whisktrain.openwhisk.values import expand, package_inputs, resolve_inputs
+from whisktrain.openwhisk.manifest.values import expand, package_inputs, resolve_inputs
 
 __all__ = ["ActionEntry", "Manifest", "Package", "Rule", "SequenceEntry", "Trigger", "read", "render"]
 
