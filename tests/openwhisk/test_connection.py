@@ -11,7 +11,8 @@ import trustme
 
 from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.client.connection import ApiError, Connection, host_address, is_loopback
+from whisktrain.openwhisk.client.connection import ApiError, Connection, host_address
+from whisktrain.store.addresses import is_loopback
 
 
 @pytest.mark.parametrize(
@@ -36,18 +37,18 @@ def test_what_is_no_address_is_refused_without_its_password(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "own"),
+    ("host", "own"),
     [
-        ("http://localhost:1", True),
-        ("http://127.8.9.1", True),
-        ("http://[::1]:1", True),
-        ("http://a.localhost", True),
-        ("http://172.17.0.1", False),
-        ("http://localhost.example.org", False),
+        ("localhost", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("a.localhost", True),
+        ("172.17.0.1", False),
+        ("localhost.example.org", False),
     ],
 )
-def test_loopback(address: str, own: bool) -> None:
-    assert is_loopback(address) is own
+def test_loopback(host: str, own: bool) -> None:
+    assert is_loopback(host) is own
 
 
 def test_429_is_tried_again_and_the_answer_returned(platform, key) -> None:

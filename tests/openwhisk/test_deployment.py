@@ -65,7 +65,7 @@ NOTHING = {"actions": [], "packages": [], "triggers": [], "rules": []}
 
 def test_deploy_makes_everything_and_undeploy_leaves_nothing(client, tmp_path) -> None:
     told: list[str] = []
-    done = deploy(client, read(tmp_path), narrate=told.append)
+    done = deploy(client, read(tmp_path), report=told.append)
     assert done == told
     assert done == [
         "package pack",
@@ -125,7 +125,7 @@ def test_undeploy_goes_on_where_the_feed_does_not_answer(client, tmp_path) -> No
         "actions", "pack/feed", {"exec": {"kind": "python:default", "code": "def main(args):\n    return {'error': 'gone'}\n"}}
     )
     told: list[str] = []
-    undeploy(client, deploy_again, narrate=told.append)
+    undeploy(client, deploy_again, report=told.append)
     assert left(client) == NOTHING
     assert any("did not answer" in line for line in told)
 

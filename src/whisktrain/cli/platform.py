@@ -66,7 +66,7 @@ def deploy(context: CommandContext) -> None:
                 context.say(f"store {connection.store.url} is ready")
             except StoreError as error:  # it may be reachable from the containers only
                 context.say(f"note: the store was not prepared from here: {error.message}")
-        done = deployment.deploy(connection.client, environment=_site(connection), narrate=context.say)
+        done = deployment.deploy(connection.client, environment=_site(connection), report=context.say)
     context.answer({"status": "deployed", "entities": done}, f"deployed {len(done)} entities to {connection.where.apihost}")
     if not context.as_json:
         context.say("next: whisktrain doctor --platform openwhisk")
@@ -78,7 +78,7 @@ def undeploy(context: CommandContext) -> None:
     from whisktrain.openwhisk import deployment
 
     with _remote(context) as connection:
-        done = deployment.undeploy(connection.client, environment=_site(connection), narrate=context.say)
+        done = deployment.undeploy(connection.client, environment=_site(connection), report=context.say)
     context.answer({"status": "undeployed", "entities": done}, f"deleted {len(done)} entities from {connection.where.apihost}")
 
 

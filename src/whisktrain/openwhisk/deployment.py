@@ -1,29 +1,31 @@
-"""Deploying a manifest: the same calls that wskdeploy makes, without losing what is there."""
+"""Deploying a manifest: the same calls as wskdeploy's, but existing feed triggers are updated in place."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from whisktrain.errors import WhisktrainError, from_record
+from whisktrain.errors import ErrorRecord, WhisktrainError, from_record
+from whisktrain.jsontypes import Json
 from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.client.records import ActionRecord, Execution, KeyValue, PackageRecord, TriggerRecord
 from whisktrain.openwhisk.manifest import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger, read
 from whisktrain.openwhisk.system import manifest_path
 
 __all__ = ["deploy", "undeploy"]
 
-Narrate = Callable[[str], None]
+Report = Callable[[str], None]
+"""Receives a step's description before the step is taken."""
 _FEED_TIMEOUT = 120.0
 """Seconds that a feed action may take, a cold start included."""
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
+def _ignore(_: str) -> None:
+    """Report nothing."""
 
 
-def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": k, "value": v} for k, v in values.items()]
+def _pairs(values: Mapping[str, Json]) -> list[KeyValue]:
+    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def _within(package: Package, name: str) -> str:
@@ -40,17 +42,17 @@ def deploy(
     manifest: Manifest | None = None,
     environment: Mapping[str, str] = os.environ,
     *,
-    narrate: Narrate = _silent,
+    report: Report = _ignore,
 ) -> list[str]:
     """Create or update all that a manifest describes. Repeating it changes nothing but versions.
 
-    An existing feed trigger is updated in place and its feed told again, not deleted: its rule and the feed's position stay.
+    An existing feed trigger is updated in place and its feed is called again, so its rule and the feed's position stay.
 
     Args:
         client: The platform.
         manifest: As `manifest.read` gives it; the system's own by default.
         environment: The site's variables that the system's own manifest is read with.
-        narrate: Called with each entity, before it is made.
+        report: Called with each entity, before it is made.
 
     Returns:
         The entities in order, such as "action whisktrain/train".
@@ -63,7 +65,7 @@ def deploy(
     done: list[str] = []
 
     def step(what: str) -> None:
-        narrate(what)
+        report(what)
         done.append(what)
 
     for package in manifest.packages:
@@ -91,7 +93,7 @@ def undeploy(
     manifest: Manifest | None = None,
     environment: Mapping[str, str] = os.environ,
     *,
-    narrate: Narrate = _silent,
+    report: Report = _ignore,
 ) -> list[str]:
     """Delete all that a manifest describes, in reverse order; what is not there is passed over.
 
@@ -99,7 +101,7 @@ def undeploy(
         client: The platform.
         manifest: As for `deploy`.
         environment: As for `deploy`.
-        narrate: Called with each entity, before it is deleted, and with a feed's refusal.
+        report: Called with each entity, before it is deleted, and with a feed's refusal.
 
     Returns:
         The entities that were there, in order.
@@ -111,7 +113,7 @@ def undeploy(
     done: list[str] = []
 
     def remove(kind: str, word: str, name: str) -> None:
-        narrate(f"{word} {name}")
+        report(f"{word} {name}")
         if client.delete(kind, name):
             done.append(f"{word} {name}")
 
@@ -119,11 +121,7 @@ def undeploy(
         for rule in reversed(package.rules):
             remove("rules", "rule", rule.name)
         for trigger in reversed(package.triggers):
-            if trigger.feed and client.get("triggers", trigger.name) is not None:
-                try:
-                    _tell_feed(client, trigger, "DELETE")
-                except WhisktrainError as error:  # a store that is gone must not keep the rest from going
-                    narrate(f"the feed of trigger {trigger.name} did not answer: {error.message}")
+            _unregister(client, trigger, report)
             remove("triggers", "trigger", trigger.name)
         for sequence in reversed(package.sequences):
             remove("actions", "sequence", _within(package, sequence.name))
@@ -134,7 +132,17 @@ def undeploy(
     return done
 
 
-def _package_body(package: Package) -> dict[str, Any]:
+def _unregister(client: Client, trigger: Trigger, report: Report) -> None:
+    """Call the feed of a trigger that is about to be deleted; a feed whose store is gone does not stop the deletion."""
+    if not trigger.feed or client.trigger(trigger.name) is None:
+        return
+    try:
+        _call_feed(client, trigger, "DELETE")
+    except WhisktrainError as error:
+        report(f"the feed of trigger {trigger.name} did not answer: {error.message}")
+
+
+def _package_body(package: Package) -> PackageRecord:
     return {
         "name": package.name,
         "publish": package.public,
@@ -144,8 +152,8 @@ def _package_body(package: Package) -> dict[str, Any]:
     }
 
 
-def _action_body(action: ActionEntry) -> dict[str, Any]:
-    execution: dict[str, Any] = {"kind": action.kind, "code": action.code}
+def _action_body(action: ActionEntry) -> ActionRecord:
+    execution: Execution = {"kind": action.kind, "code": action.code}
     if action.image:
         execution["image"] = action.image
     if action.main:
@@ -159,7 +167,7 @@ def _action_body(action: ActionEntry) -> dict[str, Any]:
     }
 
 
-def _sequence_body(package: Package, sequence: SequenceEntry) -> dict[str, Any]:
+def _sequence_body(package: Package, sequence: SequenceEntry) -> ActionRecord:
     return {
         "exec": {"kind": "sequence", "components": [_absolute(_within(package, name)) for name in sequence.actions]},
         "annotations": _pairs(sequence.annotations),
@@ -167,7 +175,7 @@ def _sequence_body(package: Package, sequence: SequenceEntry) -> dict[str, Any]:
     }
 
 
-def _rule_body(package: Package, rule: Rule) -> dict[str, Any]:
+def _rule_body(package: Package, rule: Rule) -> dict[str, object]:
     return {
         "name": rule.name,
         "status": "",
@@ -179,23 +187,23 @@ def _rule_body(package: Package, rule: Rule) -> dict[str, Any]:
 
 
 def _put_trigger(client: Client, trigger: Trigger) -> None:
-    """Create or update a trigger and tell its feed; a new trigger goes again where its feed refuses."""
-    is_new = client.get("triggers", trigger.name) is None
-    body: dict[str, Any] = {"name": trigger.name, "annotations": _pairs(trigger.annotations), "publish": False}
+    """Create or update a trigger and call its feed; a new trigger is deleted again where its feed refuses."""
+    is_new = client.trigger(trigger.name) is None
+    body: TriggerRecord = {"name": trigger.name, "annotations": _pairs(trigger.annotations), "publish": False}
     if not trigger.feed:
         body["parameters"] = _pairs(trigger.inputs)
     client.put("triggers", trigger.name, body)
     if not trigger.feed:
         return
     try:
-        _tell_feed(client, trigger, "CREATE")
+        _call_feed(client, trigger, "CREATE")
     except WhisktrainError:
         if is_new:
             client.delete("triggers", trigger.name)
         raise
 
 
-def _tell_feed(client: Client, trigger: Trigger, event: str) -> None:
+def _call_feed(client: Client, trigger: Trigger, event: str) -> None:
     """Call a trigger's feed action as the feed protocol wants it: blocking, with event, name, key and the feed's inputs."""
     arguments = {"lifecycleEvent": event, "triggerName": f"/_/{trigger.name}", "authKey": client.auth}
     inputs = trigger.inputs if event == "CREATE" else {}
@@ -203,4 +211,5 @@ def _tell_feed(client: Client, trigger: Trigger, event: str) -> None:
         client.result(_absolute(trigger.feed), {**inputs, **arguments}, timeout=_FEED_TIMEOUT)
     except WhisktrainError as error:
         message = f"The feed action {trigger.feed} of the trigger {trigger.name} failed: {error.message}"
-        raise from_record({**error.to_record(), "message": message}, type(error).__name__) from error
+        record: ErrorRecord = {**error.to_record(), "message": message}
+        raise from_record(record, type(error).__name__) from error

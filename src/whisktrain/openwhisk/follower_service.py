@@ -1,4 +1,4 @@
-"""The follower as a service: follows the store, fires the trigger, says how it is.
+"""The follower as a service: follows the store, fires the trigger, serves health and metrics.
 
 Everything comes from the environment: the platform from WSK_CONFIG_FILE or WHISK_APIHOST and WHISK_AUTH, the store from
 WHISKTRAIN_STORE. With WHISKTRAIN_FOLLOWER_PORT set, `/healthz` and `/metrics` answer there (on WHISKTRAIN_FOLLOWER_BIND,
@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import prometheus_client
 import structlog
@@ -27,6 +27,8 @@ from whisktrain.openwhisk import settings, wskprops
 from whisktrain.openwhisk.client import Client
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from whisktrain.store.protocol import Store
 
 __all__ = ["Service", "main", "serve"]
@@ -35,12 +37,12 @@ STALE_S = 120.0
 """Seconds without a turn after which the follower counts as stuck."""
 _LONGEST_PAUSE = 30.0
 _FIRE_PATIENCE = 5.0
-"""Seconds for which a 429 is tried again at once; after that the follower itself backs off."""
+"""Seconds for which a 429 is retried at once; after that the follower itself backs off."""
 
 
-def logger() -> Any:
+def logger() -> FilteringBoundLogger:
     """A log of JSON lines on standard output."""
-    return structlog.wrap_logger(
+    log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stdout),
         processors=[
             structlog.processors.add_log_level,
@@ -48,10 +50,11 @@ def logger() -> Any:
             structlog.processors.JSONRenderer(default=str),
         ],
     )
+    return log
 
 
 class Service:
-    """One follower, what it counts, and how it is.
+    """A follower with its metrics and health.
 
     Args:
         store: The store to follow.
@@ -60,7 +63,7 @@ class Service:
         fires_per_minute: What the platform allows.
     """
 
-    def __init__(self, store: Store, client: Client, log: Any, fires_per_minute: int) -> None:
+    def __init__(self, store: Store, client: Client, log: FilteringBoundLogger, fires_per_minute: int) -> None:
         from whisktrain.rounds.follower import Follower
 
         self._client = client
@@ -87,7 +90,7 @@ class Service:
         figures: Mapping[str, object] = self.follower.status()
         return float(str(figures[name]))
 
-    def fire(self, trigger: str, payload: dict[str, Any]) -> None:
+    def fire(self, trigger: str, payload: Mapping[str, object]) -> None:
         """Fire a trigger.
 
         Args:
@@ -116,14 +119,14 @@ class Service:
         else:
             self._log.info("store answers")
 
-    def check(self) -> dict[str, Any]:
-        """How it is: `{"ok", "following", …what the follower says of itself}`."""
+    def check(self) -> dict[str, object]:
+        """The health record: `{"ok", "following", …}` and the follower's status."""
         status = self.follower.status()
         well = self.following and status["idle_s"] < STALE_S and (status["waiting"] or not status["error"])
         return {"ok": well, "following": self.following, **status}
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until told to stop; what nobody expected is logged and tried again, at the latest after half a minute."""
+        """Follow until `stop` is set; unexpected failures are logged and retried, at the latest after half a minute."""
         failures = 0
         while not stop.is_set():
             begun = time.monotonic()
@@ -167,7 +170,7 @@ class _Page(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class' name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
         """Keep standard error for failures."""
 
 
@@ -190,7 +193,7 @@ def _open_pages(environment: Mapping[str, str], service: Service) -> _Pages | No
     return pages
 
 
-def _fires_per_minute(client: Client, log: Any) -> int:
+def _fires_per_minute(client: Client, log: FilteringBoundLogger) -> int:
     from whisktrain.openwhisk import limits
 
     try:
@@ -201,9 +204,9 @@ def _fires_per_minute(client: Client, log: Any) -> int:
 
 
 def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event | None = None) -> None:
-    """Follow until told to stop: by the event, SIGTERM or SIGINT (in the main thread).
+    """Follow until stopped: by the event, SIGTERM or SIGINT (in the main thread).
 
-    What fails on the way (the store, the platform) is logged and tried again, at the latest after half a minute.
+    Failures of the store or the platform are logged and retried, at the latest after half a minute.
 
     Args:
         environment: Variables, see above.
@@ -241,7 +244,7 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
 
 
 def main() -> None:
-    """The process of a container: `serve`, with what keeps it from starting as the last line of its log and its exit status."""
+    """Entry point of a container: `serve`; what keeps it from starting is the last line of its log and its exit status."""
     try:
         serve()
     except WhisktrainError as error:

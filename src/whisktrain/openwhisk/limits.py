@@ -1,11 +1,12 @@
-"""What a platform allows."""
+"""Limits of a platform: rates, concurrency, memory, durations."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from whisktrain.openwhisk.client.records import NamespaceLimits, PlatformInfo, PlatformLimits
 
 __all__ = ["Limits", "cores", "read"]
 
@@ -20,7 +21,7 @@ class Limits:
         concurrent: Activations at once.
         invocations_per_minute: Invocations a minute.
         fires_per_minute: Trigger fires a minute.
-        memory_mb: Memory of all action containers together, in MB; None where nobody knows.
+        memory_mb: Memory of all action containers together, in MB; None where it is not known.
         cores: Processors.
         max_duration_s: Longest duration of an action, in seconds.
         max_memory_mb: Largest memory of an action, in MB.
@@ -44,7 +45,7 @@ def cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def _number(*candidates: Any) -> int | None:
+def _number(*candidates: object) -> int | None:
     """The first candidate that is a positive whole number."""
     for value in candidates:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
@@ -55,9 +56,9 @@ def _number(*candidates: Any) -> int | None:
 
 
 def read(
-    info: Mapping[str, Any], namespace: Mapping[str, Any], environment: Mapping[str, str], *, processors: int | None = None
+    info: PlatformInfo, namespace: NamespaceLimits, environment: Mapping[str, str], *, processors: int | None = None
 ) -> Limits:
-    """Make out what is allowed.
+    """Combine the limits that a platform and a namespace publish with those of the environment.
 
     Args:
         info: The answer of `GET /`; its `limits` are the platform's (durations in ms, sizes in bytes).
@@ -66,22 +67,26 @@ def read(
             `WHISKTRAIN_EMBEDDED`, whether the host is ours.
         processors: Processors; this process' own by default.
     """
-    platform: Mapping[str, Any] = info.get("limits") or {}
+    platform: PlatformLimits = info.get("limits") or {}
     default = Limits()
-    duration = _number(namespace.get("maxActionTimeout"), platform.get("max_action_duration"))
-    memory = _number(namespace.get("maxActionMemory"))
-    platform_memory = _number(platform.get("max_action_memory"))
-    if memory is None and platform_memory is not None:
-        memory = max(1, platform_memory // MB)
+    concurrent = _number(namespace.get("concurrentInvocations"), platform.get("concurrent_actions"))
+    invocations = _number(namespace.get("invocationsPerMinute"), platform.get("actions_per_minute"))
+    fires = _number(namespace.get("firesPerMinute"), platform.get("triggers_per_minute"))
+    duration_ms = _number(namespace.get("maxActionTimeout"), platform.get("max_action_duration"))
     return Limits(
-        concurrent=_number(namespace.get("concurrentInvocations"), platform.get("concurrent_actions")) or default.concurrent,
-        invocations_per_minute=_number(namespace.get("invocationsPerMinute"), platform.get("actions_per_minute"))
-        or default.invocations_per_minute,
-        fires_per_minute=_number(namespace.get("firesPerMinute"), platform.get("triggers_per_minute"))
-        or default.fires_per_minute,
+        concurrent=concurrent or default.concurrent,
+        invocations_per_minute=invocations or default.invocations_per_minute,
+        fires_per_minute=fires or default.fires_per_minute,
         memory_mb=_number(environment.get("WHISKTRAIN_CONTAINER_MEMORY")),
         cores=processors or cores(),
-        max_duration_s=duration / 1000 if duration else default.max_duration_s,
-        max_memory_mb=memory or default.max_memory_mb,
+        max_duration_s=duration_ms / 1000 if duration_ms else default.max_duration_s,
+        max_memory_mb=_action_memory_mb(namespace, platform) or default.max_memory_mb,
         one_machine=environment.get("WHISKTRAIN_EMBEDDED") == "1",
     )
+
+
+def _action_memory_mb(namespace: NamespaceLimits, platform: PlatformLimits) -> int | None:
+    """An action's largest memory: a namespace says it in MB, the platform in bytes."""
+    in_mb = _number(namespace.get("maxActionMemory"))
+    in_bytes = _number(platform.get("max_action_memory"))
+    return in_mb if in_mb is not None or in_bytes is None else max(1, in_bytes // MB)

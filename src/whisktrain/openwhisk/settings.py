@@ -1,4 +1,4 @@
-"""What differs between sites: every variable of a deployment, with its default and its meaning.
+"""The variables of a deployment, with their defaults and meanings.
 
 `deploy/defaults.env` is this table as a shell file, for wskdeploy, which knows no defaults. Where a variable replaces a value
 of the manifest that wskdeploy cannot read from the environment (a number), `path` says which one.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
+from whisktrain.jsontypes import Json
 
 __all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "is_on", "overrides", "render_defaults"]
 
 PACKAGE = "whisktrain"
 """The package that the manifest deploys."""
+_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,14 @@ _STAGES: tuple[tuple[str, int, int], ...] = (
 )
 
 
-def _limits() -> tuple[Setting, ...]:
-    found: list[Setting] = []
-    for action, memory, timeout in _STAGES:
-        path = ("actions", action, "limits")
-        word = action.upper()
-        found.append(
-            Setting(f"WHISKTRAIN_{word}_MEMORY", str(memory), f"memory of the action {action}, in MB", (*path, "memorySize"))
-        )
-        found.append(
-            Setting(f"WHISKTRAIN_{word}_TIMEOUT", str(timeout), f"longest duration of {action}, in ms", (*path, "timeout"))
-        )
-    return tuple(found)
+def _limits_of(action: str, memory: int, timeout: int) -> tuple[Setting, Setting]:
+    """The settings for one action's memory (MB) and timeout (ms)."""
+    path = ("actions", action, "limits")
+    variable = f"WHISKTRAIN_{action.upper()}"
+    return (
+        Setting(f"{variable}_MEMORY", str(memory), f"memory of the action {action}, in MB", (*path, "memorySize")),
+        Setting(f"{variable}_TIMEOUT", str(timeout), f"longest duration of {action}, in ms", (*path, "timeout")),
+    )
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -96,7 +93,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("WHISKTRAIN_ALLOW_PRIVATE_ADDRESSES", "0", "1: data may be read from private network addresses"),
     Setting("WHISKTRAIN_INSECURE", "0", "1: actions accept a self-signed certificate of the platform"),
-    *_limits(),
+    *(setting for action, memory, timeout in _STAGES for setting in _limits_of(action, memory, timeout)),
     Setting(
         "WHISKTRAIN_WEB_SECRET",
         None,
@@ -129,31 +126,31 @@ def effective(environment: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **given}
 
 
-def overrides(environment: Mapping[str, str]) -> list[tuple[tuple[str, ...], Any]]:
+def overrides(environment: Mapping[str, str]) -> list[tuple[tuple[str, ...], Json]]:
     """Values that replace the manifest's own: (path in the package, value).
 
     Raises:
         ConfigurationError: A number is not one, or a secret is too short to be one.
     """
-    found: list[tuple[tuple[str, ...], Any]] = []
-    for setting in SETTINGS:
-        text = environment.get(setting.name, "").strip()
-        if not setting.path or not text:
-            continue
-        if setting.numeric:
-            if not text.isdecimal():
-                raise ConfigurationError(
-                    f"{setting.name} was {text!r}; expected a whole number ({setting.about}).",
-                    hint=f"Set it to a number such as {setting.default}, or leave it unset.",
-                )
-            found.append((setting.path, int(text)))
-            continue
-        if len(text) < 8:
+    given = [(setting, environment.get(setting.name, "").strip()) for setting in SETTINGS if setting.path]
+    return [(setting.path, _manifest_value(setting, text)) for setting, text in given if text]
+
+
+def _manifest_value(setting: Setting, text: str) -> Json:
+    """A variable's text as the manifest's value: a number, or a secret."""
+    if setting.numeric:
+        if not text.isdecimal():
             raise ConfigurationError(
-                f"{setting.name} has {len(text)} characters; a secret needs at least 8.", hint="Choose a longer one."
+                f"{setting.name} was {text!r}; expected a whole number ({setting.about}).",
+                hint=f"Set it to a number such as {setting.default}, or leave it unset.",
             )
-        found.append((setting.path, text))
-    return found
+        return int(text)
+    if len(text) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"{setting.name} has {len(text)} characters; a secret needs at least {_SHORTEST_SECRET}.",
+            hint="Choose a longer one.",
+        )
+    return text
 
 
 def render_defaults() -> str:

@@ -124,7 +124,7 @@ class Connection:
 
     def describe(self) -> str:
         """Platform and store in one line, without any password."""
-        from whisktrain.store.masking import mask
+        from whisktrain.store.addresses import mask
 
         store = mask(self.where.store) if self.where.store else "unknown (runs cannot be followed)"
         place = "this machine's own host" if self.where.platform == "embedded" else f"OpenWhisk at {self.where.apihost}"
@@ -222,7 +222,7 @@ class Connection:
         """
         given = {"top_k": top_k, "missing": missing, "output": output}
         arguments = {"model": model, **self._rows(rows), **{k: v for k, v in given.items() if v is not None}}
-        answer = self.client.result("whisktrain/predict", {**arguments, "lib_version": __version__})
+        answer = self.client.call("whisktrain/predict", {**arguments, "lib_version": __version__})
         return self.with_decisions(answer) if output != "upload" else answer
 
     def resume(self, run: str, progress: Callable[[Progress], None] | None = None, *, wait: bool = True) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def _late(connection: Connection, result: dict[str, Any], rows: Any) -> dict[str
         return {**result, "message": message}
     request = {"rows": rows} if isinstance(rows, list) else dict(rows)
     try:
-        answer = connection.client.result("whisktrain/predict", {**request, "model": result["model"]})
+        answer = connection.client.call("whisktrain/predict", {**request, "model": result["model"]})
     except WhisktrainError as error:
         return {
             **result,

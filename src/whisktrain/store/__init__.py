@@ -1,6 +1,6 @@
 """The document stores: one protocol, the embedded store on SQLite, CouchDB for clusters."""
 
-from whisktrain.store.masking import mask
+from whisktrain.store.addresses import mask
 from whisktrain.store.opening import open_store
 from whisktrain.store.protocol import Change, Changes, Database, Document, Store
 

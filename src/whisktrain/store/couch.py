@@ -10,9 +10,9 @@ import couchdb
 from couchdb import http as couchdb_http
 
 from whisktrain.errors import ConfigurationError, StoreError
+from whisktrain.store.addresses import mask
 from whisktrain.store.couch_database import CouchDatabase
 from whisktrain.store.couch_http import HttpSession, in_our_words
-from whisktrain.store.masking import mask
 
 __all__ = ["CouchStore"]
 

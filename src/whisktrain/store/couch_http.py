@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import ipaddress
 import json
 import os
 import threading
@@ -26,8 +25,9 @@ import urllib3
 from couchdb import http as couchdb_http
 
 from whisktrain.errors import Conflict, StoreError, StoreUnreachable
+from whisktrain.store.addresses import is_loopback
 
-__all__ = ["Answer", "HttpSession", "Uncertain", "in_our_words", "is_loopback"]
+__all__ = ["Answer", "HttpSession", "Uncertain", "in_our_words"]
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -235,14 +235,6 @@ def _pools(proxy: str | None) -> urllib3.PoolManager:
         through: urllib3.PoolManager = adapter.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}", **trusted)
         return through
     return urllib3.PoolManager(num_pools=1, maxsize=CONNECTIONS, **trusted)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whisktrain.errors import ConfigurationError
-from whisktrain.store.masking import mask
+from whisktrain.store.addresses import mask
 from whisktrain.store.protocol import Store
 
 __all__ = ["open_store"]

@@ -1,4 +1,4 @@
-"""From a result to what OpenWhisk accepts: plain JSON, without NumPy scalars and NaN, and within the size limit.
+"""Encoding results as OpenWhisk accepts them: plain JSON without NumPy scalars and NaN, within the size limit.
 
 The platform's launcher encodes results outside its try: what JSON cannot hold kills the process, and NaN is refused later.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from whisktrain.errors import RequestError, WhisktrainError
+from whisktrain.jsontypes import Json, JsonObject
 
 __all__ = ["RESULT_LIMIT", "encode", "failure"]
 
@@ -18,29 +18,33 @@ RESULT_LIMIT = 1_000_000
 """Bytes that an answer may have: OpenWhisk's 1 MB (1,048,576) less what it wraps around it."""
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Json:
     """A value with only JSON's own types; NaN and infinities become None."""
     if value is None or isinstance(value, (bool, str)):
         return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        number = float(value)
-        return number if math.isfinite(number) else None
+    if isinstance(value, (int, float)):
+        return _plain_number(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(v) for v in value), key=str)
+        return sorted((plain(item) for item in value), key=str)
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
         return plain(value.tolist())
     if hasattr(value, "isoformat"):
-        return value.isoformat()
+        return str(value.isoformat())
     raise TypeError(f"a result holds a {type(value).__name__}, which JSON cannot")
 
 
-def failure(error: WhisktrainError) -> dict[str, Any]:
+def _plain_number(value: float) -> int | float | None:
+    """A number of Python's own class (a subclass may be encoded otherwise)."""
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if math.isfinite(value) else None
+
+
+def failure(error: WhisktrainError) -> JsonObject:
     """The answer of a failed action: OpenWhisk takes the key `error` as an application error, and passes on nothing else.
 
     The kind, the class of the error, tells a caller the exit code.
@@ -48,7 +52,7 @@ def failure(error: WhisktrainError) -> dict[str, Any]:
     return {"error": plain({**error.to_record(), "kind": type(error).__name__})}
 
 
-def encode(result: Any) -> Any:
+def encode(result: object) -> JsonObject | list[Json]:
     """The answer that a result becomes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From what OpenWhisk hands an action to what the caller asked for.
+"""Decoding an action's arguments: the caller's, the deployment's and the platform's.
 
 A web call brings the same arguments as query, form or JSON body; the first two only as texts. The platform adds keys that
 start with `__ow_`, and the deployment binds parameters of its own; neither is the caller's.
@@ -10,9 +10,11 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json, JsonObject
 
 __all__ = ["DEPLOYMENT", "LIB_VERSION", "PROBE", "Arguments", "decode", "required"]
 
@@ -26,63 +28,27 @@ PROBE = "probe"
 """The argument by which `doctor` asks an action what it is, instead of having it work."""
 
 
+@dataclass(frozen=True, slots=True)
 class Arguments:
-    """An action's arguments, told apart.
+    """An action's arguments by their origin.
 
-    Args:
-        given: What the caller asked for.
+    Attributes:
+        given: The caller's arguments.
         deployment: What the deployment binds; never part of an answer or a log.
         web: Whether it is a web call.
         lib_version: The caller's version, or None.
         probe: Whether the caller only asks what the action is.
     """
 
-    __slots__ = ("deployment", "given", "lib_version", "probe", "web")
-
-    def __init__(
-        self, given: dict[str, Any], deployment: dict[str, Any], *, web: bool, lib_version: str | None, probe: bool
-    ) -> None:
-        self.given = given
-        self.deployment = deployment
-        self.web = web
-        self.lib_version = lib_version
-        self.probe = probe
+    given: JsonObject
+    deployment: JsonObject = field(repr=False)
+    web: bool
+    lib_version: str | None
+    probe: bool
 
 
-def _text_as_json(value: Any) -> Any:
-    """A list or object that came as a text, as from a query or form; any other value as it is."""
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _web_body(body: Any) -> dict[str, Any]:
-    """A web call's body that the platform has not merged into the arguments: rows, or an object with another media type."""
-    content = body
-    if isinstance(body, str):
-        if not body.strip():
-            return {}
-        content = _text_as_json(body)
-        if isinstance(content, str):
-            try:
-                content = json.loads(base64.b64decode(body, validate=True))
-            except (binascii.Error, ValueError):
-                raise RequestError(
-                    "The body is neither JSON nor a form.",
-                    hint="Send Content-Type: application/json with an object, or rows as a list.",
-                ) from None
-    if isinstance(content, list):
-        return {"rows": content}
-    if isinstance(content, dict):
-        return {str(k): v for k, v in content.items()}
-    raise RequestError(f"The body is {type(content).__name__}; expected an object, or rows as a list.")
-
-
-def decode(arguments: Any) -> Arguments:
-    """Tell an action's arguments apart.
+def decode(arguments: Json) -> Arguments:
+    """Separate an action's arguments by their origin.
 
     Args:
         arguments: What the launcher passes: an object; a list is taken as rows.
@@ -90,27 +56,68 @@ def decode(arguments: Any) -> Arguments:
     Raises:
         RequestError: The body of a web call cannot be read.
     """
-    if isinstance(arguments, list):
-        arguments = {"rows": arguments}
-    if not isinstance(arguments, Mapping):
-        raise RequestError(f"The arguments are {type(arguments).__name__}; expected an object.")
-    web = "__ow_method" in arguments
-    given = {str(k): v for k, v in arguments.items() if not str(k).startswith("__ow_")}
-    deployment = {k: given.pop(k) for k in DEPLOYMENT if k in given}
+    received: Json = {"rows": arguments} if isinstance(arguments, list) else arguments
+    if not isinstance(received, dict):
+        raise RequestError(f"The arguments are {type(received).__name__}; expected an object.")
+    given = {str(key): value for key, value in received.items() if not str(key).startswith("__ow_")}
+    deployment = {key: given.pop(key) for key in DEPLOYMENT if key in given}
+    web = "__ow_method" in received
     if web:
-        given = {k: _text_as_json(v) for k, v in given.items()}
-        if arguments.get("__ow_body") not in (None, ""):
-            given |= _web_body(arguments["__ow_body"])
+        given = _web_arguments(given, received.get("__ow_body"))
     lib_version = given.pop(LIB_VERSION, None)
     probe = given.pop(PROBE, False) is True and not web
-    return Arguments(given, deployment, web=web, lib_version=None if lib_version is None else str(lib_version), probe=probe)
+    return Arguments(given, deployment, web, None if lib_version is None else str(lib_version), probe)
 
 
-def required(arguments: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
-    """An argument that must be there.
+def _web_arguments(given: JsonObject, body: Json) -> JsonObject:
+    """A web call's arguments: of the query or form, and of a body that the platform has not merged into them."""
+    merged = {key: _text_as_json(value) for key, value in given.items()}
+    return merged if body in (None, "") else merged | _web_body(body)
+
+
+def _text_as_json(value: Json) -> Json:
+    """A list or object that came as a text, as from a query or form; any other value as it is."""
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    try:
+        parsed: Json = json.loads(value)
+    except ValueError:
+        return value
+    return parsed
+
+
+def _web_body(body: Json) -> JsonObject:
+    """A web call's body as arguments: a list is rows."""
+    content = _decoded_text(body) if isinstance(body, str) else body
+    if isinstance(content, list):
+        return {"rows": content}
+    if isinstance(content, dict):
+        return content
+    raise RequestError(f"The body is {type(content).__name__}; expected an object, or rows as a list.")
+
+
+def _decoded_text(body: str) -> Json:
+    """The JSON of a body's text, which the platform encodes as base64 for media types that it does not know."""
+    if not body.strip():
+        return {}
+    content = _text_as_json(body)
+    if not isinstance(content, str):
+        return content
+    try:
+        parsed: Json = json.loads(base64.b64decode(body, validate=True))
+    except (binascii.Error, ValueError):
+        raise RequestError(
+            "The body is neither JSON nor a form.",
+            hint="Send Content-Type: application/json with an object, or rows as a list.",
+        ) from None
+    return parsed
+
+
+def required(arguments: Mapping[str, Json], name: str, kind: type[Value]) -> Value:
+    """A required argument.
 
     Raises:
-        RequestError: It is not, or is of another type.
+        RequestError: It is missing, or has another type.
     """
     value = arguments.get(name)
     if isinstance(value, kind) and value != "" and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What an action knows of where it runs: store, invoker, limits, deadline, log."""
+"""The context of an action: store, invoker, limits, deadline, log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whisktrain.errors import ConfigurationError
 from whisktrain.openwhisk import limits as platform_limits
@@ -18,12 +18,15 @@ from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.limits import Limits
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from whisktrain.store.protocol import Store
 
 __all__ = ["ActionInvoker", "Context", "current"]
 
 _MARGIN = 2.0
 """Seconds before the deadline at which nothing is tried again."""
+_LONGEST_RETRY_S = 75.0
 _stores: dict[str, Store] = {}
 _clients: dict[tuple[str, str], Client] = {}
 _lock = threading.Lock()
@@ -33,7 +36,7 @@ def _client(environment: Mapping[str, str]) -> Client:
     """The client for the platform that runs this action; kept for later activations of this process."""
     apihost, key = environment.get("__OW_API_HOST", ""), environment.get("__OW_API_KEY", "")
     if not apihost:
-        raise ConfigurationError("The platform has not told the action its API host (__OW_API_HOST).")
+        raise ConfigurationError("The platform gave the action no API host (__OW_API_HOST).")
     if not key:
         raise ConfigurationError(
             "The action has no key to invoke others with (__OW_API_KEY).",
@@ -70,7 +73,7 @@ class ActionInvoker:
     environment: Mapping[str, str] = field(repr=False)
     deadline: float
 
-    def invoke(self, action: str, arguments: Mapping[str, Any]) -> str:
+    def invoke(self, action: str, arguments: Mapping[str, object]) -> str:
         """Start an action of the same package; 429 is tried again with jitter for as long as the deadline allows.
 
         Args:
@@ -86,13 +89,13 @@ class ActionInvoker:
         namespace, _, rest = self.environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
         package = rest.rpartition("/")[0]
         name = f"/{namespace or '_'}/{package}/{action}" if package else f"/{namespace or '_'}/{action}"
-        patience = max(0.0, min(75.0, self.deadline - time.time() - _MARGIN))
+        patience = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
         return _client(self.environment).start(name, arguments, patience=patience)
 
 
 @dataclass
 class Context:
-    """What an action knows of where it runs.
+    """The context that an action runs in.
 
     Attributes:
         activation: This activation's id.
@@ -128,18 +131,19 @@ class Context:
         return _store(self._store_url)
 
     @cached_property
-    def log(self) -> Any:
+    def log(self) -> FilteringBoundLogger:
         """Structured log; its lines go to the activation's log."""
         import structlog
 
-        return structlog.wrap_logger(
+        logger: FilteringBoundLogger = structlog.wrap_logger(
             structlog.PrintLogger(sys.stdout),
             processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
         )
+        return logger
 
     @cached_property
     def limits(self) -> Limits:
-        """What the platform allows; asked for once in an activation."""
+        """The platform's limits; read once in an activation."""
         client = _client(self._environment)
         return platform_limits.read(client.info(), client.limits(), self._environment)
 

@@ -1,4 +1,4 @@
-"""The frame of every action: decode, one call of the library, encode.
+"""The decorator of every action: decode, one call of the library, encode.
 
     from whisktrain.openwhisk.action import action
 
@@ -6,7 +6,7 @@
     def main(arguments, context):
         return some_stage(arguments, store=context.store)
 
-What the frame takes care of: web calls and plain ones, keys of the platform and the deployment, versions of caller and
+The decorator handles web calls and plain ones, keys of the platform and the deployment, versions of caller and
 image, failures as data, numbers that JSON can hold, the size of the answer. Arguments are never logged.
 """
 
@@ -17,7 +17,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from whisktrain.openwhisk.action import environment
 
@@ -25,34 +25,52 @@ environment.prepare()  # before the stages import anything heavy
 
 from whisktrain import __version__  # noqa: E402
 from whisktrain.errors import ConfigurationError, WhisktrainError  # noqa: E402
+from whisktrain.jsontypes import Json, JsonObject  # noqa: E402
 from whisktrain.openwhisk import settings  # noqa: E402
 from whisktrain.openwhisk.action import answers, arguments, context  # noqa: E402
 from whisktrain.openwhisk.action.context import Context  # noqa: E402
 
 __all__ = ["Context", "action"]
 
-Stage = Callable[[dict[str, Any], Context], Any]
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 class InternalError(WhisktrainError):
-    """Something that nobody expected; the log has the traceback."""
+    """An unexpected failure; the log has the traceback."""
 
     code = "internal"
 
 
-def action(stage: Stage) -> Callable[[Any], Any]:
+class StoreReport(TypedDict):
+    """Whether an action can write to its store; `hint` where it cannot."""
+
+    url: str
+    ok: bool
+    detail: str
+    hint: NotRequired[str]
+
+
+class ProbeAnswer(TypedDict):
+    """An action's answer to a probe."""
+
+    lib_version: str
+    python: str
+    action: str
+    store: StoreReport
+
+
+def action(stage: Callable[[JsonObject, Context], object]) -> Callable[[Json], Json]:
     """Make a launcher's `main(args)` of a function that takes (arguments, context).
 
     Args:
-        stage: The work: takes what the caller asked for and the context, returns the result.
+        stage: Takes the caller's arguments and the context, returns the result.
 
     Returns:
         A function that answers with JSON in any case and never raises.
     """
 
     @functools.wraps(stage)
-    def main(args: Any) -> Any:
+    def main(args: Json) -> Json:
         try:
             received = arguments.decode(args)
             _apply(received.deployment)
@@ -76,8 +94,8 @@ def action(stage: Stage) -> Callable[[Any], Any]:
     return main
 
 
-def _apply(deployment: dict[str, Any]) -> None:
-    """Hand the deployment's parameters on as the variables that the library reads; the store goes its own way.
+def _apply(deployment: JsonObject) -> None:
+    """Set the deployment's parameters as the variables that the library reads, all but the store's address.
 
     wskdeploy binds an empty text where a variable was not set: it means the default.
     """
@@ -101,13 +119,13 @@ def _compare(lib_version: str | None) -> None:
         )
 
 
-def _describe(where: Context) -> dict[str, Any]:
+def _describe(where: Context) -> ProbeAnswer:
     """What the action is, and whether it may write to its store."""
     import platform
 
     from whisktrain.store.trial import try_to_write
 
-    store: dict[str, Any]
+    store: StoreReport
     try:
         try_to_write(where.store)
         store = {"url": where.store.url, "ok": True, "detail": "reachable and can be written"}

@@ -1,12 +1,13 @@
-"""The record of an invocation."""
+"""Activation records: reading them, and the error that a failed one stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from whisktrain.errors import PlatformError, WhisktrainError, from_record
+from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.openwhisk.client.records import ActivationRecord, Response
 
 __all__ = ["Activation", "activation_of", "failure_of"]
 
@@ -15,7 +16,7 @@ _STATUS = {0: "success", 1: "application error", 2: "action developer error", 3:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What became of one invocation.
+    """The record of one invocation.
 
     Attributes:
         id: The activation's id.
@@ -25,7 +26,7 @@ class Activation:
         end: End, in epoch milliseconds; None for a trigger.
         duration_ms: Duration in milliseconds.
         status: "success", "application error", "action developer error" or "whisk internal error".
-        result: What was answered.
+        result: The action's answer.
         logs: Log lines; of a sequence, the ids of its components' activations.
         kind: The runtime's kind, or "sequence".
         cause: Of a component: the sequence's activation.
@@ -42,7 +43,7 @@ class Activation:
     end: int | None
     duration_ms: int
     status: str
-    result: Any
+    result: Json
     logs: tuple[str, ...] = field(default=(), repr=False)
     kind: str = ""
     cause: str | None = None
@@ -61,29 +62,47 @@ class Activation:
         return replace(self, logs=tuple(logs))
 
 
-def activation_of(record: Mapping[str, Any]) -> Activation:
+def activation_of(record: ActivationRecord) -> Activation:
     """Read a record as OpenWhisk writes it: of a list, of a GET, or the body of a blocking invocation."""
-    annotations = {a["key"]: a.get("value") for a in record.get("annotations") or [] if isinstance(a, Mapping) and "key" in a}
+    annotations = _annotations(record)
     response = record.get("response") or {}
-    code = record.get("statusCode", response.get("statusCode"))
-    limits = annotations.get("limits") or {}
+    name = str(record.get("name", ""))
+    limits = annotations.get("limits")
+    memory = limits.get("memory") if isinstance(limits, Mapping) else None
     return Activation(
         id=str(record.get("activationId", "")),
-        name=str(record.get("name", "")),
-        path=str(annotations.get("path", record.get("name", ""))),
+        name=name,
+        path=str(annotations.get("path", name)),
         start=int(record.get("start") or 0),
         end=int(record["end"]) if record.get("end") else None,
         duration_ms=int(record.get("duration") or 0),
-        status=str(response.get("status") or _STATUS.get(code if code is not None else 0, "unknown")),
+        status=_status(record, response),
         result=response.get("result"),
         logs=tuple(str(line) for line in record.get("logs") or ()),
         kind=str(annotations.get("kind", "")),
         cause=record.get("cause"),
-        init_ms=annotations.get("initTime"),
-        wait_ms=annotations.get("waitTime"),
-        memory_mb=limits.get("memory") if isinstance(limits, Mapping) else None,
+        init_ms=_whole(annotations.get("initTime")),
+        wait_ms=_whole(annotations.get("waitTime")),
+        memory_mb=_whole(memory),
         timed_out=bool(annotations.get("timeout", False)),
     )
+
+
+def _annotations(record: ActivationRecord) -> JsonObject:
+    pairs = record.get("annotations") or []
+    return {pair["key"]: pair.get("value") for pair in pairs if isinstance(pair, Mapping) and "key" in pair}
+
+
+def _status(record: ActivationRecord, response: Response) -> str:
+    """The status in words, of a record in full or of a list's row."""
+    if status := response.get("status"):
+        return str(status)
+    code = record.get("statusCode", response.get("statusCode"))
+    return _STATUS.get(code if code is not None else 0, "unknown")
+
+
+def _whole(value: Json) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
 
 
 def failure_of(activation: Activation) -> WhisktrainError:

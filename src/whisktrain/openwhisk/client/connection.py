@@ -1,12 +1,10 @@
-"""HTTP to one API host: the key, kept-alive connections, proxies, and what a refusal means."""
+"""HTTP to one API host: authorization, connection pools, proxies, retries of 429, refusals as errors."""
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import threading
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -16,8 +14,10 @@ from requests.adapters import HTTPAdapter
 
 from whisktrain import __version__
 from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
+from whisktrain.jsontypes import Json
+from whisktrain.store.addresses import is_loopback
 
-__all__ = ["ApiError", "Connection", "host_address", "is_loopback"]
+__all__ = ["ApiError", "Connection", "host_address", "no_netrc"]
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection."""
@@ -34,12 +34,12 @@ class ApiError(PlatformError):
         body: The answer's JSON, or None.
     """
 
-    def __init__(self, message: str, *, status: int, body: Any = None, code: str | None = None, hint: str = "") -> None:
+    def __init__(self, message: str, *, status: int, body: Json = None, code: str | None = None, hint: str = "") -> None:
         super().__init__(message, code=code, hint=hint, retryable=status >= 500)
         self.status = status
         self.body = body
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self.message, self.status, self.code, self.hint)
 
 
@@ -68,17 +68,6 @@ def host_address(apihost: str) -> str:
             hint="Give the key apart: --auth, WHISK_AUTH, or AUTH= in the wskprops file.",
         )
     return text.removesuffix("/api/v1")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own, which no proxy can reach."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Connection:
@@ -125,8 +114,8 @@ class Connection:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=4))
         session.headers["User-Agent"] = f"whisktrain/{__version__}"
-        session.trust_env = not is_loopback(self.address)
-        session.auth = _no_netrc
+        session.trust_env = not is_loopback(urlsplit(self.address).hostname or "")
+        session.auth = no_netrc
         self._local.session = session
         with self._lock:
             self._sessions.append(session)
@@ -146,7 +135,7 @@ class Connection:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: Mapping[str, object] | None = None,
         timeout: float = ANSWER_TIMEOUT,
         patience: float | None = None,
     ) -> requests.Response:
@@ -173,7 +162,14 @@ class Connection:
         )
         return retrying(self._once, method, path, query, body, timeout)
 
-    def _once(self, method: str, path: str, query: Mapping[str, str] | None, body: Any, timeout: float) -> requests.Response:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        timeout: float,
+    ) -> requests.Response:
         headers = {"Accept": "application/json"}
         if self._authorization:
             headers["Authorization"] = self._authorization
@@ -207,15 +203,23 @@ class Connection:
             )
         return response
 
-    def json(self, method: str, path: str, **options: Any) -> Any:
-        """Send one call and return its JSON.
+    def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        patience: float | None = None,
+    ) -> Json:
+        """Send one call and return its JSON; arguments as `send`.
 
         Raises:
             ApiError: Any status but 2xx.
             TooManyRequests: As `send`.
             PlatformUnreachable: As `send`.
         """
-        response = self.send(method, path, **options)
+        response = self.send(method, path, query=query, body=body, patience=patience)
         if 200 <= response.status_code < 300:
             return json_of(response, self.address)
         raise self.refusal(response, method, path)
@@ -243,8 +247,8 @@ class Connection:
         return ApiError(f"OpenWhisk at {self.address} answered {status} to {method} {path}: {text}", status=status, body=body)
 
 
-def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from putting a password of ~/.netrc in the key's place."""
+def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authentication that adds nothing: without one, requests would send a password of ~/.netrc."""
     return request
 
 
@@ -264,29 +268,31 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _json_or_none(response: requests.Response) -> Any:
+def _json_or_none(response: requests.Response) -> Json:
     try:
-        return response.json()
+        body: Json = response.json()
     except ValueError:
         return None
+    return body
 
 
-def json_of(response: requests.Response, address: str) -> Any:
+def json_of(response: requests.Response, address: str) -> Json:
     """An answer's JSON; None for an empty one.
 
     Raises:
-        PlatformError: It is something else: whoever answers is not OpenWhisk.
+        PlatformError: It is something else, so the server is not OpenWhisk.
     """
     if not response.content:
         return None
     try:
-        return response.json()
+        body: Json = response.json()
     except ValueError:
         raise PlatformError(
             f"What answers at {address} is not OpenWhisk: expected JSON, received {response.headers.get('Content-Type')}.",
             code="not_openwhisk",
             hint="Check the API host.",
         ) from None
+    return body
 
 
 def error_text(response: requests.Response) -> str:

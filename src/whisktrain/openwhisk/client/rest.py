@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import cast
 from urllib.parse import quote
 
 from whisktrain.errors import DeadlineExceeded, PlatformError
+from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.openwhisk.client.activation import Activation, activation_of, failure_of
 from whisktrain.openwhisk.client.connection import ANSWER_TIMEOUT, ApiError, Connection, json_of
+from whisktrain.openwhisk.client.records import (
+    ActionRecord,
+    ActivationRecord,
+    ApiVersion,
+    NamespaceLimits,
+    PackageRecord,
+    PlatformInfo,
+    RuleRecord,
+    TriggerRecord,
+)
 
 __all__ = ["Client"]
 
@@ -17,6 +28,8 @@ _BLOCKING_S = 60.0
 """Seconds after which OpenWhisk answers a blocking invocation with 202."""
 _PAGE = 200
 """The most entities that one list answers."""
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.05, 1.0
+"""Seconds between two looks for an activation's record: at first, and at most."""
 
 
 class Client:
@@ -77,21 +90,21 @@ class Client:
 
     # What the platform says of itself
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> PlatformInfo:
         """`GET /`: description, limits of the platform, runtimes. Needs no key."""
-        return _object(self.connection.json("GET", "/"))
+        return cast(PlatformInfo, _object(self.connection.json("GET", "/")))
 
-    def version(self) -> dict[str, Any]:
+    def version(self) -> ApiVersion:
         """`GET /api/v1`: the API's version and the platform's build. Needs no key."""
-        return _object(self.connection.json("GET", "/api/v1"))
+        return cast(ApiVersion, _object(self.connection.json("GET", "/api/v1")))
 
     def namespaces(self) -> list[str]:
         """The namespaces that the key may use; the first one is its own."""
-        return [str(name) for name in self.connection.json("GET", "/api/v1/namespaces") or ()]
+        return [str(name) for name in _list(self.connection.json("GET", "/api/v1/namespaces"))]
 
-    def limits(self) -> dict[str, Any]:
+    def limits(self) -> NamespaceLimits:
         """The namespace's limits."""
-        return _object(self.connection.json("GET", self._path("limits")))
+        return cast(NamespaceLimits, _object(self.connection.json("GET", self._path("limits"))))
 
     # Entities: kind is "actions", "packages", "triggers" or "rules"
 
@@ -102,7 +115,7 @@ class Client:
         base = f"/api/v1/namespaces/{quote(namespace, safe='')}/{kind}"
         return f"{base}/{quote(rest, safe='/')}" if rest else base
 
-    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+    def get(self, kind: str, name: str) -> JsonObject | None:
         """Read one entity (an action without its code); None where it does not exist.
 
         Args:
@@ -117,7 +130,23 @@ class Client:
                 return None
             raise
 
-    def put(self, kind: str, name: str, body: Mapping[str, Any], *, overwrite: bool = True) -> dict[str, Any]:
+    def action(self, name: str) -> ActionRecord | None:
+        """Read an action or a sequence without its code; None where it does not exist."""
+        return cast(ActionRecord | None, self.get("actions", name))
+
+    def package(self, name: str) -> PackageRecord | None:
+        """Read a package; None where it does not exist."""
+        return cast(PackageRecord | None, self.get("packages", name))
+
+    def trigger(self, name: str) -> TriggerRecord | None:
+        """Read a trigger; None where it does not exist."""
+        return cast(TriggerRecord | None, self.get("triggers", name))
+
+    def rule(self, name: str) -> RuleRecord | None:
+        """Read a rule; None where it does not exist."""
+        return cast(RuleRecord | None, self.get("rules", name))
+
+    def put(self, kind: str, name: str, body: Mapping[str, object], *, overwrite: bool = True) -> JsonObject:
         """Create or replace one entity; returns it as stored."""
         query = {"overwrite": "true" if overwrite else "false"}
         return _object(self.connection.json("PUT", self._path(kind, name), query=query, body=dict(body)))
@@ -132,13 +161,14 @@ class Client:
             raise
         return True
 
-    def entities(self, kind: str, **query: str) -> list[dict[str, Any]]:
+    def entities(self, kind: str, **query: str) -> list[JsonObject]:
         """All entities of a kind, without their contents."""
-        found: list[dict[str, Any]] = []
+        found: list[JsonObject] = []
         while True:
-            page = self.connection.json("GET", self._path(kind), query={**query, "limit": str(_PAGE), "skip": str(len(found))})
-            found += page or []
-            if not page or len(page) < _PAGE:
+            paging = {**query, "limit": str(_PAGE), "skip": str(len(found))}
+            page = [_object(row) for row in _list(self.connection.json("GET", self._path(kind), query=paging))]
+            found += page
+            if len(page) < _PAGE:
                 return found
 
     def set_rule(self, name: str, *, active: bool) -> None:
@@ -151,7 +181,7 @@ class Client:
 
     # Invocations
 
-    def start(self, action: str, arguments: Mapping[str, Any] | None = None, *, patience: float | None = None) -> str:
+    def start(self, action: str, arguments: Mapping[str, object] | None = None, *, patience: float | None = None) -> str:
         """Invoke an action without waiting; returns the activation's id.
 
         Args:
@@ -168,7 +198,7 @@ class Client:
         )
         return str(_object(answer).get("activationId", ""))
 
-    def invoke(self, action: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Activation:
+    def invoke(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> Activation:
         """Invoke an action and wait for its end, also past the 60 s for which OpenWhisk waits.
 
         Args:
@@ -192,11 +222,11 @@ class Client:
         body = json_of(response, self.apihost)
         if isinstance(body, dict) and "activationId" in body and response.status_code in (200, 202, 500, 502):
             if "response" in body:
-                return activation_of(body)
+                return activation_of(cast(ActivationRecord, body))
             return self.wait(str(body["activationId"]), timeout=until - time.monotonic())
         raise self.connection.refusal(response, "POST", path)
 
-    def result(self, action: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
+    def result(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> Json:
         """Invoke an action, wait for its end and return its result.
 
         Raises:
@@ -209,12 +239,16 @@ class Client:
             return activation.result
         raise failure_of(self.explain(activation))
 
+    def call(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> JsonObject:
+        """`result` of an action that answers with an object, as all of whisktrain's do."""
+        return _object(self.result(action, arguments, timeout=timeout))
+
     # Activations
 
     def activation(self, activation_id: str) -> Activation | None:
         """Read a record; None while there is none: it exists only after the end."""
         record = self.get("activations", activation_id)
-        return None if record is None else activation_of(record)
+        return None if record is None else activation_of(cast(ActivationRecord, record))
 
     def activations(
         self, *, name: str | None = None, since: int | None = None, upto: int | None = None, limit: int = 30, docs: bool = False
@@ -231,12 +265,13 @@ class Client:
         given = {"name": name, "since": since, "upto": upto}
         query = {k: str(v) for k, v in given.items() if v is not None}
         query |= {"limit": str(limit), "skip": "0", "docs": "true" if docs else "false"}
-        return [activation_of(r) for r in self.connection.json("GET", self._path("activations"), query=query) or ()]
+        rows = _list(self.connection.json("GET", self._path("activations"), query=query))
+        return [activation_of(cast(ActivationRecord, row)) for row in rows]
 
     def logs(self, activation_id: str) -> list[str]:
         """An activation's log lines."""
         answer = self.connection.json("GET", self._path("activations", f"{activation_id}/logs"))
-        return [str(line) for line in _object(answer).get("logs") or ()]
+        return [str(line) for line in _list(_object(answer).get("logs"))]
 
     def wait(self, activation_id: str, *, timeout: float | None = None) -> Activation:
         """Wait for an activation's end.
@@ -245,7 +280,7 @@ class Client:
             DeadlineExceeded: No record within `timeout` seconds; the activation goes on.
         """
         budget = self.timeout if timeout is None else timeout
-        for _ in _moments(budget):
+        for _ in _poll_times(budget):
             found = self.activation(activation_id)
             if found is not None:
                 return found
@@ -269,7 +304,7 @@ class Client:
 
     # Triggers
 
-    def fire(self, trigger: str, payload: Mapping[str, Any] | None = None, *, patience: float | None = None) -> str | None:
+    def fire(self, trigger: str, payload: Mapping[str, object] | None = None, *, patience: float | None = None) -> str | None:
         """Fire a trigger; returns the activation's id, or None where no active rule listens.
 
         Args:
@@ -281,23 +316,35 @@ class Client:
         return None if answer is None else str(_object(answer).get("activationId", "")) or None
 
 
-def _object(answer: Any) -> dict[str, Any]:
+def _object(answer: Json) -> JsonObject:
     if isinstance(answer, dict):
         return answer
-    raise PlatformError(
-        f"OpenWhisk answered {type(answer).__name__} where an object was expected.",
+    raise _unexpected(answer, "an object")
+
+
+def _list(answer: Json) -> list[Json]:
+    if isinstance(answer, list):
+        return answer
+    if not answer:
+        return []
+    raise _unexpected(answer, "a list")
+
+
+def _unexpected(answer: Json, expected: str) -> PlatformError:
+    return PlatformError(
+        f"OpenWhisk answered {type(answer).__name__} where {expected} was expected.",
         code="not_openwhisk",
         hint="Check the API host.",
     )
 
 
-def _moments(budget: float) -> Iterator[None]:
-    """Moments to look again: quickly at first, then every second, until the budget of seconds is spent."""
-    until, pause = time.monotonic() + max(budget, 0.0), 0.05
+def _poll_times(budget: float) -> Iterator[None]:
+    """Yield when it is time to poll: quickly at first, then every second, until the budget of seconds is spent."""
+    until, pause = time.monotonic() + max(budget, 0.0), _FIRST_POLL_S
     while True:
         yield None
         left = until - time.monotonic()
         if left <= 0:
             return
         time.sleep(min(pause, left))
-        pause = min(pause * 1.5, 1.0)
+        pause = min(pause * 1.5, _LONGEST_POLL_S)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from whisktrain.errors import ConfigurationError
+from whisktrain.jsontypes import Json, JsonObject
 
 __all__ = ["expand", "package_inputs", "resolve", "resolve_inputs"]
 
-_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "float": 0.0, "boolean": False, "json": {}}
+_ZEROS: dict[str, Json] = {"string": "", "integer": 0, "float": 0.0, "boolean": False, "json": {}}
 """wskdeploy's type names: an input whose value is one of them becomes that type's zero."""
 _LONG_FORM = frozenset({"type", "description", "value", "required", "default", "status", "schema"})
 
@@ -36,8 +36,8 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
     return result
 
 
-def _expand_map(value: Mapping[Any, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _expand_map(value: Mapping[str, Json], environment: Mapping[str, str]) -> JsonObject:
+    found: JsonObject = {}
     for key, item in value.items():
         if isinstance(item, str):
             found[str(key)] = expand(item, environment)
@@ -48,7 +48,7 @@ def _expand_map(value: Mapping[Any, Any], environment: Mapping[str, str]) -> dic
     return found
 
 
-def _type_of(name: str, value: Any) -> str:
+def _type_of(name: str, value: Json) -> str:
     if value is None or isinstance(value, str):
         return "string"
     if isinstance(value, bool):
@@ -64,7 +64,7 @@ def _type_of(name: str, value: Any) -> str:
     raise ConfigurationError(f"The input {name!r} is a {type(value).__name__}; expected a scalar, list or map.")
 
 
-def resolve(name: str, value: Any, environment: Mapping[str, str]) -> Any:
+def resolve(name: str, value: Json, environment: Mapping[str, str]) -> Json:
     """The value of one input.
 
     Args:
@@ -78,43 +78,54 @@ def resolve(name: str, value: Any, environment: Mapping[str, str]) -> Any:
     Raises:
         ConfigurationError: Its type is unknown, or a value of type json is not JSON.
     """
-    if isinstance(value, Mapping) and set(value) <= _LONG_FORM:
-        kind = value.get("type") or ""
-        given = value.get("value") if value.get("value") is not None else value.get("default")
-        if kind and kind not in _ZEROS:
-            raise ConfigurationError(f"The input {name!r} has the type {kind!r}; expected one of {', '.join(_ZEROS)}.")
-        kind = kind or _type_of(name, given)
+    if isinstance(value, str) and value in _ZEROS:
+        return _ZEROS[value]
+    if isinstance(value, dict) and set(value) <= _LONG_FORM:
+        kind, given = _long_form(name, value)
     else:
-        given = value
-        kind = _type_of(name, value)
-        if kind == "string" and given in _ZEROS:
-            return _ZEROS[given]
+        kind, given = _type_of(name, value), value
     if given is None:
         return _ZEROS.get(kind)
-    if kind == "string" and isinstance(given, str):
-        return expand(given, environment)
-    if kind == "json" and isinstance(given, str):
-        try:
-            return json.loads(given)
-        except ValueError:
-            raise ConfigurationError(f"The input {name!r} has the type json, and its value is not JSON.") from None
-    if isinstance(given, Mapping):
-        return _expand_map(given, environment)
-    return given
+    if isinstance(given, str):
+        return _resolve_text(name, given, kind, environment)
+    return _expand_map(given, environment) if isinstance(given, dict) else given
 
 
-def package_inputs(inputs: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+def _long_form(name: str, value: JsonObject) -> tuple[str, Json]:
+    """Type and value of an input in the long form; the default where it has no value."""
+    given = value.get("value") if value.get("value") is not None else value.get("default")
+    kind = value.get("type") or ""
+    if not kind:
+        return _type_of(name, given), given
+    if not isinstance(kind, str) or kind not in _ZEROS:
+        raise ConfigurationError(f"The input {name!r} has the type {kind!r}; expected one of {', '.join(_ZEROS)}.")
+    return kind, given
+
+
+def _resolve_text(name: str, text: str, kind: str, environment: Mapping[str, str]) -> Json:
+    if kind == "string":
+        return expand(text, environment)
+    if kind != "json":
+        return text
+    try:
+        parsed: Json = json.loads(text)
+    except ValueError:
+        raise ConfigurationError(f"The input {name!r} has the type json, and its value is not JSON.") from None
+    return parsed
+
+
+def package_inputs(inputs: Mapping[str, Json], environment: Mapping[str, str]) -> JsonObject:
     """A package's inputs: one that is empty takes the variable of its own name, else stays empty."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name, value in inputs.items():
         resolved = resolve(name, value, environment)
         found[name] = environment.get(name, "") if resolved in ("", 0) else resolved
     return found
 
 
-def resolve_inputs(inputs: Mapping[str, Any], environment: Mapping[str, str], package: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_inputs(inputs: Mapping[str, Json], environment: Mapping[str, str], package: Mapping[str, Json]) -> JsonObject:
     """An action's or trigger's inputs: one that is empty takes the package's input that its variable names."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name, value in inputs.items():
         resolved = resolve(name, value, environment)
         if resolved == "" and isinstance(value, str):

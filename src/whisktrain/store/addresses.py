@@ -1,10 +1,19 @@
-"""Addresses without their secrets."""
+"""Addresses: without their secrets, and whether they are this machine's."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
-__all__ = ["mask"]
+__all__ = ["is_loopback", "mask"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which no proxy can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def mask(url: str) -> str:
