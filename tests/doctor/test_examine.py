@@ -1,4 +1,4 @@
-"""Each fault of a deployment, made on a real host, with the finding that names it and its fix."""
+"""Each fault of a deployment, made on a real host, with the finding that names it and its hint."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from openwhisk_local import Host
 from openwhisk_local import Limits as HostLimits
 from whisktrain import __version__
-from whisktrain.doctor import deployed, examine, following, host
-from whisktrain.doctor.records import check_starts
+from whisktrain.doctor import deployed, examine, follower, host
+from whisktrain.doctor.activations import check_fires
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
@@ -23,8 +23,8 @@ CRASHES = "import os\ndef main(args):\n    os._exit(3)\n"
 
 
 @contextlib.contextmanager
-def follower(client, address):
-    """Somebody who follows the store, in a thread."""
+def following(client, address):
+    """A follower of the store, in a thread."""
     store, stop = open_store(address), threading.Event()
     found = Follower(store, client.fire)
     thread = threading.Thread(target=found.run, args=(stop,))
@@ -47,7 +47,7 @@ def place(tmp_path):
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(following, "FIRE_S", 3.0)
+    monkeypatch.setattr(follower, "FIRE_S", 3.0)
 
 
 def findings(client, address, environment):
@@ -62,10 +62,10 @@ def test_a_deployment_in_order(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)
     told, waited = [], []
-    with follower(client, address):
-        found = examine(client, address, environment, narrate=told.append, tell=lambda *word: waited.append(word))
+    with following(client, address):
+        found = examine(client, address, environment, report=told.append, progress=lambda *word: waited.append(word))
     assert told == found
-    assert all(f.ok and not f.fix for f in found), [f for f in found if not f.ok]
+    assert all(f.ok and not f.hint for f in found), [f for f in found if not f.ok]
     assert [f.name for f in found] == [
         "platform",
         "key",
@@ -85,7 +85,7 @@ def test_a_deployment_in_order(place) -> None:
     assert "1 worker at a time" in by_name["limits"].detail
     assert f"6 actions start, with whisktrain {__version__}" in by_name["images"].detail
     assert by_name["feed"].detail == "registered: /guest/rounds"
-    assert set(found[0].to_record()) == {"name", "ok", "detail", "fix"}
+    assert set(found[0].to_record()) == {"name", "ok", "detail", "hint"}
     assert {what.partition(":")[0] for what, _, _ in waited} >= {"image of worker", "image of changes"}
     assert all(0 <= seconds < most <= 60 for _, seconds, most in waited), "every wait says its end"
     store = open_store(address)
@@ -98,7 +98,7 @@ def test_nothing_is_deployed(place) -> None:
     client, address, environment = place
     found = failures(client, address, environment)
     assert found.keys() == {"actions", "trigger", "rule", "feed"}
-    assert all("whisktrain deploy" in f.fix for f in found.values())
+    assert all("whisktrain deploy" in f.hint for f in found.values())
     assert found["actions"].detail == "none is deployed"
 
 
@@ -106,12 +106,12 @@ def test_one_action_is_missing_and_the_rule_starts_nothing(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)
     client.delete("actions", "whisktrain/aggregate")
-    with follower(client, address):
+    with following(client, address):
         found = failures(client, address, environment)
     assert found["actions"].detail == "not deployed: whisktrain/aggregate"
     wake_up = found["wake-up"]
     assert "the follower fires, but the rule cannot start guest/whisktrain/aggregate: The requested resource" in wake_up.detail
-    assert "whisktrain deploy" in wake_up.fix
+    assert "whisktrain deploy" in wake_up.hint
     assert "follower" not in found, "the follower does its part"
 
 
@@ -121,7 +121,7 @@ def test_a_rule_that_is_inactive_missing_or_leads_elsewhere(place) -> None:
     client.set_rule("rounds-aggregate", active=False)
     found = findings(client, address, environment)
     assert (found["rule"].ok, found["rule"].detail) == (False, "rounds-aggregate is inactive")
-    assert "wsk rule enable rounds-aggregate" in found["rule"].fix
+    assert "wsk rule enable rounds-aggregate" in found["rule"].hint
     assert "not checked" in found["follower"].detail, "a fire without an active rule leaves no trace"
     client.put("rules", "rounds-aggregate", {"trigger": "/_/rounds", "action": "/_/whisktrain/predict"})
     client.set_rule("rounds-aggregate", active=True)
@@ -129,7 +129,7 @@ def test_a_rule_that_is_inactive_missing_or_leads_elsewhere(place) -> None:
     client.delete("rules", "rounds-aggregate")
     found = failures(client, address, environment)
     assert found["rule"].detail == "rounds-aggregate is missing"
-    assert "whisktrain deploy" in found["rule"].fix
+    assert "whisktrain deploy" in found["rule"].hint
 
 
 def test_a_trigger_that_is_missing(place) -> None:
@@ -138,7 +138,7 @@ def test_a_trigger_that_is_missing(place) -> None:
     client.delete("triggers", "rounds")
     found = failures(client, address, environment)
     assert found["trigger"].detail == "rounds is missing"
-    assert "whisktrain deploy" in found["trigger"].fix
+    assert "whisktrain deploy" in found["trigger"].hint
 
 
 def test_a_trigger_that_is_not_registered_or_paused(place) -> None:
@@ -151,7 +151,7 @@ def test_a_trigger_that_is_not_registered_or_paused(place) -> None:
     client.result("whisktrain/changes", {"triggerName": "/_/other", "lifecycleEvent": "CREATE"})
     found = failures(client, address, environment)["feed"]
     assert found.detail == "/guest/rounds is not registered in the store; registered: /guest/other"
-    assert "whisktrain deploy" in found.fix
+    assert "whisktrain deploy" in found.hint
 
 
 def test_too_little_memory_for_an_action_and_for_all_containers(place) -> None:
@@ -163,7 +163,7 @@ def test_too_little_memory_for_an_action_and_for_all_containers(place) -> None:
     deploy(client, environment=environment)
     found = failures(client, address, {**environment, "WHISKTRAIN_CONTAINER_MEMORY": "768"})["actions"]
     assert "a run needs 1024 MB at once" in found.detail
-    assert "user-memory=1024m" in found.fix
+    assert "user-memory=1024m" in found.hint
     del environment["WHISKTRAIN_CONTAINER_MEMORY"]
     deploy(client, environment={**environment, "WHISKTRAIN_CONTAINER_MEMORY": "700"})
     found = failures(client, address, environment)["actions"]
@@ -178,10 +178,10 @@ def test_an_action_of_another_version_and_a_store_out_of_reach(place) -> None:
     client.put("actions", "whisktrain/worker", {"exec": {"kind": "python:default", "code": code}})
     found = findings(client, address, environment)
     assert f"it has whisktrain 0.0.9, here is {__version__}" in found["image of worker"].detail
-    assert "whisktrain deploy" in found["image of worker"].fix
+    assert "whisktrain deploy" in found["image of worker"].hint
     assert found["images"].detail.startswith("5 actions start")
     assert found["store, from an action"].detail == "worker says: no answer", "one that does not reach it is enough"
-    assert "WHISKTRAIN_STORE=" in found["store, from an action"].fix
+    assert "WHISKTRAIN_STORE=" in found["store, from an action"].hint
     for name in ("preprocess", "train", "predict", "aggregate", "changes"):
         client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
     assert "images" not in findings(client, address, environment)
@@ -193,13 +193,13 @@ def test_an_action_that_does_not_start(place) -> None:
     code = "import nothing_of_the_kind\n"
     for name in ("preprocess", "aggregate"):
         client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
-    with follower(client, address):
+    with following(client, address):
         found = failures(client, address, environment)
     image, wake_up = found["image of preprocess"], found["wake-up"]
     assert "No module named 'nothing_of_the_kind'" in image.detail, "the log says it, so the finding does"
-    assert "runtime-image/smoke.py --image whisktrain/runtime:0.1.0" in image.fix
+    assert "runtime-image/smoke.py --image whisktrain/runtime:0.1.0" in image.hint
     assert "the rule starts guest/whisktrain/aggregate, which fails" in wake_up.detail
-    assert "smoke.py" in wake_up.fix
+    assert "smoke.py" in wake_up.hint
 
 
 def test_an_action_that_does_not_answer_in_time(place, monkeypatch) -> None:
@@ -210,8 +210,8 @@ def test_an_action_that_does_not_answer_in_time(place, monkeypatch) -> None:
     client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": code}})
     found = failures(client, address, environment)["image of train"]
     assert "no answer in 1 s" in found.detail
-    assert "256 MB" in found.fix
-    assert "user-memory" in found.fix
+    assert "256 MB" in found.hint
+    assert "user-memory" in found.hint
 
 
 def test_what_went_wrong_lately_is_told(place) -> None:
@@ -229,7 +229,7 @@ def test_what_went_wrong_lately_is_told(place) -> None:
     lately = {n: f for n, f in failures(client, None, environment).items() if n.startswith("last activation")}
     assert lately.keys() == {"last activation of train"}, "neither a caller's fault, nor a start that works now"
     assert "command exited" in lately["last activation of train"].detail
-    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in lately["last activation of train"].fix
+    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in lately["last activation of train"].hint
 
 
 def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) -> None:
@@ -245,7 +245,7 @@ def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) 
         client.invoke("whisktrain/train")
         found = failures(client, None, environment)["last activation of train"]
     assert "exhausted its memory" in found.detail
-    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in found.fix
+    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in found.hint
 
 
 def test_a_platform_that_is_too_busy_to_start_the_rules_action(tmp_path, monkeypatch) -> None:
@@ -257,11 +257,11 @@ def test_a_platform_that_is_too_busy_to_start_the_rules_action(tmp_path, monkeyp
         client.put("actions", "busy", {"exec": {"kind": "python:default", "code": code}})
         client.start("busy")
         monkeypatch.setattr("whisktrain.doctor.deployed.check_images", lambda *_: iter(()))
-        with follower(client, address):
+        with following(client, address):
             found = failures(client, address, environment)
             assert found.keys() == {"wake-up"}
             assert "Too many concurrent requests in flight" in found["wake-up"].detail
-            assert "limits-actions-invokes-concurrent" in found["wake-up"].fix
+            assert "limits-actions-invokes-concurrent" in found["wake-up"].hint
         lately = findings(client, None, environment)["fires of rounds"]
         assert not lately.ok
         assert "did not start guest/whisktrain/aggregate: Too many concurrent" in lately.detail
@@ -283,10 +283,10 @@ def test_the_platforms_internal_error_in_a_triggers_record(platform, key) -> Non
 
     platform.answer = answer
     package = manifest.read(system.manifest_path(), {}).packages[0]
-    (found,) = check_starts(Client(platform.url, key), package)
+    (found,) = check_fires(Client(platform.url, key), package)
     assert not found.ok
     assert "did not start guest/whisktrain/aggregate: There was an internal server error." in found.detail
-    assert "-Dwhisk.controller.interface=0.0.0.0" in found.fix
+    assert "-Dwhisk.controller.interface=0.0.0.0" in found.hint
 
 
 def test_nobody_follows(place) -> None:
@@ -294,8 +294,8 @@ def test_nobody_follows(place) -> None:
     deploy(client, environment=environment)
     found = failures(client, address, environment)
     assert found.keys() == {"follower"}
-    assert "nobody has fired in 3 s" in found["follower"].detail
-    assert "whisktrain follow" in found["follower"].fix
+    assert "the follower has not fired in 3 s" in found["follower"].detail
+    assert "whisktrain follow" in found["follower"].hint
 
 
 def test_actions_that_work_on_another_store(place, tmp_path) -> None:
@@ -305,10 +305,10 @@ def test_actions_that_work_on_another_store(place, tmp_path) -> None:
     store.ensure()
     store.rounds.put("registration:guest:rounds", {"schema": 1, "trigger": "/guest/rounds", "active": True, "created": ""})
     store.close()
-    with follower(client, address):
+    with following(client, address):
         found = failures(client, address, environment)["wake-up"]
     assert "the deployment has another store" in found.detail
-    assert "--store" in found.fix
+    assert "--store" in found.hint
 
 
 def test_a_wrong_key(place) -> None:
@@ -317,7 +317,7 @@ def test_a_wrong_key(place) -> None:
         found = findings(stranger, address, environment)
     assert found["platform"].ok
     assert not found["key"].ok
-    assert f"--apihost {client.apihost} --auth" in found["key"].fix
+    assert f"--apihost {client.apihost} --auth" in found["key"].hint
     assert "actions" not in found
     assert "k3y" not in repr(found)
 
@@ -326,11 +326,11 @@ def test_no_platform_and_something_else_than_a_platform(platform, key) -> None:
     with Client("http://127.0.0.1:9", "u:k") as nobody:
         found = findings(nobody, None, {})
     assert list(found) == ["platform", "store"]
-    assert "docker compose up" in found["platform"].fix
+    assert "docker compose up" in found["platform"].hint
     platform.answer = lambda *_: (200, {"hello": "world"}, {})
     found = findings(Client(platform.url, key), None, {})
     assert "is not OpenWhisk" in found["platform"].detail
-    assert "--apihost" in found["platform"].fix
+    assert "--apihost" in found["platform"].hint
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_limits_that_are_too_small_for_tensorflow(tmp_path) -> None:
     with Host(tmp_path / "host", limits=limits) as running, Client(running.apihost, running.auth) as client:
         found = findings(client, None, {})
     assert not found["limits"].ok
-    assert "-Dwhisk.memory.max=512m" in found["limits"].fix
+    assert "-Dwhisk.memory.max=512m" in found["limits"].hint
 
 
 def test_what_the_default_limits_mean(tmp_path) -> None:
@@ -372,8 +372,8 @@ def test_the_followers_own_word(platform) -> None:
         ((200, b"?", {}), False, "does not answer"),
     ):
         platform.answer = lambda *_, answer=answer: answer
-        (found,) = following.check_health({"WHISKTRAIN_FOLLOWER_URL": platform.url})
+        (found,) = follower.check_health({"WHISKTRAIN_FOLLOWER_URL": platform.url})
         assert found.ok is ok
         assert word in found.detail
-        assert found.ok or found.fix
-    assert list(following.check_health({})) == []
+        assert found.ok or found.hint
+    assert list(follower.check_health({})) == []

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from openwhisk_local import Host
-from whisktrain.doctor import cleaning, probe
+from whisktrain.doctor import cleanup, probe
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
@@ -83,7 +83,7 @@ def whole(tmp_path_factory):
 def place(whole, monkeypatch):
     """The deployment in order, and little patience."""
     monkeypatch.setattr(probe, "IDLE_S", 8.0)
-    monkeypatch.setattr(cleaning, "LET_GO_S", 6.0)
+    monkeypatch.setattr(cleanup, "RELEASE_S", 6.0)
     yield whole
     whole.following.set()
     whole.restore()
@@ -111,7 +111,7 @@ def test_a_follower_that_does_not_fire(place) -> None:
     begun = time.monotonic()
     found = place.probe()
     assert "the follower did not fire" in found.detail
-    assert "whisktrain follow" in found.fix
+    assert "whisktrain follow" in found.hint
     assert time.monotonic() - begun < 60
     place.following.set()
     assert place.left() == []
@@ -122,7 +122,7 @@ def test_a_rule_whose_action_cannot_be_started(place) -> None:
     place.client.delete("actions", "whisktrain/aggregate")
     found = place.probe()
     assert "the follower fired, but the rule did not start guest/whisktrain/aggregate: The requested" in found.detail
-    assert "whisktrain deploy" in found.fix
+    assert "whisktrain deploy" in found.hint
     place.client.put("actions", "whisktrain/aggregate", {key: record[key] for key in ("exec", "limits", "annotations")})
     assert place.left() == []
 
@@ -135,7 +135,7 @@ def test_rows_that_predict_cannot_use_are_no_success(place) -> None:
     place.replace("predict", code)
     found = place.probe()
     assert "no such column" in found.detail
-    assert found.fix == "look"
+    assert found.hint == "look"
     assert place.left() == []
 
 
@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_nothing_behind(place, step) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "code", "words", "fix"),
+    ("action", "code", "words", "hint"),
     [
         ("preprocess", BROKEN, "stopped in preprocess: Cannot start action", "smoke.py"),
         ("train", BROKEN, "stopped in train: Cannot start action", "smoke.py"),
@@ -165,10 +165,10 @@ def test_ctrl_c_leaves_nothing_behind(place, step) -> None:
         ("worker", IDLES, "stopped at worker: the run is open, the worker did not start", "512 MB"),
     ],
 )
-def test_where_it_stopped(place, action, code, words, fix) -> None:
+def test_where_it_stopped(place, action, code, words, hint) -> None:
     place.replace(action, code)
     found = place.probe()
     assert not found.ok
     assert words in found.detail
-    assert fix in found.fix
+    assert hint in found.hint
     assert place.left() == []

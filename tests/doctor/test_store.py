@@ -27,14 +27,14 @@ def check(address):
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "fix"),
+    ("answer", "words", "hint"),
     [
         (WRONG_PASSWORD, "does not accept the user or the password", "--store http://USER:PASSWORD@"),
         (NO_WRITES, "does not let this user do that in the database whisktrain", "Let the user write"),
         (NO_DATABASE, "has no database whisktrain", "whisktrain deploy --store http://ADMIN"),
     ],
 )
-def test_a_couchdb_that_refuses(platform, answer, words, fix) -> None:
+def test_a_couchdb_that_refuses(platform, answer, words, hint) -> None:
     def reply(method, path, body):
         return (200, {"couchdb": "Welcome", "version": "3.5.0"}, {}) if path == "/" else answer
 
@@ -43,15 +43,15 @@ def test_a_couchdb_that_refuses(platform, answer, words, fix) -> None:
     assert list(found) == ["store"]
     assert not found["store"].ok
     assert words in found["store"].detail
-    assert fix in found["store"].fix
+    assert hint in found["store"].hint
     assert "hidden" not in repr(found)
 
 
 def test_a_store_that_is_down(monkeypatch) -> None:
-    monkeypatch.setattr("whisktrain.store.couch_http.FIRST_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("whisktrain.store.couch.session.FIRST_RETRY_SECONDS", 0.1)
     found = check("http://someone:hidden@127.0.0.1:9")["store"]
     assert "does not answer" in found.detail
-    assert "docker compose up --detach couchdb" in found.fix
+    assert "docker compose up --detach couchdb" in found.hint
     assert "hidden" not in repr(found)
 
 
@@ -74,14 +74,14 @@ def test_couchdbs_settings(platform) -> None:
 
     found = settings()
     assert list(found) == ["store settings", "store buffer", "store commits"]
-    assert all(f.ok and not f.fix for f in found.values())
+    assert all(f.ok and not f.hint for f in found.values())
     assert platform.calls[-1][3]["Authorization"] == "Basic c29tZW9uZTpoaWRAZGVu"
     cluster, buffer = {"n": 3, "q": 8}, (200, "4096", {})
     found = settings()
     assert [f.ok for f in found.values()] == [False, False, True]
     assert found["store settings"].detail == "whisktrain-rounds has n=3, q=8"
-    assert "curl -X DELETE http://ADMIN:PASSWORD@HOST:5984/whisktrain-rounds" in found["store settings"].fix
-    assert "curl -X PUT" in found["store buffer"].fix
+    assert "curl -X DELETE http://ADMIN:PASSWORD@HOST:5984/whisktrain-rounds" in found["store settings"].hint
+    assert "curl -X PUT" in found["store buffer"].hint
     buffer = (404, {"error": "not_found", "reason": "unknown_config_value"}, {})
     assert settings()["store buffer"].detail == "attachment_stream_buffer_size is 4096, the default"
     buffer = (401, {"error": "unauthorized"}, {})
@@ -89,7 +89,7 @@ def test_couchdbs_settings(platform) -> None:
     version, delayed = "2.3.1", (200, "true", {})
     found = settings()["store commits"]
     assert (found.ok, found.detail) == (False, "CouchDB 2.3.1 delays them")
-    assert "delayed_commits" in found.fix
+    assert "delayed_commits" in found.hint
     assert "hid" not in repr(settings())
 
 

@@ -117,25 +117,25 @@ def doctor(
     context: CommandContext,
     quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
 ) -> int:
-    """Check platform, deployment, store and follower; each failure comes with its fix."""
+    """Check platform, deployment, store and follower; each failure comes with a hint."""
     from whisktrain.cli.waiting import Waiting
     from whisktrain.doctor import examine
 
     with context.connect() as connection, Waiting(context) as waiting:
 
-        def narrate(finding: Any) -> None:
+        def report(finding: Any) -> None:
             waiting.close()
             if not context.as_json:
                 print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
-                if finding.fix:
-                    print(f"      fix: {finding.fix}", flush=True)  # noqa: T201
+                if finding.hint:
+                    print(f"      hint: {finding.hint}", flush=True)  # noqa: T201
 
         client, environment = connection.client, _site(connection)
         if connection.where.platform == "embedded":
             environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(connection.hosting.host.limits.user_memory_mb)
             environment["WHISKTRAIN_EMBEDDED"] = "1"
         findings = examine(
-            client, connection.where.store, environment, end_to_end=not quick, narrate=narrate, tell=waiting.tell
+            client, connection.where.store, environment, end_to_end=not quick, report=report, progress=waiting.tell
         )
     failed = [f for f in findings if not f.ok]
     record = {"success": not failed, "findings": [f.to_record() for f in findings]}

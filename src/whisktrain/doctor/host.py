@@ -1,11 +1,10 @@
-"""The platform itself: whether it answers, takes the key, and what its limits mean."""
+"""Checks of the platform itself: whether it answers, accepts the key, and what its limits mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from whisktrain.doctor.finding import Finding, failed
+from whisktrain.doctor.findings import Finding, failed, of_error, passed
 from whisktrain.errors import PlatformUnreachable, WhisktrainError
 from whisktrain.openwhisk import limits as platform_limits
 from whisktrain.openwhisk.client import Client
@@ -14,7 +13,7 @@ from whisktrain.openwhisk.limits import Limits
 __all__ = ["check_key", "check_limits", "check_platform", "read_limits"]
 
 _UNLIMITED = 1_000_000_000
-"""What a platform says that does not limit a rate."""
+"""The rate that a platform without a limit publishes."""
 TENSORFLOW_MB = 512
 _KEY = (
     "Give the right one, UUID:KEY: whisktrain doctor --apihost {apihost} --auth KEY, or AUTH=KEY in the file that "
@@ -27,36 +26,37 @@ def check_platform(client: Client) -> Finding:
     try:
         info, version = client.info(), client.version()
     except PlatformUnreachable as error:
-        fix = f"{error.hint} A standalone is started by: docker compose up --detach --wait" if error.retryable else error.hint
-        return failed("platform", error, fix)
+        standalone = " A standalone is started by: docker compose up --detach --wait" if error.retryable else ""
+        return of_error("platform", error, error.hint + standalone)
     except WhisktrainError as error:
-        return failed("platform", error)
+        return of_error("platform", error)
     if "limits" not in info and "runtimes" not in info:
         detail = f"What answers at {client.apihost} is not OpenWhisk."
-        return Finding("platform", ok=False, detail=detail, fix="Give OpenWhisk's address: --apihost http://HOST:3233")
+        return failed("platform", detail, "Give OpenWhisk's address: --apihost http://HOST:3233")
     parts = [f"OpenWhisk at {client.apihost}"]
     if api := _known(version.get("api_version")):
         parts.append(f"API {api}")
-    if build := " ".join(filter(None, (_known(version.get(key)) for key in ("build", "buildno")))):
+    if build := " ".join(filter(None, (_known(version.get("build")), _known(version.get("buildno"))))):
         parts.append(f"build {build}")
-    return Finding("platform", ok=True, detail=", ".join(parts))
+    return passed("platform", ", ".join(parts))
 
 
-def _known(value: Any) -> str:
-    """A part of the version, unless the platform does not know it itself: it says "???" or "N/A" then."""
+def _known(value: object) -> str:
+    """A part of the version; empty where the platform does not know it itself, and says "???" or "N/A"."""
     text = str(value or "").strip()
     return text if any(c.isalnum() for c in text) and text.upper() != "N/A" else ""
 
 
 def check_key(client: Client) -> tuple[Finding, str]:
     """Whether the key is accepted; and the namespace that it is for."""
+    hint = _KEY.format(apihost=client.apihost)
     try:
         namespaces = client.namespaces()
     except WhisktrainError as error:
-        return failed("key", error, _KEY.format(apihost=client.apihost) if error.code == "unauthorized" else ""), ""
+        return of_error("key", error, hint if error.code == "unauthorized" else ""), ""
     if not namespaces:
-        return Finding("key", ok=False, detail="accepted, but for no namespace", fix=_KEY.format(apihost=client.apihost)), ""
-    return Finding("key", ok=True, detail=f"accepted; namespace {namespaces[0]}"), namespaces[0]
+        return failed("key", "accepted, but for no namespace", hint), ""
+    return passed("key", f"accepted; namespace {namespaces[0]}"), namespaces[0]
 
 
 def read_limits(client: Client, environment: Mapping[str, str]) -> Limits:
@@ -81,6 +81,6 @@ def check_limits(limits: Limits) -> Finding:
         f"{limits.max_memory_mb} MB and {limits.max_duration_s:.0f} s an action: {meaning}"
     )
     if limits.max_memory_mb < TENSORFLOW_MB:
-        fix = f"TensorFlow needs {TENSORFLOW_MB} MB; allow it where OpenWhisk starts: -Dwhisk.memory.max={TENSORFLOW_MB}m"
-        return Finding("limits", ok=False, detail=detail, fix=fix)
-    return Finding("limits", ok=True, detail=detail)
+        hint = f"TensorFlow needs {TENSORFLOW_MB} MB; allow it where OpenWhisk starts: -Dwhisk.memory.max={TENSORFLOW_MB}m"
+        return failed("limits", detail, hint)
+    return passed("limits", detail)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from whisktrain import __version__
-from whisktrain.doctor.remedies import remedy, room
+from whisktrain.doctor.hints import diagnose, no_container
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "fix"),
+    ("text", "kind", "hint"),
     [
         (
             "Failed to pull container image 'me/runtime:1-light'.",
@@ -50,18 +50,18 @@ from whisktrain.doctor.remedies import remedy, room
         ("Something that nobody has heard of.", "other", "wsk activation logs 0123"),
     ],
 )
-def test_what_to_do(text, kind, fix) -> None:
-    found = remedy(text, action="worker", image="whisktrain/runtime:1", memory=512, longest_ms=300_000, activation="0123")
+def test_what_to_do(text, kind, hint) -> None:
+    found = diagnose(text, action="worker", image="whisktrain/runtime:1", memory=512, longest_ms=300_000, activation="0123")
     assert found.kind == kind
-    assert fix in found.fix
+    assert hint in found.hint
 
 
 def test_without_knowing_the_action() -> None:
-    assert "{" not in remedy("The action exhausted its memory and was aborted.").fix
-    assert remedy("?").fix == "See OpenWhisk's own log."
+    assert "{" not in diagnose("The action exhausted its memory and was aborted.").hint
+    assert diagnose("?").hint == "See OpenWhisk's own log."
 
 
 def test_an_activation_that_waits() -> None:
-    assert "512 MB" in room(512)
-    assert "still pulls me/it:1" in room(512, "me/it:1")
-    assert "user-memory" in room(512)
+    assert "512 MB" in no_container(512)
+    assert "still pulls me/it:1" in no_container(512, "me/it:1")
+    assert "user-memory" in no_container(512)

@@ -1,6 +1,6 @@
-"""From the platform's own words for a failure to what to do about it. Pure.
+"""Hints for failures, found by the platform's message. Pure.
 
-The words are those of `Messages` in OpenWhisk's `ErrorResponse.scala` and of the Go proxy inside the action images.
+The messages are those of `Messages` in OpenWhisk's `ErrorResponse.scala` and of the Go proxy inside the action images.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FOLLOW", "Kind", "Remedy", "remedy", "room", "target_of"]
+__all__ = ["START_FOLLOWER", "Diagnosis", "Kind", "diagnose", "no_container", "target_of"]
 
-FOLLOW = "Start it, with the deployment's store: whisktrain follow (with Docker: docker compose up --detach follower)"
+START_FOLLOWER = "Start it, with the deployment's store: whisktrain follow (with Docker: docker compose up --detach follower)"
+
+DEFAULT_MEMORY_MB = 512
 
 Kind = Literal["image", "start", "crash", "memory", "time", "rate", "platform", "missing", "other"]
 
@@ -97,16 +99,16 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
-    """What to do.
+class Diagnosis:
+    """What a platform's message means.
 
     Attributes:
         kind: What is wrong: the image, its start, a process that died, memory, time, a rate, the platform, what is missing.
-        fix: What to do about it, with one command.
+        hint: How to fix it, with one command.
     """
 
     kind: Kind
-    fix: str
+    hint: str
 
 
 def target_of(image: str) -> str:
@@ -114,41 +116,43 @@ def target_of(image: str) -> str:
     return "light" if image.endswith("-light") else "train"
 
 
-def remedy(
+def diagnose(
     text: str, *, action: str = "", image: str = "", memory: int = 0, longest_ms: int = 0, activation: str = ""
-) -> Remedy:
-    """What to do about a failure.
+) -> Diagnosis:
+    """Find the cause of a failure.
 
     Args:
-        text: The platform's words.
+        text: The platform's message.
         action: The action's name within the package.
         image: Its image.
         memory: Its memory, in MB.
         longest_ms: The longest duration that the platform allows, in ms.
         activation: The activation whose log may say more.
     """
-    for pattern, kind, template in _TABLE:
-        found = re.search(pattern, text)
-        if found is None:
-            continue
-        named = found.groupdict()
-        image = named.get("image") or image
-        limit = int(named.get("limit") or 0)  # ms
-        fix = template.format(
-            image=image or "the image",
-            target=target_of(image),
-            ACTION=action.upper() or "WORKER",
-            memory=memory or 512,
-            double=2 * (memory or 512),
-            longest=min(2 * limit, longest_ms) if longest_ms > limit else 2 * limit,
-        )
-        if kind == "image" and image and _always_pulled(image):
-            fix = (
-                "Name a tag other than latest, which is pulled at every start: "
-                f"WHISKTRAIN_IMAGE={_tagged(image)} whisktrain deploy"
-            )
-        return Remedy(kind, fix)
-    return Remedy("other", f"Its log says more: wsk activation logs {activation}" if activation else "See OpenWhisk's own log.")
+    matches = ((re.search(pattern, text), kind, template) for pattern, kind, template in _TABLE)
+    found = next(((match, kind, template) for match, kind, template in matches if match), None)
+    if found is None:
+        log = f"Its log says more: wsk activation logs {activation}" if activation else "See OpenWhisk's own log."
+        return Diagnosis("other", log)
+    match, kind, template = found
+    named = match.groupdict()
+    image = named.get("image") or image
+    if kind == "image" and image and _always_pulled(image):
+        return Diagnosis(kind, _name_a_tag(image))
+    hint = template.format(
+        image=image or "the image",
+        target=target_of(image),
+        ACTION=action.upper() or "WORKER",
+        memory=memory or DEFAULT_MEMORY_MB,
+        double=2 * (memory or DEFAULT_MEMORY_MB),
+        longest=_longer(int(named.get("limit") or 0), longest_ms),
+    )
+    return Diagnosis(kind, hint)
+
+
+def _longer(timeout_ms: int, longest_ms: int) -> int:
+    """Twice a timeout, within what the platform allows where that is more than now."""
+    return min(2 * timeout_ms, longest_ms) if longest_ms > timeout_ms else 2 * timeout_ms
 
 
 def _always_pulled(image: str) -> bool:
@@ -157,19 +161,20 @@ def _always_pulled(image: str) -> bool:
     return tag in ("", "latest")
 
 
-def _tagged(image: str) -> str:
+def _name_a_tag(image: str) -> str:
     from whisktrain import __version__
 
-    name = image.rpartition("/")[2].partition(":")[0]
-    return f"{image[: len(image) - len(image.rpartition('/')[2])]}{name}:{__version__}"
+    repository, slash, last = image.rpartition("/")
+    tagged = f"{repository}{slash}{last.partition(':')[0]}:{__version__}"
+    return f"Name a tag other than latest, which is pulled at every start: WHISKTRAIN_IMAGE={tagged} whisktrain deploy"
 
 
-def room(memory: int, image: str = "") -> str:
-    """What to do where an activation waits for a container.
+def no_container(memory: int, image: str = "") -> str:
+    """The hint for an activation that waits for a container.
 
     Args:
         memory: The memory that it needs, in MB.
-        image: The action's image, where it may still be on its way to the invoker.
+        image: The action's image, where the invoker may still be pulling it.
     """
     pulled = f"the invoker still pulls {image} (look again in a minute), is full, or" if image else "the invoker is full, or"
     return (
