@@ -35,7 +35,7 @@ from whisktrain.rounds.opening import create
 from whisktrain.spec import Blueprint, Built, Contribution, Rows, Spec, Work
 from whisktrain.store import Store, open_store
 from whisktrain.store.couch import CouchStore
-from whisktrain.store.couch_http import HttpSession
+from whisktrain.store.couch.session import HttpSession
 from whisktrain.tensors import Tensors
 
 

@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisktrain.errors import Conflict, Damaged, StoreError, StoreUnreachable
-from whisktrain.store import couch_feed, couch_http, multipart
-from whisktrain.store.couch import CouchStore
+from whisktrain.store.couch import CouchStore, feed, multipart, session
 
 from .meddler import Meddler, status
 
@@ -28,7 +27,7 @@ REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 def test_what_was_asked_for_is_found_behind_full_pages_of_other_rows(
     store: CouchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couch_feed, "PAGE", 4)
+    monkeypatch.setattr(feed, "PAGE", 4)
     for k in range(10):
         store.rounds.put(f"x:{k}", {})
     for k in range(7):
@@ -42,7 +41,7 @@ def test_what_was_asked_for_is_found_behind_full_pages_of_other_rows(
 
 
 def test_nobody_there_is_told_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(couch_http, "FIRST_RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(session, "FIRST_RETRY_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with contextlib.closing(CouchStore(f"http://someuser:geheim@127.0.0.1:{port}")) as store:
@@ -54,7 +53,7 @@ def test_nobody_there_is_told_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(couch_http, "FIRST_RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(session, "FIRST_RETRY_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with contextlib.closing(CouchStore(f"http://127.0.0.1:{silent.getsockname()[1]}")) as store:
             with pytest.raises(StoreUnreachable, match="does not answer"):

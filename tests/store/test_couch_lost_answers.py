@@ -9,8 +9,7 @@ import time
 import pytest
 
 from whisktrain.errors import Conflict, StoreUnreachable
-from whisktrain.store import couch_feed, couch_http
-from whisktrain.store.couch import CouchStore
+from whisktrain.store.couch import CouchStore, feed, session
 
 from .meddler import Meddle, Meddler, cut_in_body, cut_in_head, lost, status, whole
 
@@ -180,7 +179,7 @@ class TestConnections:
         store.rounds.put("d", {})
         meddler.answers = [status(503), status(500)]
         assert store.rounds.get("d") is not None
-        monkeypatch.setattr(couch_http, "RETRY_SECONDS", 0.5)
+        monkeypatch.setattr(session, "RETRY_SECONDS", 0.5)
         meddler.answers = [status(503)] * 100
         begun = time.monotonic()
         with pytest.raises(StoreUnreachable, match="503") as caught:
@@ -192,12 +191,12 @@ class TestConnections:
         position = store.rounds.changes(None).position
         meddler.requests.clear()
         begun = time.monotonic()
-        assert store.rounds.changes(position, timeout=3 * couch_feed.FIRST_POLL).rows == []
+        assert store.rounds.changes(position, timeout=3 * feed.FIRST_POLL).rows == []
         assert time.monotonic() - begun < 5
         assert len(meddler.requests) == 2
 
     def test_long_waits_are_several_polls(self, store: CouchStore, meddler: Meddler, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(couch_feed, "LONGEST_POLL", 0.2)
+        monkeypatch.setattr(feed, "LONGEST_POLL", 0.2)
         position = store.rounds.changes(None).position
         meddler.requests.clear()
         begun = time.monotonic()

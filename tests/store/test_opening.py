@@ -17,8 +17,8 @@ from whisktrain.errors import ConfigurationError
 from whisktrain.store import Store, mask, open_store
 from whisktrain.store.bodies import after_prefix
 from whisktrain.store.couch import CouchStore
-from whisktrain.store.filesystems import check_local, filesystem_of
 from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store.sqlite.filesystems import check_local, filesystem_of
 
 
 def test_a_path_of_the_embedded_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

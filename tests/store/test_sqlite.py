@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import ConfigurationError, Damaged, StoreError
-from whisktrain.store import connections
-from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store.sqlite import SqliteStore, connections
 
 BIG = 100_000
 

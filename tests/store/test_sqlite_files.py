@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import Conflict, Damaged
-from whisktrain.store import files
-from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store.sqlite import SqliteStore, files
 
 BIG = 100_000
 
@@ -189,7 +188,7 @@ def test_durable_writes_reach_the_disk_before_the_call_returns(home: Path, size:
     """Counted by the kernel: strace would be needed for which file, but without durable there is no sync at all."""
     script = f"""
 import os
-from whisktrain.store import files
+from whisktrain.store.sqlite import files
 from whisktrain.store.sqlite import SqliteStore
 store = SqliteStore({str(home)!r})
 store.library.put("first", {{}})

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from whisktrain.store import wake
-from whisktrain.store.sqlite import SqliteStore
+from whisktrain.store.sqlite import SqliteStore, waking
 
 
 @pytest.fixture
@@ -44,27 +43,27 @@ def test_the_latency_is_about_a_millisecond(store: SqliteStore) -> None:
             position = waiting.result(10).position
             took.append(time.perf_counter() - begun)
     # Far below the slow poll also where the machine is busy.
-    assert statistics.median(took) < 0.05 < wake.POLL
+    assert statistics.median(took) < 0.05 < waking.POLL
 
 
 def test_a_write_just_before_the_wait_is_not_slept_through(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the first look and the binding of the socket nobody can be woken: a second look must find it."""
-    monkeypatch.setattr(wake, "POLL", 60.0)
+    monkeypatch.setattr(waking, "POLL", 60.0)
     position = store.rounds.changes(None).position
-    enter = wake.Waiter.__enter__
+    enter = waking.Waiter.__enter__
 
-    def written_meanwhile(waiter: wake.Waiter) -> wake.Waiter:
+    def written_meanwhile(waiter: waking.Waiter) -> waking.Waiter:
         store.rounds.put("a", {})
         return enter(waiter)
 
-    monkeypatch.setattr(wake.Waiter, "__enter__", written_meanwhile)
+    monkeypatch.setattr(waking.Waiter, "__enter__", written_meanwhile)
     begun = time.monotonic()
     assert store.rounds.changes(position, timeout=20).rows
     assert time.monotonic() - begun < 10
 
 
 def test_no_wake_up_is_lost_without_the_poll(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake, "POLL", 60.0)
+    monkeypatch.setattr(waking, "POLL", 60.0)
 
     def play(mine: str, other: str, first: bool) -> None:
         position = "0"
@@ -84,7 +83,7 @@ def test_no_wake_up_is_lost_without_the_poll(store: SqliteStore, monkeypatch: py
 
 def test_the_poll_covers_a_writer_that_could_not_wake(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     position = store.rounds.changes(None).position
-    monkeypatch.setattr("whisktrain.store.sqlite.wake", lambda _: None)
+    monkeypatch.setattr("whisktrain.store.sqlite.database.wake", lambda _: None)
     later = threading.Timer(0.2, store.rounds.put, ["a", {}])
     later.start()
     begun = time.monotonic()
@@ -95,7 +94,7 @@ def test_the_poll_covers_a_writer_that_could_not_wake(store: SqliteStore, monkey
 
 def test_sockets_go_with_their_readers(store: SqliteStore, home: Path) -> None:
     store.rounds.changes(store.rounds.changes(None).position, timeout=0.05)
-    assert not wake.socket_directory(home / "rounds.sqlite").exists()
+    assert not waking.socket_directory(home / "rounds.sqlite").exists()
 
 
 def test_sockets_of_dead_readers_are_removed(store: SqliteStore, home: Path) -> None:
@@ -103,7 +102,7 @@ def test_sockets_of_dead_readers_are_removed(store: SqliteStore, home: Path) -> 
     script = "import sys; from whisktrain.store.sqlite import SqliteStore as S; "
     script += "S(sys.argv[1]).rounds.changes(sys.argv[2], timeout=60)"
     process = subprocess.Popen([sys.executable, "-c", script, str(home), position])
-    directory = wake.socket_directory(home / "rounds.sqlite")
+    directory = waking.socket_directory(home / "rounds.sqlite")
     try:
         until = time.monotonic() + 60
         while not (directory.exists() and list(directory.iterdir())):
@@ -120,7 +119,7 @@ def test_sockets_of_dead_readers_are_removed(store: SqliteStore, home: Path) -> 
 
 def test_a_long_path_has_its_sockets_in_a_short_place(tmp_path: Path) -> None:
     home = tmp_path / ("d" * 120) / "store"
-    directory = wake.socket_directory(home / "rounds.sqlite")
+    directory = waking.socket_directory(home / "rounds.sqlite")
     assert len(str(directory)) < 80
     try:
         with contextlib.closing(SqliteStore(home)) as store:
@@ -141,7 +140,7 @@ def test_a_long_path_has_its_sockets_in_a_short_place(tmp_path: Path) -> None:
 
 def test_without_sockets_the_poll_does(store: SqliteStore, home: Path) -> None:
     position = store.rounds.changes(None).position
-    in_the_way = wake.socket_directory(home / "rounds.sqlite")
+    in_the_way = waking.socket_directory(home / "rounds.sqlite")
     in_the_way.write_text("in the way")
     later = threading.Timer(0.1, store.rounds.put, ["a", {}])
     later.start()
@@ -167,16 +166,16 @@ def test_waiting_holds_no_transaction(store: SqliteStore, home: Path) -> None:
 
 def test_a_socket_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 4242)
-    with wake.Waiter(tmp_path) as waiter:
+    with waking.Waiter(tmp_path) as waiter:
         assert list(tmp_path.iterdir()) == []
         waiter.wait(0.01)
 
 
 def test_a_flood_of_writes_does_not_block_the_writer(tmp_path: Path) -> None:
-    with wake.Waiter(tmp_path) as waiter:
+    with waking.Waiter(tmp_path) as waiter:
         begun = time.monotonic()
         for _ in range(5000):
-            wake.wake(tmp_path)
+            waking.wake(tmp_path)
         assert time.monotonic() - begun < 5
         waiter.wait(5)
         begun = time.monotonic()

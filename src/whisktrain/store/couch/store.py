@@ -11,8 +11,8 @@ from couchdb import http as couchdb_http
 
 from whisktrain.errors import ConfigurationError, StoreError
 from whisktrain.store.addresses import mask
-from whisktrain.store.couch_database import CouchDatabase
-from whisktrain.store.couch_http import HttpSession, in_our_words
+from whisktrain.store.couch.database import CouchDatabase
+from whisktrain.store.couch.session import HttpSession, in_our_words
 
 __all__ = ["CouchStore"]
 

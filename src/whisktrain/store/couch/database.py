@@ -18,10 +18,10 @@ from couchdb import http as couchdb_http
 
 from whisktrain.errors import Conflict, StoreError
 from whisktrain.store.bodies import NONCE, after_prefix, check_id, encode
-from whisktrain.store.couch_documents import plain, several, whole
-from whisktrain.store.couch_feed import follow
-from whisktrain.store.couch_http import HttpSession, in_our_words
-from whisktrain.store.multipart import ATTACHMENT, join
+from whisktrain.store.couch.documents import plain, several, whole
+from whisktrain.store.couch.feed import follow
+from whisktrain.store.couch.multipart import ATTACHMENT, join
+from whisktrain.store.couch.session import HttpSession, in_our_words
 from whisktrain.store.protocol import Changes, Document
 
 __all__ = ["CouchDatabase"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from whisktrain.errors import ConfigurationError, Damaged, StoreError, StoreUnreachable
-from whisktrain.store.filesystems import check_local
+from whisktrain.store.sqlite.filesystems import check_local
 
 __all__ = ["Connections", "in_our_words"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from whisktrain.errors import Damaged
 from whisktrain.store.bodies import NONCE
-from whisktrain.store.couch_http import Answer
-from whisktrain.store.multipart import ATTACHMENT, parts, split
+from whisktrain.store.couch.multipart import ATTACHMENT, parts, split
+from whisktrain.store.couch.session import Answer
 from whisktrain.store.protocol import Document
 
 __all__ = ["plain", "several", "whole"]

@@ -10,8 +10,8 @@ from typing import Any
 
 from couchdb import http as couchdb_http
 
-from whisktrain.store.couch_documents import plain
-from whisktrain.store.couch_http import Answer, HttpSession
+from whisktrain.store.couch.documents import plain
+from whisktrain.store.couch.session import Answer, HttpSession
 from whisktrain.store.protocol import Change, Changes
 
 __all__ = ["follow"]

@@ -18,12 +18,12 @@ from typing import Any
 
 from whisktrain.errors import Conflict, Damaged, StoreError
 from whisktrain.store.bodies import after_prefix, check_id, decode, encode
-from whisktrain.store.connections import Connections, in_our_words
-from whisktrain.store.files import AttachmentFiles, check_whole, checksum
 from whisktrain.store.protocol import Change, Changes, Document
-from whisktrain.store.wake import Waiter, socket_directory, wake
+from whisktrain.store.sqlite.connections import Connections, in_our_words
+from whisktrain.store.sqlite.files import AttachmentFiles, check_whole, checksum
+from whisktrain.store.sqlite.waking import Waiter, socket_directory, wake
 
-__all__ = ["SqliteDatabase", "SqliteStore"]
+__all__ = ["SqliteDatabase"]
 
 FILE_FROM = 64 * 1024
 """Attachments of so many bytes and more are files."""
@@ -285,47 +285,6 @@ class SqliteDatabase:
         if not (number.isdecimal() and epoch):
             raise StoreError(f"A position of the feed was {position[:80]!r}; expected one that the feed answered, or '0'.")
         return int(number) if position == self._position(int(number)) else 0
-
-
-class SqliteStore:
-    """The embedded store.
-
-    Args:
-        directory: Where it lives; made at first use. Nothing is read or written before.
-    """
-
-    def __init__(self, directory: str | Path) -> None:
-        self._directory = Path(directory).expanduser().absolute()
-        self._library = SqliteDatabase("whisktrain", self._directory / "library.sqlite")
-        self._rounds = SqliteDatabase("whisktrain-rounds", self._directory / "rounds.sqlite")
-
-    def __repr__(self) -> str:
-        return f"SqliteStore({str(self._directory)!r})"
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"sqlite:{self._directory}"
-
-    @property
-    def library(self) -> SqliteDatabase:
-        """Datasets, shards, models, summaries, versions, aliases."""
-        return self._library
-
-    @property
-    def rounds(self) -> SqliteDatabase:
-        """Live runs: what the feed follows."""
-        return self._rounds
-
-    def ensure(self) -> None:
-        """Make what is missing, and remove files that crashed writers left."""
-        for database in (self._library, self._rounds):
-            database.sweep()
-
-    def close(self) -> None:
-        """Close every connection; the object is not used afterwards."""
-        for database in (self._library, self._rounds):
-            database.close()
 
 
 def _change(id_: str, deleted: int, rev: str, size: int | None, text: str | None) -> Change:
