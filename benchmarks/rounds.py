@@ -112,13 +112,13 @@ def _when_gone(path: Path, stop: threading.Event) -> None:
 
 def child(address: str, weights: int, folder: str, call: tuple[str, dict[str, Any]], activation: str) -> None:
     counted: Counter[str] = Counter()
-    once = HttpSession._once
+    attempt = HttpSession._attempt
 
-    def counting(self: HttpSession, method: str, url: str, **named: Any) -> Any:
-        counted[_kind(method, url)] += 1
-        return once(self, method, url, **named)
+    def counting(self: HttpSession, request: Any, *rest: Any) -> Any:
+        counted[_kind(request.method, request.url)] += 1
+        return attempt(self, request, *rest)
 
-    HttpSession._once = counting  # type: ignore[method-assign]
+    HttpSession._attempt = counting  # type: ignore[method-assign]
     store = open_store(address)
     serve(store, Processes(address, weights, folder), Learner(weights), call, activation)
     found = {"action": call[0], "requests": counted, "cpu": time.process_time()}

@@ -1,8 +1,9 @@
-"""What may be put: document ids and JSON bodies, checked the same way for every back-end."""
+"""Checks of document ids and JSON bodies, the same for every store."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from whisktrain.errors import Damaged, StoreError
@@ -12,7 +13,7 @@ __all__ = ["NONCE", "after_prefix", "check_id", "decode", "encode"]
 MAX_ID_BYTES = 1024
 
 NONCE = "~write"
-"""The one key at a body's top that is not the caller's: CouchDB documents keep the word of their writer's call there."""
+"""The one top-level key of a body that is not the caller's: CouchDB documents keep their writer's nonce there."""
 
 
 def check_id(id_: str) -> str:
@@ -34,7 +35,7 @@ def check_id(id_: str) -> str:
     )
 
 
-def encode(body: dict[str, Any]) -> str:
+def encode(body: Mapping[str, object]) -> str:
     """A document's body as JSON text.
 
     Raises:

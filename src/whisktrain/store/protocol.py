@@ -80,7 +80,7 @@ class Database(Protocol):
     def put(
         self,
         id: str,  # noqa: A002
-        body: dict[str, Any],
+        body: Mapping[str, object],
         *,
         rev: str | None = None,
         attachment: bytes | None = None,

@@ -1,8 +1,8 @@
 """One database of a CouchDB.
 
 Plain documents go through the couchdb package; a document with its attachment is one multipart request of our own. Every
-write carries a word of its own in the document (`NONCE`), so that a write whose answer was lost is never guessed about: the
-document is read again, and it is ours exactly if it carries our word.
+write stores a random word of its own in the document (`NONCE`): where an answer was lost, the document is read again, and the
+write has happened exactly if the word is there.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import base64
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NotRequired, TypedDict
 
 import couchdb
 from couchdb import http as couchdb_http
 
 from whisktrain.errors import Conflict, StoreError
+from whisktrain.jsontypes import JsonObject
 from whisktrain.store.bodies import NONCE, after_prefix, check_id, encode
 from whisktrain.store.couch.documents import plain, several, whole
-from whisktrain.store.couch.feed import follow
-from whisktrain.store.couch.multipart import ATTACHMENT, join
-from whisktrain.store.couch.session import HttpSession, in_our_words
+from whisktrain.store.couch.errors import is_document_missing, translate_errors
+from whisktrain.store.couch.feed import Feed, Selection
+from whisktrain.store.couch.multipart import ATTACHMENT, RawDocument, join
+from whisktrain.store.couch.session import HttpSession
 from whisktrain.store.protocol import Changes, Document
 
 __all__ = ["CouchDatabase"]
@@ -31,6 +34,45 @@ DELETES_AT_ONCE = 500
 DELETE_ATTEMPTS = 20
 
 
+class _RowValue(TypedDict):
+    rev: str
+    deleted: NotRequired[bool]
+
+
+class _Row(TypedDict):
+    """A row of `_all_docs`: no `id` where a key is unknown, `doc` where bodies were asked for."""
+
+    id: str
+    value: _RowValue
+    doc: NotRequired[RawDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A range of ids for `_all_docs`.
+
+    Attributes:
+        start: The first id.
+        end: The last id; None for no end.
+        bodies: Whether to read the documents.
+        descending: Whether in descending order.
+        is_continued: Whether `start` has been read already.
+    """
+
+    start: str | None
+    end: str | None
+    bodies: bool
+    descending: bool
+    is_continued: bool = False
+
+    def query(self, page: int) -> dict[str, str | int]:
+        """The query of one request for at most `page` rows."""
+        keys = {"startkey": self.start, "endkey": self.end}
+        query: dict[str, str | int] = {key: json.dumps(value) for key, value in keys.items() if value is not None}
+        query |= {"include_docs": json.dumps(self.bodies), "descending": json.dumps(self.descending), "limit": page}
+        return query | {"skip": 1} if self.is_continued else query
+
+
 class CouchDatabase:
     """One database; see `whisktrain.store.protocol.Database`.
 
@@ -38,7 +80,7 @@ class CouchDatabase:
         database: The couchdb package's database, on our session.
         session: That session.
         url: The store's address for messages.
-        is_pouch: Tells whether the server is PouchDB.
+        is_pouch: Returns whether the server is PouchDB.
     """
 
     def __init__(self, database: couchdb.Database, session: HttpSession, url: str, is_pouch: Callable[[], bool]) -> None:
@@ -58,7 +100,7 @@ class CouchDatabase:
     def get(self, id: str, *, attachment: bool = False) -> Document | None:  # noqa: A002
         """Read one document; see the protocol."""
         check_id(id)
-        with in_our_words(self.name, self._url):
+        with translate_errors(self.name, self._url):
             try:
                 if not attachment:
                     return plain(dict(self._database[id]))
@@ -68,7 +110,7 @@ class CouchDatabase:
                     headers={"Accept": "application/json" if self._is_pouch() else "multipart/related, application/json"},
                 )
             except couchdb_http.ResourceNotFound as error:
-                if _is_document_missing(error):
+                if is_document_missing(error):
                     return None
                 raise
         return whole(id, answer)
@@ -77,7 +119,7 @@ class CouchDatabase:
         """Read several documents with their attachments; see the protocol."""
         wanted = list(dict.fromkeys(check_id(id_) for id_ in ids))
         if len(wanted) > 1 and not self._is_pouch():
-            with in_our_words(self.name, self._url):
+            with translate_errors(self.name, self._url):
                 answer = self._session.send(
                     "POST",
                     str(couchdb_http.urljoin(self._database.resource.url, "_bulk_get", attachments=True)),
@@ -93,7 +135,7 @@ class CouchDatabase:
     def put(
         self,
         id: str,  # noqa: A002
-        body: dict[str, Any],
+        body: Mapping[str, object],
         *,
         rev: str | None = None,
         attachment: bytes | None = None,
@@ -106,30 +148,31 @@ class CouchDatabase:
         """
         del durable
         check_id(id)
-        document = json.loads(encode(body))
-        if attachment is not None:
-            stub: dict[str, Any] = {"content_type": content_type}
-            if self._is_pouch():
-                stub["data"] = base64.b64encode(attachment).decode()
-                document["_attachments"], attachment = {ATTACHMENT: stub}, None
-            else:
-                document["_attachments"] = {ATTACHMENT: stub | {"follows": True, "length": len(attachment)}}
+        document: RawDocument = json.loads(encode(body))
+        if attachment is None:
+            return self._write(id, document, rev)
+        stub: JsonObject = {"content_type": content_type}
+        document["_attachments"] = {ATTACHMENT: stub}
+        if self._is_pouch():
+            stub["data"] = base64.b64encode(attachment).decode()
+            return self._write(id, document, rev)
+        stub |= {"follows": True, "length": len(attachment)}
         return self._write(id, document, rev, attachment)
 
     def delete(self, id: str, *, rev: str | None = None) -> bool:  # noqa: A002
         """Delete one document; see the protocol."""
         check_id(id)
         for _ in range(DELETE_ATTEMPTS):
-            # Look first, also where the revision is known: CouchDB makes a tombstone of what never was.
+            # Read first, also where the revision is known: CouchDB makes a tombstone for a document that never was.
             present = self.get(id)
             if present is None:
                 return False
             if rev is not None and rev != present.rev:
                 raise Conflict(f"The document {id!r} is at revision {present.rev}; the deletion expected {rev}.")
             try:
-                self._write(id, {"_deleted": True}, present.rev, None)
+                self._write(id, {"_deleted": True}, present.rev)
             except Conflict:
-                continue  # somebody was quicker: look again
+                continue  # another writer was quicker: read again
             return True
         raise StoreError(f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.", retryable=True)
 
@@ -154,16 +197,16 @@ class CouchDatabase:
         wanted = None if limit is None else skip + limit
         end = after_prefix(prefix)
         start, stop = (end, prefix) if descending else (prefix, end)
-        options: dict[str, Any] = {"include_docs": bodies, "descending": descending, "endkey": stop}
+        range_ = _Range(start, stop, bodies, descending)
         found: list[Document] = []
         while True:
-            # What ends the range may be part of the answer, and design documents are: so the filter is here.
+            # The end of the range may be part of the answer, and design documents are: so the filter is here.
             page = PAGE if wanted is None else min(PAGE, wanted - len(found) + 1)
-            rows = self._rows(options | {"startkey": start, "limit": page})
-            found += [_listed(row, bodies) for row in rows if row["id"].startswith(prefix) and not row["id"].startswith("_")]
+            rows = self._rows(range_, page)
+            found += [_listed(row) for row in rows if row["id"].startswith(prefix) and not row["id"].startswith("_")]
             if len(rows) < page or (wanted is not None and len(found) >= wanted):
                 return found[skip:wanted]
-            start, options["skip"] = rows[-1]["id"], 1
+            range_ = replace(range_, start=rows[-1]["id"], is_continued=True)
 
     def changes(
         self,
@@ -176,22 +219,15 @@ class CouchDatabase:
         bodies: bool = False,
     ) -> Changes:
         """The feed after a position; see the protocol."""
-        with in_our_words(self.name, self._url):
-            return follow(
-                self._session,
-                couchdb_http.urljoin(self._database.resource.url, "_changes"),
-                since,
-                timeout=timeout,
-                prefix=prefix,
-                ids=ids,
-                limit=limit,
-                bodies=bodies,
-                deaf=self._is_pouch(),
-            )
+        selection = Selection(prefix, None if ids is None else frozenset(ids), limit, bodies)
+        with translate_errors(self.name, self._url):
+            address = couchdb_http.urljoin(self._database.resource.url, "_changes")
+            feed = Feed(self._session, address, ignores_timeout=self._is_pouch())
+            return Changes(feed.position(), []) if since is None else feed.changes(since, selection, timeout)
 
     def compact(self) -> None:
         """Ask the server to drop old revisions, in the background; needs an administrator of the database."""
-        with in_our_words(self.name, self._url):
+        with translate_errors(self.name, self._url):
             self._database.resource.post_json("_compact", body={})
 
     def exists(self) -> bool:
@@ -204,10 +240,10 @@ class CouchDatabase:
             raise
         return True
 
-    def information(self) -> dict[str, Any]:
-        """What the server says of this database: its size, and how many copies and shards it has."""
-        with in_our_words(self.name, self._url):
-            found: dict[str, Any] = self._database.info()
+    def information(self) -> JsonObject:
+        """The server's information on this database: its size, and how many copies and shards it has."""
+        with translate_errors(self.name, self._url):
+            found: JsonObject = self._database.info()
         return found
 
     def create(self, **settings: int) -> None:
@@ -216,15 +252,15 @@ class CouchDatabase:
         Args:
             **settings: `n`, the number of copies, and `q`, the number of shards.
         """
-        with in_our_words(self.name, self._url):
+        with translate_errors(self.name, self._url):
             try:
                 self._database.resource.put_json(**{key: str(value) for key, value in settings.items()})
             except couchdb_http.PreconditionFailed:
-                return  # somebody else was quicker
+                return  # another process was quicker
 
     def admit(self, user: str) -> None:
         """Make a user a member of this database; needs an administrator."""
-        with in_our_words(self.name, self._url):
+        with translate_errors(self.name, self._url):
             security = self._database.security
             names = security.setdefault("members", {}).setdefault("names", [])
             if user not in names:
@@ -233,41 +269,42 @@ class CouchDatabase:
 
     def drop(self) -> None:
         """Delete the database with everything in it; needs an administrator."""
-        with in_our_words(self.name, self._url):
+        with translate_errors(self.name, self._url):
             try:
                 self._database.resource.delete_json()
             except couchdb_http.ResourceNotFound:
                 return
 
-    def _write(self, id_: str, document: dict[str, Any], rev: str | None, attachment: bytes | None) -> str:
-        """Write one revision; an answer that does not say for certain is settled by reading again."""
+    def _write(self, id_: str, document: RawDocument, rev: str | None, attachment: bytes | None = None) -> str:
+        """Write one revision; an uncertain answer is settled by reading the document again."""
         nonce = secrets.token_hex(8)
         document |= {"_id": id_, NONCE: nonce} | ({"_rev": rev} if rev is not None else {})
-        with in_our_words(self.name, self._url), self._session.watching() as uncertain:
+        with translate_errors(self.name, self._url), self._session.lost_answers() as lost:
             try:
-                if attachment is None:
-                    status, _, said = self._database.resource.put_json([id_], body=document)
-                else:
-                    content_type, message = join(json.dumps(document, separators=(",", ":")), attachment)
-                    headers = {"Content-Type": content_type, "Accept": "application/json"}
-                    answer = self._session.send("PUT", self._address(id_), body=message, headers=headers)
-                    status, said = answer.status, answer.json()
-                if status in (200, 201):
-                    return str(said["rev"])
+                written = self._send(id_, document, attachment)
             except couchdb_http.ResourceConflict:
-                if not uncertain.yes:
-                    raise Conflict(
-                        f"The document {id_!r} is not what the write expected: "
-                        f"{'absent' if rev is None else f'at revision {rev}'}."
-                    ) from None
-            # 202 (too few copies answered), or a conflict that may be with our own first attempt.
-            written = self._revision_with(id_, nonce)
-        if written is not None:
-            return written
-        raise Conflict(f"The document {id_!r} was written by somebody else meanwhile.")
+                if not lost.possible:
+                    expected = "absent" if rev is None else f"at revision {rev}"
+                    raise Conflict(f"The document {id_!r} is not what the write expected: {expected}.") from None
+                written = None  # the conflict may be with our own first attempt
+            written = written or self._revision_with(id_, nonce)
+        if written is None:
+            raise Conflict(f"The document {id_!r} was written by another process meanwhile.")
+        return written
+
+    def _send(self, id_: str, document: RawDocument, attachment: bytes | None) -> str | None:
+        """Send one revision; returns it as stored, or None for a 202: too few copies have answered."""
+        if attachment is None:
+            status, _, answer = self._database.resource.put_json([id_], body=document)
+        else:
+            content_type, message = join(json.dumps(document, separators=(",", ":")), attachment)
+            headers = {"Content-Type": content_type, "Accept": "application/json"}
+            sent = self._session.send("PUT", self._address(id_), body=message, headers=headers)
+            status, answer = sent.status, sent.json()
+        return str(answer["rev"]) if status in (200, 201) else None
 
     def _revision_with(self, id_: str, nonce: str) -> str | None:
-        """The newest revision of a document, deleted or not, if it carries this word."""
+        """The newest revision of a document, deleted or not, if it was written with this nonce."""
         _, _, found = self._database.resource.get_json([id_], open_revs="all")
         for leaf in found:
             if leaf.get("ok", {}).get(NONCE) == nonce:
@@ -276,60 +313,54 @@ class CouchDatabase:
 
     def _delete_page(self, ids: Sequence[str], known: Mapping[str, str]) -> int:
         deleted = 0
-        nonce = secrets.token_hex(8)
-        revs = {id_: known[id_] for id_ in ids if id_ in known}
+        revisions = {id_: known[id_] for id_ in ids if id_ in known}
         unknown = [id_ for id_ in ids if id_ not in known]
         for _ in range(DELETE_ATTEMPTS):
-            with in_our_words(self.name, self._url), self._session.watching() as uncertain:
-                if unknown:
-                    revs |= self._revisions(unknown)
-                if not revs:
-                    return deleted
-                uncertain.yes = False
-                written = self._database.update(
-                    [{"_id": id_, "_rev": rev, "_deleted": True, NONCE: nonce} for id_, rev in revs.items()]
-                )
-                refused = [id_ for ok, id_, _ in written if not ok]
-                deleted += len(revs) - len(refused)
-                if uncertain.yes:
-                    mine = {id_ for id_ in refused if self._revision_with(id_, nonce) is not None}
-                    deleted += len(mine)
-                    refused = [id_ for id_ in refused if id_ not in mine]
+            revisions |= self._revisions(unknown)
+            if not revisions:
+                return deleted
+            refused = self._delete_revisions(revisions)
+            deleted += len(revisions) - len(refused)
             if not refused:
                 return deleted
-            # Somebody was quicker, or what was believed of a revision was wrong: look.
-            unknown, revs = refused, {}
+            # Another writer was quicker, or a known revision was not the newest one: look them up.
+            unknown, revisions = list(refused), {}
         raise StoreError(f"{len(unknown)} documents kept changing while they were to be deleted.", retryable=True)
+
+    def _delete_revisions(self, revisions: Mapping[str, str]) -> Sequence[str]:
+        """Delete documents at these revisions in one request; returns the ids that were refused."""
+        nonce = secrets.token_hex(8)
+        tombstones = [{"_id": id_, "_rev": rev, "_deleted": True, NONCE: nonce} for id_, rev in revisions.items()]
+        with translate_errors(self.name, self._url), self._session.lost_answers() as lost:
+            answers = self._database.update(tombstones)
+            refused = [id_ for ok, id_, _ in answers if not ok]
+            if lost.possible:  # an earlier attempt may have deleted them
+                refused = [id_ for id_ in refused if self._revision_with(id_, nonce) is None]
+        return refused
 
     def _revisions(self, ids: Sequence[str]) -> dict[str, str]:
         """The present revisions of those that are there."""
-        _, _, found = self._database.resource.post_json("_all_docs", body={"keys": ids})
+        if not ids:
+            return {}
+        with translate_errors(self.name, self._url):
+            _, _, found = self._database.resource.post_json("_all_docs", body={"keys": ids})
         return {
             row["id"]: row["value"]["rev"]
             for row in found["rows"]
             if "id" in row and row.get("value") and not row["value"].get("deleted")
         }
 
-    def _rows(self, options: dict[str, Any]) -> Sequence[dict[str, Any]]:
-        query = {
-            key: value if key in ("limit", "skip") else json.dumps(value) for key, value in options.items() if value is not None
-        }
-        with in_our_words(self.name, self._url):
-            _, _, found = self._database.resource.get_json("_all_docs", **query)
-        rows: Sequence[dict[str, Any]] = found["rows"]
+    def _rows(self, range_: _Range, page: int) -> Sequence[_Row]:
+        with translate_errors(self.name, self._url):
+            _, _, found = self._database.resource.get_json("_all_docs", **range_.query(page))
+        rows: Sequence[_Row] = found["rows"]
         return rows
 
-    def _address(self, id_: str, **query: Any) -> str:
+    def _address(self, id_: str, **query: bool) -> str:
         return str(couchdb_http.urljoin(self._database.resource.url, id_, **query))
 
 
-def _is_document_missing(error: couchdb_http.ResourceNotFound) -> bool:
-    """Whether a 404 means the document; otherwise it means the database."""
-    said = error.args[0] if error.args else ()
-    return isinstance(said, tuple) and said[-1] in ("missing", "deleted")
-
-
-def _listed(row: dict[str, Any], bodies: bool) -> Document:
-    if bodies:
+def _listed(row: _Row) -> Document:
+    if "doc" in row:
         return plain(dict(row["doc"]))
     return Document(row["id"], row["value"]["rev"], {})

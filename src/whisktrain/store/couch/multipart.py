@@ -1,15 +1,18 @@
-"""multipart/related (RFC 2387) as CouchDB speaks it: one JSON document and its one attachment in one message."""
+"""multipart/related messages (RFC 2387) of CouchDB: a JSON document and its one attachment."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import secrets
-from typing import Any
+from typing import Any, TypeAlias
 
 from whisktrain.errors import Damaged
 
-__all__ = ["join", "parts", "split"]
+__all__ = ["ATTACHMENT", "RawDocument", "join", "parts", "split"]
+
+RawDocument: TypeAlias = dict[str, Any]
+"""A document as CouchDB answers it: the body with `_id`, `_rev` and `_attachments`."""
 
 ATTACHMENT = "data"
 """The name of the one attachment of a document."""
@@ -30,11 +33,11 @@ def join(document: str, attachment: bytes) -> tuple[str, bytes]:
     return f'multipart/related; boundary="{boundary}"', b"".join((head.encode(), attachment, f"\r\n--{boundary}--".encode()))
 
 
-def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | None]:
-    """Take the message apart.
+def split(content_type: str, message: bytes) -> tuple[RawDocument, bytes | None]:
+    """Parse a message of one document.
 
     Args:
-        content_type: As the server said it, with the boundary.
+        content_type: The answer's header, with the boundary.
         message: The whole body.
 
     Returns:
@@ -49,7 +52,7 @@ def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | No
     end = message.find(b"\r\n" + boundary, start)
     if len(boundary) <= 2 or start < 4 or end < start:
         raise Damaged("The store's answer is no whole multipart message.", retryable=True)
-    document: dict[str, Any] = json.loads(message[start:end])
+    document: RawDocument = json.loads(message[start:end])
     stub = (document.get("_attachments") or {}).get(ATTACHMENT)
     if stub is None:
         return document, None
@@ -65,10 +68,10 @@ def split(content_type: str, message: bytes) -> tuple[dict[str, Any], bytes | No
 
 
 def parts(content_type: str, message: bytes) -> list[tuple[str, bytes]]:
-    """Take a message of several messages apart.
+    """Parse a message of several messages.
 
     Args:
-        content_type: As the server said it, with the boundary.
+        content_type: The answer's header, with the boundary.
         message: The whole body.
 
     Returns:
@@ -78,7 +81,7 @@ def parts(content_type: str, message: bytes) -> list[tuple[str, bytes]]:
         Damaged: The message is cut short or is something else.
     """
     boundary = _boundary(content_type)
-    # What a part holds cannot have the boundary in it: its sender drew a word that is not there.
+    # A part cannot contain the boundary: its sender drew one that does not occur.
     opened = message if message.startswith(b"\r\n") else b"\r\n" + message
     first, *found = opened.split(b"\r\n" + boundary)
     if len(boundary) <= 2 or first or not found or not found[-1].startswith(b"--"):

@@ -1,18 +1,19 @@
-"""CouchDB as a store: its address, its two databases, their creation."""
+"""A CouchDB as a store: its address, its two databases, their creation."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import couchdb
 from couchdb import http as couchdb_http
 
 from whisktrain.errors import ConfigurationError, StoreError
+from whisktrain.jsontypes import JsonObject
 from whisktrain.store.addresses import mask
 from whisktrain.store.couch.database import CouchDatabase
-from whisktrain.store.couch.session import HttpSession, in_our_words
+from whisktrain.store.couch.errors import translate_errors
+from whisktrain.store.couch.session import HttpSession
 
 __all__ = ["CouchStore"]
 
@@ -63,9 +64,9 @@ class CouchStore:
             self._pouch = "express-pouchdb" in self.greeting()
         return self._pouch
 
-    def greeting(self) -> dict[str, Any]:
-        """What the server says of itself: its name and version."""
-        with in_our_words("/", self._url):
+    def greeting(self) -> JsonObject:
+        """The server's name and version."""
+        with translate_errors("/", self._url):
             _, _, data = self._server.resource.get_json([""])
         if not isinstance(data, dict) or not {"couchdb", "express-pouchdb"} & data.keys():
             raise StoreError(
@@ -77,7 +78,7 @@ class CouchStore:
 
     def setting(self, section: str, key: str) -> str | None:
         """One setting of the node that answers, None where it is not set; needs an administrator."""
-        with in_our_words("/", self._url):
+        with translate_errors("/", self._url):
             try:
                 _, _, value = self._server.resource.get_json(["_node", "_local", "_config", section, key])
             except couchdb_http.ResourceNotFound:
@@ -117,21 +118,31 @@ def _parse(address: str) -> tuple[str, str, tuple[str, str] | None, str]:
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
-        queries = parse_qs(parts.query, keep_blank_values=True) | ({"#": []} if parts.fragment else {})
-        prefix = queries.pop("prefix", [unquote(parts.path).strip("/") or "whisktrain"])[-1]
+        prefix = _prefix_of(parts)
     except ValueError:
-        host, port, queries, prefix = "", None, {}, ""
-    if not host or queries or not DATABASE_NAME.fullmatch(prefix):
-        raise ConfigurationError(
-            f"The store's address was {mask(address)!r}; expected http(s)://USER:PASSWORD@HOST:PORT?prefix=NAME, an IPv6 "
-            "address in brackets, special characters of user and password percent-encoded, and a name of small letters, "
-            "digits and _$()+/-, starting with a letter.",
-            code="bad_store",
-            hint="Correct the address.",
-        )
+        raise _bad_address(address) from None
+    if not host or prefix is None:
+        raise _bad_address(address)
     credentials = None
     if parts.username is not None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
     authority = f"[{host}]" if ":" in host else host
     base = f"{parts.scheme.lower()}://{authority}" + (f":{port}" if port is not None else "")
     return base, host, credentials, prefix
+
+
+def _prefix_of(parts: SplitResult) -> str | None:
+    """The start of the databases' names: of `?prefix=`, of the path, or the default; None where it is not a name."""
+    queries = parse_qs(parts.query, keep_blank_values=True)
+    prefix = queries.pop("prefix", [unquote(parts.path).strip("/") or "whisktrain"])[-1]
+    return prefix if not queries and not parts.fragment and DATABASE_NAME.fullmatch(prefix) else None
+
+
+def _bad_address(address: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The store's address was {mask(address)!r}; expected http(s)://USER:PASSWORD@HOST:PORT?prefix=NAME, an IPv6 "
+        "address in brackets, special characters of user and password percent-encoded, and a name of small letters, "
+        "digits and _$()+/-, starting with a letter.",
+        code="bad_store",
+        hint="Correct the address.",
+    )

@@ -14,7 +14,6 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from whisktrain.errors import Conflict, Damaged, StoreError
 from whisktrain.store.bodies import after_prefix, check_id, decode, encode
@@ -98,7 +97,7 @@ class SqliteDatabase:
     def put(
         self,
         id: str,  # noqa: A002
-        body: dict[str, Any],
+        body: Mapping[str, object],
         *,
         rev: str | None = None,
         attachment: bytes | None = None,
