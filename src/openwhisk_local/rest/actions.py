@@ -11,9 +11,9 @@ from openwhisk_local.activations.records import Activation
 from openwhisk_local.processes.pool import Pool
 from openwhisk_local.rejections import Rejection, bad_query
 from openwhisk_local.rest.action_body import create_action, read_action_body, update_action
-from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.operations import Operation, answer_list, list_operations
 from openwhisk_local.rest.requests import ApiRequest
-from openwhisk_local.rest.responses import answer, answer_list
+from openwhisk_local.rest.responses import answer
 from openwhisk_local.state.entities import Action, Package
 from openwhisk_local.state.names import Name
 from openwhisk_local.state.registry import Registry
@@ -54,16 +54,12 @@ class Actions:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        return self._answer_list(request, request.namespace)
+        return answer_list(request, COLLECTION, self._registry.newest_first(Action, request.namespace))
 
     async def _list_package(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
         package = self._registry.target(self._registry.get(Package, name))
-        return self._answer_list(request, package.name.qualified)
-
-    def _answer_list(self, request: ApiRequest, path: str) -> Response:
-        listed = request.list_part(COLLECTION, self._registry.newest_first(Action, path))
-        return answer_list(COLLECTION, listed if isinstance(listed, int) else [action.to_summary() for action in listed])
+        return answer_list(request, COLLECTION, self._registry.newest_first(Action, package.name.qualified))
 
     async def _get(self, request: ApiRequest) -> Response:
         name = self._readable_name(request)

@@ -1,13 +1,15 @@
-"""The operations of a collection: what each module of the API offers to the router."""
+"""What the collections of the API have in common: operations for the router, and lists."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from starlette.responses import Response
 
 from openwhisk_local.rest.requests import ApiRequest
+from openwhisk_local.rest.responses import answer
+from openwhisk_local.state.entities import Entity
 
 Handler = Callable[[ApiRequest], Awaitable[Response]]
 
@@ -31,6 +33,21 @@ class Collection(Protocol):
 
     def operations(self) -> list[Operation]:
         """Its operations."""
+
+
+def answer_list(request: ApiRequest, collection: str, entities: Sequence[Entity]) -> Response:
+    """The part of a list that is asked for, or its length if that is asked for.
+
+    Args:
+        request: The request, with `skip`, `limit` and `count` in its query.
+        collection: The collection's name.
+        entities: The whole list.
+    """
+    skip, limit = request.page(collection)
+    if request.flag("count"):
+        return answer({collection: max(0, len(entities) - skip)})
+    part = entities[skip : skip + limit]
+    return answer([entity.to_summary() for entity in part])
 
 
 def list_operations(collection: str, handler: Handler) -> list[Operation]:

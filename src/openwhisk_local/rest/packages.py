@@ -12,9 +12,9 @@ from openwhisk_local.limits import Limits
 from openwhisk_local.processes.pool import Pool
 from openwhisk_local.rejections import Rejection, malformed, not_authorized
 from openwhisk_local.rest.bodies import read_entity_body
-from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.operations import Operation, answer_list, list_operations
 from openwhisk_local.rest.requests import ApiRequest
-from openwhisk_local.rest.responses import answer, answer_list
+from openwhisk_local.rest.responses import answer
 from openwhisk_local.state.entities import Action, Package
 from openwhisk_local.state.names import Name, is_legal
 from openwhisk_local.state.parameters import Parameters
@@ -49,8 +49,7 @@ class Packages:
 
     async def _list(self, request: ApiRequest) -> Response:
         # Every caller may list another namespace's shared packages; there are none.
-        listed = request.list_part(COLLECTION, self._registry.newest_first(Package, request.namespace))
-        return answer_list(COLLECTION, listed if isinstance(listed, int) else [package.to_summary() for package in listed])
+        return answer_list(request, COLLECTION, self._registry.newest_first(Package, request.namespace))
 
     async def _get(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -14,7 +13,6 @@ from openwhisk_local.limits import MB
 from openwhisk_local.rejections import Rejection, bad_query, malformed, not_authorized, too_large
 from openwhisk_local.state.names import Name, check_segment
 
-_T = TypeVar("_T")
 LIST_MOST, LIST_DEFAULT = 200, 30
 _DRAINED = 256 * MB
 _INT32 = 1 << 31
@@ -114,13 +112,6 @@ class ApiRequest:
         if number is None or not -_INT32 <= number < _INT32:
             raise bad_query(name, f"The value '{text}' is not an integer for {collection}.")
         return number
-
-    def list_part(self, collection: str, found: list[_T]) -> list[_T] | int:
-        """The part of a list that is asked for, or its length if that is asked for."""
-        skip, limit = self.page(collection)
-        if self.flag("count"):
-            return max(0, len(found) - skip)
-        return found[skip : skip + limit]
 
     def forwarded_headers(self) -> dict[str, str]:
         """The headers as actions get them in `__ow_headers`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from starlette.responses import Response
 
@@ -88,11 +88,6 @@ def answer(content: Json, status: int = 200, *, activation: str | None = None, h
 def answer_text(text: str, *, status: int = 200, headers: Mapping[str, str] = CORS) -> Response:
     """An answer in plain text."""
     return Response(text, status, headers={**headers, "Content-Type": "text/plain; charset=UTF-8"})
-
-
-def answer_list(collection: str, listed: Iterable[JsonObject] | int) -> Response:
-    """A list, or its length."""
-    return answer({collection: listed} if isinstance(listed, int) else list(listed))
 
 
 def answer_declined(declined: Rejection, transaction: str) -> Response:

@@ -12,9 +12,9 @@ from openwhisk_local.jsontypes import Json, JsonObject
 from openwhisk_local.limits import MB, Limits
 from openwhisk_local.rejections import Rejection, malformed, not_authorized
 from openwhisk_local.rest.bodies import EntityBody, read_entity_body
-from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.operations import Operation, answer_list, list_operations
 from openwhisk_local.rest.requests import ApiRequest
-from openwhisk_local.rest.responses import answer, answer_list, answer_text
+from openwhisk_local.rest.responses import answer, answer_text
 from openwhisk_local.state.entities import ACTIVE, INACTIVE, Rule, Trigger
 from openwhisk_local.state.names import Name, parse
 from openwhisk_local.state.registry import Registry
@@ -49,8 +49,7 @@ class Rules:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        listed = request.list_part(COLLECTION, self._registry.newest_first(Rule, request.namespace))
-        return answer_list(COLLECTION, listed if isinstance(listed, int) else [rule.to_summary() for rule in listed])
+        return answer_list(request, COLLECTION, self._registry.newest_first(Rule, request.namespace))
 
     async def _get(self, request: ApiRequest) -> Response:
         rule = self._registry.get(Rule, request.authorized_entity_name())

@@ -12,9 +12,9 @@ from openwhisk_local.activations.triggers import fire
 from openwhisk_local.jsontypes import Json
 from openwhisk_local.rejections import Rejection, malformed
 from openwhisk_local.rest.bodies import read_entity_body
-from openwhisk_local.rest.operations import Operation, list_operations
+from openwhisk_local.rest.operations import Operation, answer_list, list_operations
 from openwhisk_local.rest.requests import ApiRequest
-from openwhisk_local.rest.responses import CORS, answer, answer_list
+from openwhisk_local.rest.responses import CORS, answer
 from openwhisk_local.state.entities import Trigger
 from openwhisk_local.state.names import is_legal
 from openwhisk_local.state.registry import Registry
@@ -48,8 +48,7 @@ class Triggers:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        listed = request.list_part(COLLECTION, self._registry.newest_first(Trigger, request.namespace))
-        return answer_list(COLLECTION, listed if isinstance(listed, int) else [trigger.to_summary() for trigger in listed])
+        return answer_list(request, COLLECTION, self._registry.newest_first(Trigger, request.namespace))
 
     async def _get(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
