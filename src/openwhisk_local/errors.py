@@ -12,7 +12,13 @@ class HostError(Exception):
         code: A stable word for programs.
     """
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "bad_configuration") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str = "bad_configuration",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -19,7 +19,11 @@ class _CannotContinueError(Exception):
     """The action that the conductor names cannot be run; the message is what the conductor gets as an error."""
 
 
-async def run_composition(call: Call, runner: Runner, conductor_runner: Runner) -> Activation:
+async def run_composition(
+    call: Call,
+    runner: Runner,
+    conductor_runner: Runner,
+) -> Activation:
     """Run a conductor and the actions that it names, in turn.
 
     Args:
@@ -75,7 +79,11 @@ class _Composition:
             payload = await self._run_component(component, params or {})
         return Response.error(APPLICATION_ERROR, _TOO_LONG)
 
-    async def _ask_conductor(self, payload: Json, state: JsonObject) -> tuple[int, JsonObject]:
+    async def _ask_conductor(
+        self,
+        payload: Json,
+        state: JsonObject,
+    ) -> tuple[int, JsonObject]:
         """The code of the conductor's response, and its result if that is an object."""
         arguments = {**payload, **state} if isinstance(payload, dict) else {**state}
         activation = await self.conductor_runner.run(self.call.component(self.call.resolved, arguments))

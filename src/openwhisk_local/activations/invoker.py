@@ -29,7 +29,12 @@ class Invoker:
         rates: How many invocations are allowed.
     """
 
-    def __init__(self, plain: PlainActions, activations: ActivationStore, rates: Rates) -> None:
+    def __init__(
+        self,
+        plain: PlainActions,
+        activations: ActivationStore,
+        rates: Rates,
+    ) -> None:
         self.registry = plain.registry
         self.limits = plain.limits
         self.rates = rates

@@ -52,7 +52,13 @@ class PlainActions:
         context: What processes get besides their arguments.
     """
 
-    def __init__(self, registry: Registry, limits: Limits, pool: Pool, context: ProcessContext) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        limits: Limits,
+        pool: Pool,
+        context: ProcessContext,
+    ) -> None:
         self.registry = registry
         self.limits = limits
         self._pool = pool
@@ -108,7 +114,12 @@ class PlainActions:
             else:
                 self._pool.discard(process)
 
-    async def _start(self, process: ActionProcess, call: Call, timeout_ms: int) -> Failure | None:
+    async def _start(
+        self,
+        process: ActionProcess,
+        call: Call,
+        timeout_ms: int,
+    ) -> Failure | None:
         """Start a process; what went wrong, or None."""
         activation = {f"__OW_{key.upper()}": text for key, text in self._activation_context(call, timeout_ms).items()}
         init_parameters, _ = _split_arguments(call)

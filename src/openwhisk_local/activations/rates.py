@@ -17,7 +17,11 @@ class MinuteCount:
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, allowed: int | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        allowed: int | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._allowed = allowed
         self._clock = clock
         self._minute = -1

@@ -12,7 +12,13 @@ from openwhisk_local.state.entities import Link, Trigger
 from openwhisk_local.state.parameters import in_scala_order
 
 
-def fire(trigger: Trigger, payload: JsonObject, headers: dict[str, str], invoker: Invoker, transaction: str) -> str | None:
+def fire(
+    trigger: Trigger,
+    payload: JsonObject,
+    headers: dict[str, str],
+    invoker: Invoker,
+    transaction: str,
+) -> str | None:
     """Fire a trigger.
 
     Args:
@@ -25,12 +31,16 @@ def fire(trigger: Trigger, payload: JsonObject, headers: dict[str, str], invoker
     Returns:
         The id of the trigger's record; None, and nothing happens, when it has no active rule.
     """
-    if not any(link.is_active for link in trigger.rules.values()):
+    links = trigger.rules.values()
+    if not any(link.is_active for link in links):
         return None
     activation_id, start = new_id(), now_ms()
     arguments: JsonObject = {**trigger.parameters.values(), "__ow_headers": {**headers}, **payload}
     rules = in_scala_order({rule.qualified: link for rule, link in trigger.rules.items()})
-    outcomes = [_start_action(rule, link, arguments, invoker, transaction) for rule, link in rules.items()]
+    logs: list[str] = []
+    for rule, link in rules.items():
+        outcome = _start_action(rule, link, arguments, invoker, transaction)
+        logs.append(to_compact_json(in_scala_order(outcome), sort_keys=False))
     record = Activation(
         id=activation_id,
         namespace=trigger.name.namespace,
@@ -39,17 +49,24 @@ def fire(trigger: Trigger, payload: JsonObject, headers: dict[str, str], invoker
         version=trigger.version,
         start=start,
         response=Response(SUCCESS, payload),
-        logs=[to_compact_json(in_scala_order(outcome), sort_keys=False) for outcome in outcomes],
+        logs=logs,
     )
     invoker.activations.add(record)
     return activation_id
 
 
-def _start_action(rule: str, link: Link, arguments: JsonObject, invoker: Invoker, transaction: str) -> JsonObject:
+def _start_action(
+    rule: str,
+    link: Link,
+    arguments: JsonObject,
+    invoker: Invoker,
+    transaction: str,
+) -> JsonObject:
     """Start a rule's action; the outcome is only reported as a line of the trigger's record."""
-    line: JsonObject = {"rule": rule, "action": link.action.qualified}
+    action = link.action.qualified
+    line: JsonObject = {"rule": rule, "action": action}
     if not link.is_active:
-        why = f"Rule '{rule}' is inactive, action '{link.action.qualified}' was not activated."
+        why = f"Rule '{rule}' is inactive, action '{action}' was not activated."
         return {**line, "statusCode": APPLICATION_ERROR, "success": False, "error": why}
     try:
         activation_id = invoker.post(link.action, arguments, transaction)

@@ -76,7 +76,12 @@ class ActionProcess:
         """Whether it can run once more."""
         return self._answers is not None and not self._answers.exited and not self._exhausted
 
-    async def start(self, parent_folder: Path, environment: Mapping[str, str], timeout_s: float) -> Failure | None:
+    async def start(
+        self,
+        parent_folder: Path,
+        environment: Mapping[str, str],
+        timeout_s: float,
+    ) -> Failure | None:
         """Start the process and import the action in it.
 
         Args:
@@ -114,7 +119,11 @@ class ActionProcess:
                     return Failure.NOT_COMPILED
         return answer
 
-    def _spawn(self, environment: Mapping[str, str], answers: int) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self,
+        environment: Mapping[str, str],
+        answers: int,
+    ) -> subprocess.Popen[bytes]:
         main = self._exec.main or "main"
         shell = {"PWD": str(self._folder), "SHLVL": "0", "_": sys.executable, "PYTHONIOENCODING": "UTF-8"}
         return subprocess.Popen(
@@ -128,7 +137,11 @@ class ActionProcess:
             start_new_session=True,
         )
 
-    async def _connect(self, process: subprocess.Popen[bytes], answers: int) -> asyncio.Future[Answer | None]:
+    async def _connect(
+        self,
+        process: subprocess.Popen[bytes],
+        answers: int,
+    ) -> asyncio.Future[Answer | None]:
         """Connect the process's pipes; returns its first answer, which says that it is ready."""
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._answers = AnswerPipe(answers, self._max_answer)
@@ -157,7 +170,11 @@ class ActionProcess:
         self._input.write(json.dumps(line).encode() + b"\n")
         return await self._await(answer, timeout_s)
 
-    async def _await(self, answer: asyncio.Future[Answer | None], timeout_s: float) -> Answer | Failure:
+    async def _await(
+        self,
+        answer: asyncio.Future[Answer | None],
+        timeout_s: float,
+    ) -> Answer | Failure:
         done, _ = await asyncio.wait([answer], timeout=timeout_s)
         if not done:
             return Failure.TIMED_OUT

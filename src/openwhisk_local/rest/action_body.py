@@ -65,8 +65,15 @@ def read_action_body(content: JsonObject, namespace: str, limits: Limits) -> Act
     annotations = read_optional_parameters(content, "annotations") or Parameters()
     parameters = read_optional_parameters(content, "parameters")
     check_sizes(parameters, annotations, limits)
-    removed = _read_removed_annotations(content)
-    return ActionBody(action_exec, parameters, annotations, removed, given_limits, read_version(content), read_publish(content))
+    return ActionBody(
+        exec=action_exec,
+        parameters=parameters,
+        annotations=annotations,
+        removed_annotations=_read_removed_annotations(content),
+        limits=given_limits,
+        version=read_version(content),
+        publish=read_publish(content),
+    )
 
 
 def _read_removed_annotations(content: JsonObject) -> tuple[str, ...]:
@@ -85,7 +92,8 @@ def _read_limits(content: Json, limits: Limits) -> dict[str, int]:
         return {}
     if not isinstance(content, dict):
         raise malformed("Object expected in field 'timeout'")
-    given = {key: _read_limit(key, content[key]) for key in _LIMITS if content.get(key) is not None}
+    stated = [key for key in _LIMITS if content.get(key) is not None]
+    given = {key: _read_limit(key, content[key]) for key in stated}
     _check_range("memory size", given.get("memory"), limits.min_memory_mb, limits.max_memory_mb, " MB")
     _check_range("duration", given.get("timeout"), limits.min_duration_ms, limits.max_duration_ms, " milliseconds")
     _check_range("log size", given.get("logs"), 0, limits.max_logs_mb, " MB")
@@ -99,7 +107,9 @@ def _read_limit(key: str, value: Json) -> int:
         raise malformed(f"{label} limit malformed")
     if value != int(value):
         raise malformed(f"requirement failed: {label} limit must be whole number")
-    wrapped = (int(value) + _INT32_HALF) % (2 * _INT32_HALF) - _INT32_HALF  # it overflows as a 32-bit integer does
+    # It overflows as a 32-bit integer does.
+    offset = int(value) + _INT32_HALF
+    wrapped = offset % (2 * _INT32_HALF) - _INT32_HALF
     if key in ("memory", "logs") and wrapped < 0:
         raise malformed("requirement failed: a negative size of an object is not allowed.")
     return wrapped
@@ -108,12 +118,17 @@ def _read_limit(key: str, value: Json) -> int:
 def _check_range(what: str, value: int | None, least: int, most: int, unit: str) -> None:
     if value is None or least <= value <= most:
         return
-    relation, threshold = ("below", least) if value < least else ("exceeds", most)
-    message = f"requirement failed: {what} {value}{unit} {relation} allowed threshold of {threshold}{unit}"
-    raise Rejection(400, message)
+    is_below = value < least
+    relation = f"below allowed threshold of {least}" if is_below else f"exceeds allowed threshold of {most}"
+    raise Rejection(400, f"requirement failed: {what} {value}{unit} {relation}{unit}")
 
 
-def create_action(name: Name, body: ActionBody, registry: Registry, limits: Limits) -> Action:
+def create_action(
+    name: Name,
+    body: ActionBody,
+    registry: Registry,
+    limits: Limits,
+) -> Action:
     """Make a new action.
 
     Raises:
@@ -141,7 +156,12 @@ def create_action(name: Name, body: ActionBody, registry: Registry, limits: Limi
     )
 
 
-def update_action(action: Action, body: ActionBody, registry: Registry, limits: Limits) -> Action:
+def update_action(
+    action: Action,
+    body: ActionBody,
+    registry: Registry,
+    limits: Limits,
+) -> Action:
     """Make the next version of an action: what the body does not give stays.
 
     Raises:
@@ -174,4 +194,6 @@ def _kind_annotation(action_exec: CodeExec | SequenceExec) -> Parameters:
 
 def _sequence_parameters(action_exec: CodeExec | SequenceExec) -> Parameters | None:
     """A sequence's only parameter: its components. None for code."""
-    return Parameters.of({"_actions": action_exec.references()}) if isinstance(action_exec, SequenceExec) else None
+    if not isinstance(action_exec, SequenceExec):
+        return None
+    return Parameters.of({"_actions": action_exec.references()})

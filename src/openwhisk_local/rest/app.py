@@ -23,7 +23,7 @@ from openwhisk_local.rejections import Rejection, no_such_route
 from openwhisk_local.rest.about import about_api, about_platform
 from openwhisk_local.rest.actions import Actions
 from openwhisk_local.rest.activations import ActivationRecords
-from openwhisk_local.rest.operations import Collection, Handler, list_operations
+from openwhisk_local.rest.operations import Collection, Operation, list_operations
 from openwhisk_local.rest.packages import Packages
 from openwhisk_local.rest.requests import ApiRequest
 from openwhisk_local.rest.responses import CORS, NegotiatedResponse, answer, answer_declined, answer_text
@@ -98,18 +98,21 @@ class Api:
             Rules(invoker.registry, invoker.limits),
             Packages(invoker.registry, invoker.limits, pool),
         ]
-        operations = [operation for collection in collections for operation in collection.operations()]
-        operations += list_operations("limits", self._namespace_limits)
+        operations = list_operations("limits", self._namespace_limits)
+        for collection in collections:
+            operations += collection.operations()
         routes = [
-            *(ExactRoute(method, f"{_NAMESPACE}{path}", self._for_namespace(handler)) for method, path, handler in operations),
+            *(self._namespace_route(operation) for operation in operations),
             ExactRoute(None, _WEB_ACTION, _Answered(self._web_action)),
             ExactRoute("GET", "/", _Answered(self._about_platform)),
             ExactRoute("GET", "/ping", _Answered(self._ping)),
+            ExactRoute("GET", "/api/v1", _Answered(self._about_api)),
+            ExactRoute("GET", "/api/v1/", _Answered(self._about_api)),
+            ExactRoute("GET", "/api/v1/namespaces", _Answered(self._list_namespaces)),
+            ExactRoute("GET", "/api/v1/namespaces/", _Answered(self._list_namespaces)),
         ]
-        for slash in ("", "/"):
-            routes.append(ExactRoute("GET", f"/api/v1{slash}", _Answered(self._about_api)))
-            routes.append(ExactRoute("GET", f"/api/v1/namespaces{slash}", _Answered(self._list_namespaces)))
-        self._router = Router(routes, redirect_slashes=False, default=_Answered(self._answer_unmatched))
+        unmatched = _Answered(self._answer_unmatched)
+        self._router = Router(routes, redirect_slashes=False, default=unmatched)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -117,15 +120,17 @@ class Api:
             path = canonical_path(scope["raw_path"].decode("latin-1"))
             await self._router({**scope, "path": path}, receive, send)
 
-    def _for_namespace(self, handler: Handler) -> _Answered:
-        """The endpoint of an operation in a namespace, for callers with the key only."""
+    def _namespace_route(self, operation: Operation) -> ExactRoute:
+        """The route of an operation in a namespace, for callers with the key only."""
 
-        async def authenticated(request: Request, transaction: str) -> Response:
+        async def handler(request: Request, transaction: str) -> Response:
             self._authenticate(request)
             namespace = self._read_namespace(request.path_params["namespace"])
-            return await handler(ApiRequest(request, namespace, self._namespace, transaction))
+            api_request = ApiRequest(request, namespace, self._namespace, transaction)
+            return await operation.handler(api_request)
 
-        return _Answered(authenticated)
+        path = f"{_NAMESPACE}{operation.path}"
+        return ExactRoute(operation.method, path, _Answered(handler))
 
     def _read_namespace(self, segment: str) -> str:
         return self._namespace if segment == "_" else check_namespace(segment)
@@ -161,7 +166,8 @@ class Api:
         path = request.scope["path"]
         in_api = path == "/api/v1" or path.startswith("/api/v1/")
         if request.method == "OPTIONS":
-            return answer_text("OK", headers=CORS if in_api else {**CORS, "Access-Control-Allow-Methods": "OPTIONS, GET, POST"})
+            outside = {**CORS, "Access-Control-Allow-Methods": "OPTIONS, GET, POST"}
+            return answer_text("OK", headers=CORS if in_api else outside)
         if not in_api:
             allowed = "GET, OPTIONS" if path in ("/", "/ping") else "OPTIONS"
             why = f"HTTP method not allowed, supported methods: {allowed}"

@@ -44,7 +44,12 @@ class EntityBody:
         )
 
 
-def read_entity_body(content: JsonObject, limits: Limits, *, has_parameters: bool = True) -> EntityBody:
+def read_entity_body(
+    content: JsonObject,
+    limits: Limits,
+    *,
+    has_parameters: bool = True,
+) -> EntityBody:
     """Read and check what all bodies have in common.
 
     Args:
@@ -91,7 +96,11 @@ def read_publish(content: JsonObject) -> bool | None:
     return publish
 
 
-def check_sizes(parameters: Parameters | None, annotations: Parameters | None, limits: Limits) -> None:
+def check_sizes(
+    parameters: Parameters | None,
+    annotations: Parameters | None,
+    limits: Limits,
+) -> None:
     """Check that parameters and annotations are not larger than the host stores.
 
     Raises:

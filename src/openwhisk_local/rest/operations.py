@@ -35,7 +35,11 @@ class Collection(Protocol):
         """Its operations."""
 
 
-def answer_list(request: ApiRequest, collection: str, entities: Sequence[Entity]) -> Response:
+def answer_list(
+    request: ApiRequest,
+    collection: str,
+    entities: Sequence[Entity],
+) -> Response:
     """The part of a list that is asked for, or its length if that is asked for.
 
     Args:

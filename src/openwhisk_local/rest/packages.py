@@ -60,11 +60,17 @@ class Packages:
             if declined.status != 404:
                 raise
             raise Rejection(404, f"The requested resource '{name.qualified}' does not exist.") from None
-        parameters = target.parameters.merged(package.parameters) if target is not package else package.parameters
-        rows: dict[str, list[Json]] = {"actions": [], "feeds": []}
+        parameters = package.parameters
+        if target is not package:
+            parameters = target.parameters.merged(parameters)
+        actions: list[Json] = []
+        feeds: list[Json] = []
         for action in self._registry.newest_first(Action, target.name.qualified):
-            rows["feeds" if action.annotations.is_truthy("feed") else "actions"].append(action.to_package_row())
-        return answer({**package.to_record(parameters), **rows})
+            is_feed = action.annotations.is_truthy("feed")
+            rows = feeds if is_feed else actions
+            rows.append(action.to_package_row())
+        record = package.to_record(parameters)
+        return answer({**record, "actions": actions, "feeds": feeds})
 
     async def _put(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
@@ -102,10 +108,12 @@ class Packages:
         name = request.authorized_entity_name()
         forced = request.flag("force")
         package = self._registry.get(Package, name)
-        inside = [] if package.binding is not None else self._registry.newest_first(Action, name.qualified)
+        inside: list[Action] = []
+        if package.binding is None:
+            inside = self._registry.newest_first(Action, name.qualified)
         if inside and not forced:
-            contents = f"{len(inside)} {'entity' if len(inside) == 1 else 'entities'}"
-            why = f"Package not empty (contains {contents}). Set force param or delete package contents."
+            noun = "entity" if len(inside) == 1 else "entities"
+            why = f"Package not empty (contains {len(inside)} {noun}). Set force param or delete package contents."
             raise Rejection(409, why)
         for action in inside:
             self._registry.remove(action)

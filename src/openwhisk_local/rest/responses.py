@@ -59,10 +59,21 @@ def _accepts(accept: str, offered: str) -> bool:
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
         if "/" not in media:
             return True
-        weight = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
-        weights[media] = float(weight) if re.fullmatch(r"[01](\.\d*)?", weight) else 1.0
-    ranges = (offered, offered.partition("/")[0] + "/*", "*/*")
-    return next((weights[media] for media in ranges if media in weights), 0.0) > 0
+        weights[media] = _weight(parameters)
+    offered_family, _, _ = offered.partition("/")
+    for media_range in (offered, f"{offered_family}/*", "*/*"):
+        if media_range in weights:
+            return weights[media_range] > 0
+    return False
+
+
+def _weight(parameters: list[str]) -> float:
+    """The weight `q` among the parameters of a media type; 1 where there is none that can be read."""
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            weight = parameter.removeprefix("q=")
+            return float(weight) if re.fullmatch(r"[01](\.\d*)?", weight) else 1.0
+    return 1.0
 
 
 def to_json_bytes(content: Json) -> bytes:
@@ -70,7 +81,13 @@ def to_json_bytes(content: Json) -> bytes:
     return to_compact_json(content).encode(errors="replace")
 
 
-def answer(content: Json, status: int = 200, *, activation: str | None = None, headers: Mapping[str, str] = CORS) -> Response:
+def answer(
+    content: Json,
+    status: int = 200,
+    *,
+    activation: str | None = None,
+    headers: Mapping[str, str] = CORS,
+) -> Response:
     """An answer of the API in JSON.
 
     Args:
@@ -79,22 +96,31 @@ def answer(content: Json, status: int = 200, *, activation: str | None = None, h
         activation: The id of the activation that it is about.
         headers: The headers besides the content type.
     """
-    response = NegotiatedResponse(to_json_bytes(content), status, {**headers, "Content-Type": "application/json"})
+    body = to_json_bytes(content)
+    response = NegotiatedResponse(body, status, {**headers, "Content-Type": "application/json"})
     if activation is not None:
         response.headers[ACTIVATION_HEADER] = activation
     return response
 
 
-def answer_text(text: str, *, status: int = 200, headers: Mapping[str, str] = CORS) -> Response:
+def answer_text(
+    text: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = CORS,
+) -> Response:
     """An answer in plain text."""
     return Response(text, status, headers={**headers, "Content-Type": "text/plain; charset=UTF-8"})
 
 
 def answer_declined(declined: Rejection, transaction: str) -> Response:
     """The answer to a declined request."""
-    headers = {**(CORS if declined.cors else {}), **declined.headers}
+    headers = declined.headers
+    if declined.cors:
+        headers = {**CORS, **headers}
     if declined.layout == "text":
         return answer_text(declined.message, status=declined.status, headers=headers)
     content: JsonObject = {"error": declined.message, "code": transaction}
-    body = to_pretty_json(content).encode() if declined.layout == "pretty" else to_json_bytes(content)
+    is_pretty = declined.layout == "pretty"
+    body = to_pretty_json(content).encode() if is_pretty else to_json_bytes(content)
     return Response(body, declined.status, headers, "application/json")

@@ -74,21 +74,35 @@ class Rules:
             raise Rejection(409, rejections.EXISTS)
         rule = self._next_rule(name, old, body, trigger, action)
         self._check_ends(rule)
-        status = ACTIVE if old is None else self._registry.status_of(old)
-        if old is not None and old.trigger != rule.trigger:
-            self._registry.unlink(old)
+        status = ACTIVE
+        if old is not None:
+            status = self._registry.status_of(old)
+            if old.trigger != rule.trigger:
+                self._registry.unlink(old)
         self._registry.link(rule, status)
         self._registry.put(rule)
         return answer(rule.to_record(status))
 
-    def _check_references(self, caller: str, trigger: Name | None, action: Name | None) -> None:
+    def _check_references(
+        self,
+        caller: str,
+        trigger: Name | None,
+        action: Name | None,
+    ) -> None:
         """Check that the caller may refer to the trigger and the action that a body names."""
         if action is not None:
             self._registry.check_references(caller, action)
         if trigger is not None and trigger.namespace != caller:
             raise not_authorized(trigger.qualified)
 
-    def _next_rule(self, name: Name, old: Rule | None, body: EntityBody, trigger: Name | None, action: Name | None) -> Rule:
+    def _next_rule(
+        self,
+        name: Name,
+        old: Rule | None,
+        body: EntityBody,
+        trigger: Name | None,
+        action: Name | None,
+    ) -> Rule:
         """The rule as the body makes it: a new one needs both ends."""
         if old is not None:
             changed = replace(old, trigger=trigger or old.trigger, action=action or old.action)
@@ -131,7 +145,9 @@ def _read_status(content: JsonObject) -> str:
 
 
 def _spray_class(value: Json) -> str:
-    return f"Js{value}$" if isinstance(value, bool) else _SPRAY[type(value)]
+    if isinstance(value, bool):
+        return f"Js{value}$"
+    return _SPRAY[type(value)]
 
 
 def _read_reference(content: JsonObject, key: str, namespace: str) -> Name | None:

@@ -151,7 +151,12 @@ class Action(Entity):
         """Whether its results say which action comes next."""
         return self.annotations.is_truthy("conductor")
 
-    def to_record(self, *, code: bool = True, parameters: Parameters | None = None) -> JsonObject:
+    def to_record(
+        self,
+        *,
+        code: bool = True,
+        parameters: Parameters | None = None,
+    ) -> JsonObject:
         """The action as the API shows it.
 
         Args:

@@ -13,6 +13,7 @@ from openwhisk_local.jsontypes import Json, JsonObject
 _V = TypeVar("_V")
 _ORDERED_AS_GIVEN = 4
 _UINT32 = 0xFFFFFFFF
+_MALFORMED = "parameters malformed!"
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ class Parameters:
             ValueError: The content has another shape.
         """
         entries: dict[str, Parameter] = {}
-        for entry in content if isinstance(content, list) else [None]:
-            key = entry.get("key") if isinstance(entry, dict) else None
-            if not isinstance(entry, dict) or not isinstance(key, str) or "value" not in entry:
-                raise ValueError("parameters malformed!")
-            entries[key] = Parameter(entry["value"], init=entry.get("init") is True)
+        if not isinstance(content, list):
+            raise ValueError(_MALFORMED)  # noqa: TRY004 - one kind of error for every other shape
+        for entry in content:
+            match entry:
+                case {"key": str(key), "value": value, **others}:
+                    entries[key] = Parameter(value, init=others.get("init") is True)
+                case _:
+                    raise ValueError(_MALFORMED)
         return cls(entries)
 
     @classmethod
@@ -68,11 +72,14 @@ class Parameters:
 
     def merged(self, other: Parameters) -> Parameters:
         """These parameters and the other's, whose values win."""
-        return Parameters({**self.entries, **other.entries}) if other.entries else self
+        if not other.entries:
+            return self
+        return Parameters({**self.entries, **other.entries})
 
     def without(self, *keys: str) -> Parameters:
         """These parameters less some keys."""
-        return Parameters({key: entry for key, entry in self.entries.items() if key not in keys})
+        kept = {key: entry for key, entry in self.entries.items() if key not in keys}
+        return Parameters(kept)
 
     def __contains__(self, key: str) -> bool:
         return key in self.entries
@@ -87,17 +94,21 @@ class Parameters:
         if key not in self.entries:
             return absent
         value = self.get(key)
-        return True if isinstance(value, dict | list) else bool(value)
+        if isinstance(value, dict | list):
+            return True
+        return bool(value)
 
     @property
     def defined_keys(self) -> frozenset[str]:
         """The keys whose values are not null."""
-        return frozenset(key for key, entry in self.entries.items() if entry.value is not None)
+        defined = [key for key, entry in self.entries.items() if entry.value is not None]
+        return frozenset(defined)
 
     @property
     def init_keys(self) -> frozenset[str]:
         """The keys marked `init`: their values are set in a process's environment, also where the caller gives them."""
-        return frozenset(key for key, entry in self.entries.items() if entry.init)
+        marked = [key for key, entry in self.entries.items() if entry.init]
+        return frozenset(marked)
 
     def values(self) -> JsonObject:
         """The values by key."""
@@ -105,13 +116,18 @@ class Parameters:
 
     def size(self) -> int:
         """Bytes that keys and values take as JSON."""
-        texts = (f"{key}{to_compact_json(entry.value)}" for key, entry in self.entries.items())
-        return sum(len(text.encode(errors="replace")) for text in texts)
+        size = 0
+        for key, entry in self.entries.items():
+            text = f"{key}{to_compact_json(entry.value)}"
+            size += len(text.encode(errors="replace"))
+        return size
 
 
 def _entry_on_the_wire(key: str, parameter: Parameter) -> JsonObject:
     entry: JsonObject = {"key": key, "value": parameter.value}
-    return {**entry, "init": True} if parameter.init else entry
+    if parameter.init:
+        entry["init"] = True
+    return entry
 
 
 def to_environment(values: Mapping[str, Json]) -> dict[str, str]:
@@ -122,14 +138,17 @@ def to_environment(values: Mapping[str, Json]) -> dict[str, str]:
 def _variable_text(value: Json) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else to_compact_json(value)
+    if isinstance(value, str):
+        return value
+    return to_compact_json(value)
 
 
 def in_scala_order(entries: Mapping[str, _V]) -> dict[str, _V]:
     """Entries as an immutable map of Scala 2.12 holds them: up to four as they came, more by the hashes of their keys."""
     if len(entries) <= _ORDERED_AS_GIVEN:
         return dict(entries)
-    return dict(sorted(entries.items(), key=lambda item: _scala_position(item[0])))
+    keys = sorted(entries, key=_scala_position)
+    return {key: entries[key] for key in keys}
 
 
 @lru_cache(maxsize=4096)
@@ -146,4 +165,5 @@ def _scala_position(key: str) -> tuple[int, ...]:
     code ^= code >> 14
     code = (code + (code << 4)) & _UINT32
     code ^= code >> 10
-    return tuple(code >> shift & 31 for shift in range(0, 35, 5))
+    shifts = range(0, 35, 5)
+    return tuple(code >> shift & 31 for shift in shifts)

@@ -32,7 +32,8 @@ class ResolvedAction:
     @property
     def final_parameters(self) -> frozenset[str]:
         """The parameters that callers may not give: all defined ones of an action that says so."""
-        return self.parameters.defined_keys if self.action.annotations.get("final") is True else frozenset()
+        is_final = self.action.annotations.get("final") is True
+        return self.parameters.defined_keys if is_final else frozenset()
 
 
 class Registry:
@@ -44,7 +45,8 @@ class Registry:
 
     def now(self) -> int:
         """Milliseconds since the epoch, different for every call, so that lists have one order."""
-        self._clock = max(self._clock + 1, int(time.time() * 1000))
+        now = int(time.time() * 1000)
+        self._clock = max(self._clock + 1, now)
         return self._clock
 
     def find(self, kind: type[_E], name: Name) -> _E | None:
@@ -85,25 +87,26 @@ class Registry:
             path: Only those in this namespace or package: `ns` or `ns/package`. A namespace's actions include those in
                 its packages.
         """
-        found = [
-            entity
-            for entity in self._entities.values()
-            if isinstance(entity, kind) and (path is None or path in (entity.name.namespace, entity.name.path))
-        ]
+        found = [entity for entity in self._entities.values() if isinstance(entity, kind)]
+        if path is not None:
+            found = [entity for entity in found if path in (entity.name.namespace, entity.name.path)]
         return sorted(found, key=lambda entity: entity.updated, reverse=True)
 
     def target(self, package: Package) -> Package:
         """The package that a binding stands for, or the package itself."""
-        return package if package.binding is None else self.get(Package, package.binding)
+        if package.binding is None:
+            return package
+        return self.get(Package, package.binding)
 
     def locate(self, name: Name) -> Name:
         """The name under which an action is stored: bindings followed."""
         if name.of_package is None:
             return name
         package = self.find(Package, name.of_package)
-        if package is None or package.binding is None:
+        binding = None if package is None else package.binding
+        if binding is None:
             return name
-        return Name(package.binding.namespace, package.binding.name, name.name)
+        return Name(binding.namespace, binding.name, name.name)
 
     def resolve(self, name: Name) -> ResolvedAction:
         """Find an action through packages and bindings and merge the parameters on the way.
@@ -116,11 +119,12 @@ class Registry:
             return ResolvedAction(action, action.parameters)
         package = self.get(Package, name.of_package)
         target = self.target(package)
-        action = self.get(Action, Name(target.name.namespace, target.name.name, name.name))
-        parameters = target.parameters
-        if target is not package:
-            parameters = parameters.merged(package.parameters)
-        return ResolvedAction(action, parameters.merged(action.parameters), package.name if target is not package else None)
+        located = Name(target.name.namespace, target.name.name, name.name)
+        action = self.get(Action, located)
+        if target is package:
+            return ResolvedAction(action, package.parameters.merged(action.parameters))
+        package_parameters = target.parameters.merged(package.parameters)
+        return ResolvedAction(action, package_parameters.merged(action.parameters), binding=package.name)
 
     def check_references(self, caller: str, *actions: Name) -> None:
         """Check that a caller may refer to actions: they are in its namespace, and the packages that they name exist.
@@ -130,23 +134,27 @@ class Registry:
         """
         for name in actions:
             if name.namespace != caller:
-                raise not_authorized((name.of_package or name).qualified)
+                refused = name.of_package or name
+                raise not_authorized(refused.qualified)
             if name.of_package is not None:
                 self.target(self.get(Package, name.of_package))
 
     def status_of(self, rule: Rule) -> str:
         """Whether a rule is active: its trigger says so; without the trigger it is not."""
         trigger = self._entities.get(rule.trigger)
-        link = trigger.rules.get(rule.name) if isinstance(trigger, Trigger) else None
-        return INACTIVE if link is None else link.status
+        if not isinstance(trigger, Trigger) or rule.name not in trigger.rules:
+            return INACTIVE
+        return trigger.rules[rule.name].status
 
     def link(self, rule: Rule, status: str) -> None:
         """Record a rule and its status on its trigger."""
         trigger = self.get(Trigger, rule.trigger)
-        self.put(replace(trigger, rules={**trigger.rules, rule.name: Link(rule.action, status)}))
+        link = Link(rule.action, status)
+        self.put(replace(trigger, rules={**trigger.rules, rule.name: link}))
 
     def unlink(self, rule: Rule) -> None:
         """Remove a rule from its trigger."""
         trigger = self._entities.get(rule.trigger)
         if isinstance(trigger, Trigger):
-            self.put(replace(trigger, rules={name: link for name, link in trigger.rules.items() if name != rule.name}))
+            others = {name: link for name, link in trigger.rules.items() if name != rule.name}
+            self.put(replace(trigger, rules=others))

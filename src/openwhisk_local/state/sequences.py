@@ -9,7 +9,12 @@ from openwhisk_local.state.names import Name
 from openwhisk_local.state.registry import Registry
 
 
-def check_sequence(name: Name, sequence: SequenceExec, registry: Registry, max_components: int) -> None:
+def check_sequence(
+    name: Name,
+    sequence: SequenceExec,
+    registry: Registry,
+    max_components: int,
+) -> None:
     """Check a sequence before it is written.
 
     Args:
@@ -27,7 +32,12 @@ def check_sequence(name: Name, sequence: SequenceExec, registry: Registry, max_c
         raise Rejection(400, rejections.SEQUENCE_TOO_LONG)
 
 
-def _count_actions(origin: Name, components: tuple[Name, ...], registry: Registry, max_components: int) -> int:
+def _count_actions(
+    origin: Name,
+    components: tuple[Name, ...],
+    registry: Registry,
+    max_components: int,
+) -> int:
     """How many actions a sequence runs, the sequences in it counted by what they run."""
     if len(components) > max_components:
         raise Rejection(400, rejections.SEQUENCE_TOO_LONG)

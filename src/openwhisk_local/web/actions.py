@@ -71,8 +71,8 @@ class WebActions:
         try:
             if request.namespace != request.caller or not is_legal(name) or not is_legal(package):
                 raise rejections.not_found()
-            where = Name(request.namespace, None if package == "default" else package, name)
-            resolved = self._invoker.registry.resolve(where)
+            in_package = None if package == "default" else package
+            resolved = self._invoker.registry.resolve(Name(request.namespace, in_package, name))
             if resolved.action.annotations.get("web-export") is not True:
                 raise rejections.not_found()
             self._invoker.admit()
@@ -108,9 +108,12 @@ class WebActions:
         media = request.media_type
         if not is_raw and is_json(media):
             return read_json(content)
+        text = content.decode(errors="replace")
         if not is_raw and media == "application/x-www-form-urlencoded":
-            return {**dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))}
-        return content.decode(errors="replace") if is_received_as_text(media) else base64.b64encode(content).decode()
+            return {**dict(parse_qsl(text, keep_blank_values=True))}
+        if is_received_as_text(media):
+            return text
+        return base64.b64encode(content).decode()
 
 
 def _request_context(request: ApiRequest, authenticated: bool) -> JsonObject:
@@ -128,7 +131,11 @@ def _raw_arguments(request: ApiRequest, body: Json) -> JsonObject:
     return {"__ow_query": request.request.url.query, "__ow_body": "" if body is None else body}
 
 
-def _read_arguments(request: ApiRequest, resolved: ResolvedAction, body: Json) -> JsonObject:
+def _read_arguments(
+    request: ApiRequest,
+    resolved: ResolvedAction,
+    body: Json,
+) -> JsonObject:
     """Query and body as arguments.
 
     Raises:
@@ -136,7 +143,8 @@ def _read_arguments(request: ApiRequest, resolved: ResolvedAction, body: Json) -
     """
     query: JsonObject = {**request.request.query_params}
     members = body if isinstance(body, dict) else {}
-    if not (_RESERVED | resolved.final_parameters).isdisjoint(query | members):
+    forbidden = _RESERVED | resolved.final_parameters
+    if not forbidden.isdisjoint(query | members):
         raise Rejection(400, rejections.PARAMETERS_NOT_ALLOWED)
     if body is None or isinstance(body, dict):
         return query | members
@@ -185,5 +193,6 @@ def _may_call(action: Action, request: ApiRequest, authenticated: bool) -> bool:
         return authenticated or not required
     if isinstance(required, str | int | float):
         given = request.request.headers.get("x-require-whisk-auth")
-        return given is not None and hmac.compare_digest(given.encode(), str(required).encode())
+        secret = str(required).encode()
+        return given is not None and hmac.compare_digest(given.encode(), secret)
     return False

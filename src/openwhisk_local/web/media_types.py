@@ -18,9 +18,13 @@ def is_json_text(media: str) -> bool:
 
 def is_text(media: str) -> bool:
     """Whether a media type is sent as text with a charset; the others are bytes, which JSON holds as base64."""
-    return media.startswith("text/") or media in _TEXTS or (media.endswith("+xml") and media != "image/svg+xml")
+    if media == "image/svg+xml":
+        return False
+    return media.startswith("text/") or media.endswith("+xml") or media in _TEXTS
 
 
 def is_received_as_text(media: str) -> bool:
     """Whether an action gets a body of that type as text, else as base64; JSON is base64 for compatibility."""
-    return is_text(media) or (is_json_text(media) and media != "application/json")
+    if media == "application/json":
+        return False
+    return is_text(media) or is_json_text(media)

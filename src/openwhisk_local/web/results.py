@@ -33,7 +33,10 @@ def _property(result: Json, *keys: str) -> Json:
     """The first of these properties that exists; a result that is no object stands for itself."""
     if not isinstance(result, dict):
         return result
-    return next((result[key] for key in keys if key in result), None)
+    for key in keys:
+        if key in result:
+            return result[key]
+    return None
 
 
 def as_json(result: Json) -> Response:
@@ -82,7 +85,10 @@ def as_http(result: Json) -> Response:
 
 
 def _content_type_of(headers: list[tuple[str, str]]) -> str | None:
-    return next((value for name, value in headers if name.lower() == "content-type"), None)
+    for name, value in headers:
+        if name.lower() == "content-type":
+            return value
+    return None
 
 
 def _http_response(status: int | None, body: Json, content_type: str | None) -> Response:
@@ -127,7 +133,8 @@ def _read_headers(given: Json) -> Iterator[tuple[str, str]]:
     if not isinstance(given, dict):
         raise _not_valid("message/http")
     for name, value in given.items():
-        for item in value if isinstance(value, list) else [value]:
+        items = value if isinstance(value, list) else [value]
+        for item in items:
             text = _header_text(item)
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
                 raise _not_valid("message/http")
