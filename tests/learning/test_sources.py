@@ -189,7 +189,7 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(preset: str, classes: int)
     task = "classification" if classes else "regression"
     spec = rig.spec_of({"preset": preset}, x_shape=shape, classes=classes, task=task, loss={"name": "auto"}, metrics=())
     built = KerasLearner().build(spec, {})
-    answer = inference.predictor(spec, built.blueprint.layout, built.blueprint.config, built.params)
+    answer = inference.predictor(spec, built.blueprint, built.params)
     x = np.random.default_rng(0).normal(size=(77, *shape)).astype("float32")
     together = answer(x)
     assert together.shape == ((77, classes) if classes else (77,))
@@ -205,7 +205,7 @@ def test_place_dependent_models_are_answered_row_by_row(monkeypatch: pytest.Monk
     spec = rig.spec_of({"preset": "mlp"})
     built = KerasLearner().build(spec, {})
     monkeypatch.setattr(inference, "_position_independent", lambda *_: False)
-    answer = inference.predictor(spec, built.blueprint.layout, built.blueprint.config, built.params)
+    answer = inference.predictor(spec, built.blueprint, built.params)
     x = rig.data((6,), 4).x
     assert answer(x[3:4]).tobytes() == answer(x)[3:4].tobytes()
 
@@ -222,7 +222,7 @@ def test_answers_are_probabilities(units: int, activation: str | None, classes: 
     spec = rig.spec_of(rig.config_of(sequential(layers().Dense(units, activation))), classes=classes, loss=loss)
     built = KerasLearner().build(spec, {})
     x = rig.data((6,), classes).x
-    found = inference.predictor(spec, built.blueprint.layout, built.blueprint.config, built.params)(x)
+    found = inference.predictor(spec, built.blueprint, built.params)(x)
     raw = rig.keras_model(built).predict(x, verbose=0).astype("float64")
     if units == 3:
         expected = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
@@ -236,12 +236,12 @@ def test_exported_models_answer_alike(tmp_path: Path) -> None:
     spec = rig.spec_of({"preset": "cnn"}, x_shape=(8, 8))
     built = KerasLearner().build(spec, {})
     target = tmp_path / "out.keras"
-    inference.export(spec, built.blueprint.layout, built.blueprint.config, built.params, target)
+    inference.export(spec, built.blueprint, built.params, target)
     assert list(tmp_path.iterdir()) == [target]
     loaded = backend.keras().models.load_model(target)
     assert compiled.optimizer_of(checks.read_archive(target.read_bytes())).items() >= {"name": "adam"}.items()
     x = rig.data((8, 8), 4).x
-    answer = inference.predictor(spec, built.blueprint.layout, built.blueprint.config, built.params)
+    answer = inference.predictor(spec, built.blueprint, built.params)
     assert np.abs(loaded.predict(x, verbose=0) - answer(x)).max() < 1e-6
     again = KerasLearner().build(replace(spec, model={"file": "upload:x"}), {"file": target.read_bytes()})
     assert all(again.params[n].tobytes() == built.params[n].tobytes() for n in built.params)

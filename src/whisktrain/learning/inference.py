@@ -17,11 +17,11 @@ import numpy as np
 
 from whisktrain.learning import backend, losses
 from whisktrain.learning.building import sources
-from whisktrain.learning.building.layout import KerasLayout
+from whisktrain.learning.building.layout import layout_of
 from whisktrain.learning.computing.batches import probabilities
 from whisktrain.learning.computing.local import keras_optimizer
 from whisktrain.learning.keras_types import BackendTensor, Model
-from whisktrain.spec import Spec
+from whisktrain.spec import Blueprint, Spec
 from whisktrain.tensors import Floats, Tensor, Tensors
 
 __all__ = ["Predictor", "export", "predictor"]
@@ -32,26 +32,27 @@ Predictor: TypeAlias = Callable[[Tensor], Floats]
 _BLOCK = 32
 
 
-def predictor(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -> Predictor:
+def predictor(spec: Spec, blueprint: Blueprint, params: Tensors) -> Predictor:
     """Open a trained model for answering.
 
     Args:
         spec: The plan that it was trained by.
-        layout: The layout of its tensors.
-        config: Its configuration, Keras JSON.
+        blueprint: The model.
         params: Its tensors.
 
     Returns:
         A function from features to probabilities, or to the (standardised) values of a regression, as float64. A row's answer
         has the same bits in any batch.
     """
-    model = _restore(spec, layout, config, params)
+    model = _restore(spec, blueprint, params)
     dtype = str(model.inputs[0].dtype)
     size = _BLOCK
     compute = _traced(model, size, spec.x_shape, dtype)
     if not _position_independent(compute, spec.x_shape, dtype):
         size = 1
         compute = _traced(model, size, spec.x_shape, dtype)
+
+    layout = layout_of(blueprint)
 
     def answer(x: Tensor) -> Floats:
         rows = len(x)
@@ -65,18 +66,17 @@ def predictor(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -
     return answer
 
 
-def export(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors, path: Path) -> None:
+def export(spec: Spec, blueprint: Blueprint, params: Tensors, path: Path) -> None:
     """Write a trained model as a `.keras` file, compiled as it was trained, in one atomic step.
 
     Args:
         spec: The plan that it was trained by.
-        layout: The layout of its tensors.
-        config: Its configuration, Keras JSON.
+        blueprint: The model.
         params: Its tensors.
         path: The file; replaced if it is there.
     """
-    model = _restore(spec, layout, config, params)
-    model.compile(keras_optimizer(spec.optimizer), losses.make(layout["loss"], None))
+    model = _restore(spec, blueprint, params)
+    model.compile(keras_optimizer(spec.optimizer), losses.make(layout_of(blueprint)["loss"], None))
     model.optimizer.build(model.trainable_variables)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -87,9 +87,9 @@ def export(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors, path
         temporary.unlink(missing_ok=True)
 
 
-def _restore(spec: Spec, layout: KerasLayout, config: bytes, params: Tensors) -> Model:
-    model = sources.from_config(config, spec)
-    names = [entry["name"] for entry in layout["tensors"]]
+def _restore(spec: Spec, blueprint: Blueprint, params: Tensors) -> Model:
+    model = sources.from_config(blueprint.config, spec)
+    names = [entry["name"] for entry in blueprint.layout["tensors"]]
     sources.assign(model, {name: params[name] for name in names})
     return model
 

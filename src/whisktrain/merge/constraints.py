@@ -10,13 +10,10 @@ from typing import cast
 import numpy as np
 
 from whisktrain.errors import RequestError
-from whisktrain.spec import ConstraintConfig
+from whisktrain.spec import CONSTRAINTS, ConstraintConfig
 from whisktrain.tensors import Floats
 
-__all__ = ["CONSTRAINTS", "constrain"]
-
-CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
-"""The constraints that are known, by Keras' class names."""
+__all__ = ["constrain"]
 
 _EPSILON = 1e-7
 

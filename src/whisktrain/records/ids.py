@@ -46,6 +46,7 @@ __all__ = [
     "upload",
     "validation",
     "version",
+    "version_prefix",
 ]
 
 SCHEMA = 1
@@ -159,6 +160,11 @@ def model(name: str, version_: int) -> str:
 def version(name: str, version_: int) -> str:
     """The claim of a run on a version of a model."""
     return f"version:{name}:{version_}"
+
+
+def version_prefix(name: str) -> str:
+    """The prefix of the claims on a model's versions."""
+    return f"version:{name}:"
 
 
 def alias(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whisktrain.errors import PlatformError
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
-from whisktrain.records.models import reserve_version
+from whisktrain.records.models import ModelRecords
 from whisktrain.records.run import Best, PlatformFacts, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import RunSummary
@@ -58,7 +58,7 @@ def create(
     state = records.read()
     if state is None:
         failpoint(Step.RESERVE_VERSION)
-        version = reserve_version(store, spec.name, run)
+        version = ModelRecords(store).reserve_version(spec.name, run)
         now = time.time()
         fresh = RunState(run, spec, version, best=best, created=now, opened=now, platform=platform or {})
         failpoint(Step.CREATE_RUN)

@@ -9,7 +9,7 @@ import numpy as np
 from whisktrain import metrics
 from whisktrain.spec import Figures, MetricSums, Spec
 
-__all__ = ["add_sums", "combine", "names"]
+__all__ = ["add_sums", "combine"]
 
 
 def add_sums(parts: Iterable[MetricSums | None]) -> MetricSums | None:
@@ -34,12 +34,6 @@ def _added(a: MetricSums, b: MetricSums) -> MetricSums:
     }
 
 
-def names(spec: Spec) -> tuple[str, ...]:
-    """The metrics to report, in order: the task's own, then the requested ones (canonical names)."""
-    asked = (metrics.canonical(name, spec.task) for name in spec.metrics)
-    return tuple(dict.fromkeys((*metrics.BASE[spec.task], *asked)))
-
-
 def combine(spec: Spec, parts: Sequence[MetricSums | None]) -> Figures:
     """Add up what the workers sent and compute the final values, once.
 
@@ -59,7 +53,7 @@ def combine(spec: Spec, parts: Sequence[MetricSums | None]) -> Figures:
     figures["loss"] = _loss(spec, present)
     if figures["loss"] is None:
         undefined["loss"] = "there are no rows"
-    for name in names(spec):
+    for name in metrics.reported(spec.metrics, spec.task):
         states = [part["state"][name] for part in present if name in part["state"]]
         if present and not states:
             continue

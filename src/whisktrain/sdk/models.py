@@ -6,12 +6,12 @@ import builtins
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whisktrain.errors import ConfigurationError, Conflict, RequestError
-from whisktrain.records import ids
+from whisktrain.errors import ConfigurationError, RequestError
+from whisktrain.records.models import ModelRecords, StoredModel
 from whisktrain.serving import catalogue
 
 if TYPE_CHECKING:
-    from whisktrain.store.protocol import Document, Store
+    from whisktrain.store.protocol import Store
 
 __all__ = ["Models"]
 
@@ -26,9 +26,14 @@ class Models:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def _records(self) -> ModelRecords:
+        """The models' documents; the store is opened at the first use."""
+        return ModelRecords(self._store)
+
     def list(self) -> list[dict[str, Any]]:
         """All versions of all models: `{"model", "task", "metrics", "run", "bytes"}` each, by name and version."""
-        return [_brief(document) for document in catalogue.models(self._store)]
+        return [_brief(model) for model in self._records.list()]
 
     def show(self, name: str) -> dict[str, Any]:
         """What is known of one model.
@@ -36,12 +41,12 @@ class Models:
         Raises:
             NotFound: There is no such model.
         """
-        document = self._document(name)
-        body = document.body
+        model = self._find(name)
+        body = model.body
         known = {key: body.get(key) for key in ("classes", "target", "features", "x_shape", "dataset")}
         spec = body.get("spec", {})
         settings = {k: spec.get(k) for k in ("model", "loss", "optimizer", "sync", "batch", "rounds", "seed", "class_weights")}
-        return {**_brief(document), **known, "training": settings}
+        return {**_brief(model), **known, "training": settings}
 
     def export(self, name: str, to: str | Path) -> Path:
         """Write a model as a `.keras` file that Keras opens.
@@ -55,7 +60,6 @@ class Models:
             RequestError: The file's name ends otherwise, or its folder does not exist.
         """
         from whisktrain.learning import inference
-        from whisktrain.serving.loaded import split
         from whisktrain.spec import Spec
 
         path = Path(to).expanduser()
@@ -63,9 +67,12 @@ class Models:
             raise RequestError(f"The file to export to was {path.name!r}; expected a name that ends in .keras.")
         if not path.parent.is_dir():
             raise ConfigurationError(f"The folder {path.parent} does not exist.", hint="Make it first, or export elsewhere.")
-        document = self._document(name, attachment=True)
-        files, params = split(document)
-        inference.export(Spec.from_json(document.body["spec"]), document.body["layout"], files["file/config"], params, path)
+        stored, version = catalogue.resolve(self._store, name)
+        found = self._records.read(stored, version)
+        if found is None:
+            raise catalogue.missing(self._store, catalogue.Reference(stored, version))
+        model, files = found
+        inference.export(Spec.from_json(model.body["spec"]), model.blueprint(files), files.params, path)
         return path
 
     def delete(self, name: str) -> builtins.list[str]:
@@ -78,45 +85,27 @@ class Models:
             NotFound: There is nothing of that name.
         """
         reference = catalogue.parse_reference(name)
-        library = self._store.library
-        found = catalogue.versions(self._store, reference.name)
+        found = self._records.versions(reference.name)
         going = [v for v in found if reference.version in (None, v)]
         if not going:
             raise catalogue.missing(self._store, reference)
-        self._move_alias(reference.name, max((v for v in found if v not in going), default=None))
-        library.delete_many([ids.model(reference.name, v) for v in going])
+        self._records.delete(reference.name, going)
         return [f"{reference.name}:{v}" for v in going]
 
-    def _move_alias(self, name: str, version: int | None) -> None:
-        """Point the name at what will be its newest version, before the present one goes."""
-        library = self._store.library
-        for _ in range(20):
-            alias = library.get(ids.alias(name))
-            if alias is None or alias.body["version"] == version:
-                return
-            try:
-                if version is None:
-                    library.delete(alias.id, rev=alias.rev)
-                else:
-                    library.put(alias.id, {**alias.body, "version": version}, rev=alias.rev, durable=True)
-                return
-            except Conflict:
-                continue
-
-    def _document(self, name: str, *, attachment: bool = False) -> Document:
+    def _find(self, name: str) -> StoredModel:
         wanted, version = catalogue.resolve(self._store, name)
-        document = self._store.library.get(ids.model(wanted, version), attachment=attachment)
-        if document is None:
+        model = self._records.find(wanted, version)
+        if model is None:
             raise catalogue.missing(self._store, catalogue.Reference(wanted, version))
-        return document
+        return model
 
 
-def _brief(document: Document) -> dict[str, Any]:
-    body = document.body
+def _brief(model: StoredModel) -> dict[str, Any]:
+    body = model.body
     return {
-        "model": document.id.removeprefix("model:"),
+        "model": model.reference,
         "task": body.get("task"),
         "metrics": body.get("metrics") or {},
         "run": body.get("run"),
-        "bytes": document.attachment_size,
+        "bytes": model.nbytes,
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from whisktrain import __version__
 from whisktrain.errors import Interrupted, NotFound, RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.records import ids
+from whisktrain.records.models import ModelRecords
 from whisktrain.sdk import requests
 from whisktrain.sdk.following import Progress, Snapshots
 from whisktrain.sdk.interrupts import Interrupts
@@ -258,12 +259,10 @@ def fit(
 
 
 def _set_weights(connection: Connection, keras_model: Any, reference: str) -> None:
-    from whisktrain.serving.loaded import split
-
     name, _, version = reference.rpartition(":")
-    document = connection.store.library.get(ids.model(name, int(version)), attachment=True)
-    if document is None:
-        raise NotFound(f"The model {reference!r} has gone.")
-    _, params = split(document)
-    for variable, key in zip(keras_model.weights, sorted(params), strict=True):
-        variable.assign(params[key])
+    found = ModelRecords(connection.store).read(name, int(version))
+    if found is None:
+        raise NotFound(f"The model {reference!r} was deleted.")
+    _, files = found
+    for variable, key in zip(keras_model.weights, sorted(files.params), strict=True):
+        variable.assign(files.params[key])

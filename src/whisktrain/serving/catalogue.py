@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.records import ids
-from whisktrain.store.protocol import Document, Store
+from whisktrain.records.models import ModelRecords
+from whisktrain.store.protocol import Store
 
-__all__ = ["Reference", "missing", "models", "newest", "parse_reference", "resolve", "versions"]
+__all__ = ["Reference", "missing", "parse_reference", "resolve"]
 
 _REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(?P<version>[1-9][0-9]{0,8}))?")
 
@@ -46,29 +46,6 @@ def parse_reference(text: str) -> Reference:
     return Reference(found["name"], None if version is None else int(version))
 
 
-def models(store: Store) -> list[Document]:
-    """List all trained models, by name and then by version (no tensors are read)."""
-
-    def order(document: Document) -> tuple[str, int]:
-        name, _, version = document.id.removeprefix("model:").rpartition(":")
-        return name, int(version)
-
-    return sorted(store.library.list("model:"), key=order)
-
-
-def versions(store: Store, name: str) -> list[int]:
-    """List the versions of one model, ascending."""
-    prefix = f"model:{name}:"
-    documents = store.library.list(prefix, bodies=False)
-    return sorted(int(document.id.removeprefix(prefix)) for document in documents)
-
-
-def newest(store: Store, name: str) -> int | None:
-    """Look up the newest version of a model in one small read; None where there is no such model."""
-    alias = store.library.get(ids.alias(name))
-    return None if alias is None else int(alias.body["version"])
-
-
 def resolve(store: Store, text: str) -> tuple[str, int]:
     """Resolve a reference to the name and version that it means now.
 
@@ -83,7 +60,7 @@ def resolve(store: Store, text: str) -> tuple[str, int]:
     reference = parse_reference(text)
     if reference.version is not None:
         return reference.name, reference.version
-    version = newest(store, reference.name)
+    version = ModelRecords(store).newest(reference.name)
     if version is not None:
         return reference.name, version
     raise missing(store, reference)
@@ -91,7 +68,8 @@ def resolve(store: Store, text: str) -> tuple[str, int]:
 
 def missing(store: Store, reference: Reference) -> NotFound:
     """Make the failure that names the nearest model, or the versions that exist."""
-    existing = versions(store, reference.name)
+    models = ModelRecords(store)
+    existing = models.versions(reference.name)
     if existing:
         listed = ", ".join(str(version) for version in existing[-_LISTED_VERSIONS:])
         return NotFound(
@@ -99,9 +77,7 @@ def missing(store: Store, reference: Reference) -> NotFound:
             code="no_such_model",
             hint=f"Ask for {reference.name}:{existing[-1]}.",
         )
-    aliases = store.library.list("alias:", bodies=False)
-    names = sorted({document.id.split(":")[1] for document in aliases})
-    near = difflib.get_close_matches(reference.name, names, n=1)
+    near = difflib.get_close_matches(reference.name, models.names(), n=1)
     hint = "`whisktrain models list` shows what there is; `whisktrain train` makes one."
     return NotFound(
         f"There is no model {str(reference)!r} in the store.",

@@ -13,26 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from cachetools import LRUCache
 
-from whisktrain import tensors
-from whisktrain.records import ids
+from whisktrain.records.models import ModelBody, ModelRecords
 from whisktrain.serving import catalogue, decisions
 from whisktrain.serving.decisions import Decision, Label
 from whisktrain.spec import Spec, Task
-from whisktrain.store.protocol import Document, Store
-from whisktrain.tensors import Floats, Tensor, Tensors
+from whisktrain.store.protocol import Store
+from whisktrain.tensors import Floats, Tensor
 
 if TYPE_CHECKING:
     from whisktrain.data.preprocessing.preprocessor import Fitted
 
-__all__ = ["LoadedModel", "open_model", "split"]
+__all__ = ["LoadedModel", "open_model"]
 
 BYTES_PER_TENSOR_BYTE = 2
 """A loaded model holds its weights once in the backend and once more while it is being loaded."""
 
-_CONFIG, _PREPROCESSING = "file/config", "file/preprocessing"
-
 _Key: TypeAlias = tuple[str, str, str]
-"""A store's address, and a model document's id and revision."""
+"""A store's address, a model's name with its version, and the revision of its document."""
 
 _LOADING = threading.RLock()
 """Held while a model is looked up or loaded: a second request for it waits, and Keras builds one model at a time."""
@@ -52,7 +49,7 @@ class LoadedModel:
     """
 
     reference: str
-    body: dict[str, Any]
+    body: ModelBody
     size: int
     fitted: Fitted = field(repr=False)
     forward: Callable[[Tensor], Floats] = field(repr=False)
@@ -60,12 +57,12 @@ class LoadedModel:
     @property
     def task(self) -> Task:
         """Either "classification" or "regression"."""
-        return cast(Task, self.body["task"])
+        return self.body["task"]
 
     @property
     def classes(self) -> list[Label] | None:
         """The original labels; None for regression."""
-        return self.body.get("classes")
+        return cast("list[Label] | None", self.body.get("classes"))
 
     def decide(
         self, rows: Any, *, top_k: int = 3, missing: Literal["error", "fill"] = "error"
@@ -110,18 +107,11 @@ def open_model(store: Store, text: str) -> LoadedModel:
         NotFound: There is no such model.
     """
     name, version = catalogue.resolve(store, text)
-    document = store.library.get(ids.model(name, version))
-    if document is None:
+    stored = ModelRecords(store).find(name, version)
+    if stored is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
-    key = (store.url, document.id, document.rev)
+    key = (store.url, stored.reference, stored.rev)
     return _cached(key, lambda: _load(store, name, version))
-
-
-def split(document: Document) -> tuple[dict[str, bytes], Tensors]:
-    """Split a model document's attachment into its files and its tensors."""
-    held = tensors.decode(document.attachment or b"")
-    files = {name: held.pop(name).tobytes() for name in (_CONFIG, _PREPROCESSING) if name in held}
-    return files, held
 
 
 @functools.cache
@@ -150,15 +140,15 @@ def _load(store: Store, name: str, version: int) -> LoadedModel:
     from whisktrain.data.preprocessing import preprocessor
     from whisktrain.learning import inference
 
-    document = store.library.get(ids.model(name, version), attachment=True)
-    if document is None or document.attachment is None:
+    found = ModelRecords(store).read(name, version)
+    if found is None:
         raise catalogue.missing(store, catalogue.Reference(name, version))
-    body = document.body
-    files, params = split(document)
+    stored, files = found
+    body = stored.body
     return LoadedModel(
-        reference=f"{name}:{version}",
+        reference=stored.reference,
         body=body,
-        size=len(document.attachment) * BYTES_PER_TENSOR_BYTE,
-        fitted=preprocessor.load(files[_PREPROCESSING]),
-        forward=inference.predictor(Spec.from_json(body["spec"]), body["layout"], files[_CONFIG], params),
+        size=stored.nbytes * BYTES_PER_TENSOR_BYTE,
+        fitted=preprocessor.load(files.preprocessing),
+        forward=inference.predictor(Spec.from_json(body["spec"]), stored.blueprint(files), files.params),
     )

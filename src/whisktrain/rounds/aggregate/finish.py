@@ -12,7 +12,7 @@ from whisktrain.errors import Damaged
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.checkpoint import Checkpoint
-from whisktrain.records.models import ModelFiles, publish, raise_alias
+from whisktrain.records.models import ModelFiles, ModelRecords
 from whisktrain.records.run import Outcome, RunState, Status
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import summarize
@@ -100,8 +100,8 @@ def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> 
         return None
     spec, described = state.spec, dataset.body if dataset else {}
     files = ModelFiles(params.tensors, blueprint.config, (dataset.attachment if dataset else None) or b"")
-    publish(
-        records.store,
+    models = ModelRecords(records.store)
+    models.publish(
         spec.name,
         state.version,
         {
@@ -120,7 +120,7 @@ def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> 
         files,
     )
     failpoint(Step.RAISE_ALIAS)
-    raise_alias(records.store, spec.name, state.version, completed=state.status == "completed")
+    models.raise_alias(spec.name, state.version, completed=state.status == "completed")
     return True
 
 

@@ -9,7 +9,7 @@ from whisktrain.errors import NotFound
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.models import ModelFiles, read_model
+from whisktrain.records.models import ModelRecords
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.failpoints import Step, failpoint
@@ -67,11 +67,11 @@ def _files(store: Store, model: ModelSource) -> Mapping[str, bytes]:
         return {"factory" if "factory" in model else "file": get_upload(store, model["file"]).bytes}
     if "init" in model:
         name, _, version = str(model["init"]).rpartition(":")
-        found = read_model(store, name, int(version))
+        found = ModelRecords(store).read(name, int(version))
         if found is None:
             raise NotFound(
                 f"The model {model['init']!r} to start from does not exist any more.", hint="Name another with --init."
             )
-        files = ModelFiles.from_bytes(found.attachment or b"")
+        _, files = found
         return {"init": tensors.encode(files.params), "config": files.config}
     return {}
