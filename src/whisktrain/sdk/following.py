@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from whisktrain.errors import ErrorRecord
 from whisktrain.records import ids, round_times
 from whisktrain.records.run import RunState
+from whisktrain.records.run_records import RunRecords
 from whisktrain.rules import batches
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Failed:
     shard: int
     attempt: int
     activation: str
-    error: dict[str, Any]
+    error: ErrorRecord
     log: tuple[str, ...] = ()
 
 
@@ -85,14 +87,9 @@ class Progress:
 
 def failures(store: Store, run: str, round_: int | None = None) -> tuple[Failed, ...]:
     """The failures of a run, or of one of its rounds, in the order of round, shard and attempt."""
-    prefix = f"failure:{run}:" if round_ is None else f"failure:{run}:{round_}:"
-    found = []
-    for document in store.rounds.list(prefix):
-        _, _, round_text, shard, attempt = document.id.split(":")
-        body = document.body
-        log = tuple(body.get("log") or ())
-        error = dict(body.get("error") or {})
-        found.append(Failed(int(round_text), int(shard), int(attempt), str(body.get("execution") or ""), error, log))
+    found = (
+        Failed(f.round, f.shard, f.attempt, f.execution, f.error, tuple(f.log)) for f in RunRecords(store, run).failures(round_)
+    )
     return tuple(sorted(found, key=lambda f: (f.round, f.shard, f.attempt)))
 
 
@@ -111,9 +108,9 @@ def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress
     if details and state.outcome is not None:
         history = tuple(state.outcome.history or ())
     if details and not state.final:
-        params = store.rounds.get(state.params) if state.params else None
-        history = tuple(params.body["story"]["history"]) if params else ()
-        done = len(store.rounds.list(ids.updates_of_round(state.run, state.round), bodies=False))
+        records = RunRecords(store, state.run)
+        history = tuple(records.read_history(state.params).entries)
+        done = len(records.shards(state.round))
         failed = failures(store, state.run, state.round)
     return Progress(
         run=state.run,
