@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whisktrain.version import __version__
+
 if TYPE_CHECKING:
     from whisktrain.sdk import Connection as Connection
     from whisktrain.sdk import Progress as Progress
     from whisktrain.sdk import connect as connect
-
-__version__ = "0.1.0"
 
 __all__ = ["Connection", "Progress", "__version__", "connect"]
 

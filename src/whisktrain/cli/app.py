@@ -9,10 +9,10 @@ from typing import Any
 
 import typer
 
-from whisktrain import __version__
 from whisktrain.cli import data, models, platform, predict, runs, train
 from whisktrain.cli.failures import report
 from whisktrain.errors import Interrupted, RequestError
+from whisktrain.version import __version__
 
 __all__ = ["app", "run"]
 

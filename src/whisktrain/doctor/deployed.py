@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from whisktrain import __version__
 from whisktrain.doctor.activations import explain_failure
 from whisktrain.doctor.findings import Finding, Progress, failed, of_error, passed, wait_for
 from whisktrain.doctor.hints import no_container
@@ -16,6 +15,7 @@ from whisktrain.openwhisk.client import Activation, Client
 from whisktrain.openwhisk.client.records import ActionRecord, RuleRecord
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package, Rule, Trigger
+from whisktrain.version import __version__
 
 __all__ = ["as_deployed", "check_actions", "check_events", "check_images", "container_memory", "read_actions"]
 

@@ -162,7 +162,7 @@ def _always_pulled(image: str) -> bool:
 
 
 def _name_a_tag(image: str) -> str:
-    from whisktrain import __version__
+    from whisktrain.version import __version__
 
     repository, slash, last = image.rpartition("/")
     tagged = f"{repository}{slash}{last.partition(':')[0]}:{__version__}"

@@ -7,7 +7,6 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whisktrain import __version__
 from whisktrain.doctor import cleanup
 from whisktrain.doctor.activations import explain_failure
 from whisktrain.doctor.findings import Finding, Progress, failed, of_error, passed
@@ -19,6 +18,7 @@ from whisktrain.openwhisk.client import Activation, Client, failure_of
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
 from whisktrain.records import ids
+from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Document, Store

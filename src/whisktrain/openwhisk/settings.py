@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
 from whisktrain.jsontypes import Json
+from whisktrain.version import __version__
 
 __all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "is_on", "overrides", "render_defaults"]
 

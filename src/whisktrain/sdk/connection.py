@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whisktrain import __version__
 from whisktrain.errors import ConfigurationError
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import requests, training
@@ -15,6 +14,7 @@ from whisktrain.sdk.following import Progress
 from whisktrain.sdk.models import Models
 from whisktrain.sdk.runs import Runs
 from whisktrain.sdk.where import Where
+from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from whisktrain.openwhisk.client import Client

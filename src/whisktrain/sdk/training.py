@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from whisktrain import __version__
 from whisktrain.errors import Interrupted, NotFound, RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.records import ids
 from whisktrain.records.models import ModelRecords
@@ -15,6 +14,7 @@ from whisktrain.sdk.following import Progress, Snapshots
 from whisktrain.sdk.interrupts import Interrupts
 from whisktrain.sdk.report import data_report
 from whisktrain.serving import messages
+from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from whisktrain.sdk.connection import Connection

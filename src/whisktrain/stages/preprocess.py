@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whisktrain import __version__, tensors
+from whisktrain import tensors
 from whisktrain.data.preprocessing.prepare import prepare
 from whisktrain.data.preprocessing.preprocessor import load
 from whisktrain.data.report import dealt_fields, describe, shorten
@@ -17,6 +17,7 @@ from whisktrain.data.sources.source import open_source
 from whisktrain.errors import DataError, NotFound
 from whisktrain.request import DataRequest, Request
 from whisktrain.store.protocol import Document, Store
+from whisktrain.version import __version__
 
 __all__ = ["preprocess"]
 

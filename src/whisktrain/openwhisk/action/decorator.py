@@ -23,12 +23,12 @@ from whisktrain.openwhisk.action import environment
 
 environment.prepare()  # before the stages import anything heavy
 
-from whisktrain import __version__  # noqa: E402
 from whisktrain.errors import ConfigurationError, WhisktrainError  # noqa: E402
 from whisktrain.jsontypes import Json, JsonObject  # noqa: E402
 from whisktrain.openwhisk import settings  # noqa: E402
 from whisktrain.openwhisk.action import answers, arguments, context  # noqa: E402
 from whisktrain.openwhisk.action.context import Context  # noqa: E402
+from whisktrain.version import __version__  # noqa: E402
 
 __all__ = ["Context", "action"]
 

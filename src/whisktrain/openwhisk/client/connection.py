@@ -12,10 +12,10 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from whisktrain import __version__
 from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
 from whisktrain.jsontypes import Json
 from whisktrain.store.addresses import is_loopback
+from whisktrain.version import __version__
 
 __all__ = ["ApiError", "Connection", "host_address", "no_netrc"]
 
