@@ -22,11 +22,11 @@ from openwhisk_local.activations.invoker import Invoker
 from openwhisk_local.activations.plain import PlainActions, ProcessContext
 from openwhisk_local.activations.rates import Rates
 from openwhisk_local.activations.records import ActivationStore
+from openwhisk_local.app import Api
 from openwhisk_local.errors import HostError
 from openwhisk_local.limits import Limits
 from openwhisk_local.processes.pool import Pool
 from openwhisk_local.processes.process import SHELL_VARIABLES
-from openwhisk_local.rest.app import Api
 from openwhisk_local.state.registry import Registry
 
 _BACKLOG = 512
