@@ -12,12 +12,12 @@ from whisktrain.errors import Diverged, RequestError
 from whisktrain.learning import checks, losses
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import KerasLayout, tensor_entries, variables
-from whisktrain.learning.building.probe import probe
 from whisktrain.learning.computing.evaluation import NOT_FINITE_HINT, Evaluation, RunningSums
 from whisktrain.learning.computing.gradients import Gradient
 from whisktrain.learning.computing.local import LocalSteps
 from whisktrain.learning.computing.opened import open_model
 from whisktrain.learning.keras_types import Model
+from whisktrain.learning.probe import probe
 from whisktrain.spec import Blueprint, Built, Contribution, MetricSums, Rows, Spec, Work
 from whisktrain.tensors import Tensors, all_finite
 
