@@ -19,9 +19,10 @@ demo: install ## train on scikit-learn's digits with four workers, then predict
 test: check ## everything that must pass before a change lands
 	@$(PYTEST) -n 2 --dist loadfile
 
-check: install ## lint, format and types
+check: install ## lint, format, import contracts and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
 
 reference: install ## render docs/reference and the SDK's options from the schema
