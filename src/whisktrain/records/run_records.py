@@ -15,8 +15,8 @@ from whisktrain import tensors
 from whisktrain.errors import Conflict, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.blueprint import BlueprintBody, Builder, blueprint_of, builder_of
-from whisktrain.records.changes import RoundChange, RunChange
 from whisktrain.records.failures import Failure
+from whisktrain.records.feed import RoundChange, RunChange
 from whisktrain.records.history import TrainingHistory
 from whisktrain.records.params import Params, ParamsBody, ParamsDocument
 from whisktrain.records.run import RunState

@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict
 
 from whisktrain.errors import PlatformError, StoreError
-from whisktrain.records import ids
 from whisktrain.records.failures import REFUSED, Failure
-from whisktrain.records.ids import DocumentId
+from whisktrain.records.feed import AnyChange, RunsFeed
 from whisktrain.records.registrations import Registrations
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.follower.firing import Fire, TriggerFirer
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.rules.verdict import judge
-from whisktrain.store.protocol import Changes, Store
+from whisktrain.store.protocol import Store
 
 __all__ = ["Fire", "Follower", "FollowerStatus"]
 
@@ -114,6 +113,7 @@ class Follower:
     ) -> None:
         self._store, self._timeouts, self._report = store, timeouts, report
         self._firer = TriggerFirer(Registrations(store), fire, fires_per_minute)
+        self._feed = RunsFeed(store)
         self._watched: dict[str, _Watch] = {}
         self._position: str | None = None
         self._looks = 0
@@ -167,9 +167,9 @@ class Follower:
         wait = max(min(due - time.monotonic(), longest, most if most is not None else longest), 0.0)
         delay = min(wait, self._poll_delay())
         time.sleep(delay)
-        changes = self._store.rounds.changes(position, timeout=wait - delay)
-        self._position = changes.position
-        self._note_changes(changes)
+        change = self._feed.wait(position, wait - delay)
+        self._position = change.position
+        self._note_change(change)
 
     def _poll_delay(self) -> float:
         """How long the feed is left to gather changes.
@@ -181,28 +181,22 @@ class Follower:
         return self._timeouts.grace / 8 if leased and all(leased) else 0.0
 
     def _list_runs(self) -> str:
-        """Find every run that has documents, whether open or left over; the feed's position from before that."""
-        position = self._store.rounds.changes(None).position
+        """Find every run that has documents; the feed's position from before that."""
+        self._position, runs = self._feed.list_runs()
         self._firer.forget_triggers()
         now = time.monotonic()
-        for document in self._store.rounds.list("", bodies=False):
-            part = DocumentId.parse(document.id)
-            if part is not None:
-                self._watched.setdefault(part.run, _Watch(now, now)).look_at = now
-        self._position = position
-        return position
+        for run in runs:
+            self._watched.setdefault(run, _Watch(now, now)).look_at = now
+        return self._position
 
-    def _note_changes(self, changes: Changes) -> None:
+    def _note_change(self, change: AnyChange) -> None:
         now = time.monotonic()
-        for row in changes.rows:
-            if row.id.startswith(ids.registration_prefix()):
-                self._firer.forget_triggers()
-                for watch in self._watched.values():
-                    watch.look_at = now
-            part = DocumentId.parse(row.id)
-            if part is None or row.deleted:
-                continue
-            watch = self._watched.setdefault(part.run, _Watch(now, now))
+        if change.registrations:
+            self._firer.forget_triggers()
+            for watch in self._watched.values():
+                watch.look_at = now
+        for run in change.runs:
+            watch = self._watched.setdefault(run, _Watch(now, now))
             watch.changed = now
             # An aggregate with a live lease has seen the change too: look only once it has been quiet for a while.
             watch.look_at = now + (self._timeouts.grace if watch.leased else 0.0)

@@ -1,14 +1,16 @@
-"""The results of waiting for a run's documents in the store's feed of changes."""
+"""The store's feed of changes: what waiting for the documents of a run, of a round, or of all runs has brought."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from whisktrain.records import ids
 from whisktrain.records.ids import DocumentId
 from whisktrain.records.run import RunState
-from whisktrain.store.protocol import Changes
+from whisktrain.store.protocol import Changes, Store
 
-__all__ = ["RoundChange", "RunChange"]
+__all__ = ["AnyChange", "RoundChange", "RunChange", "RunsFeed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,48 @@ class RoundChange:
             stop=stop_id in present,
             removed=bool(deleted),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AnyChange:
+    """The result of waiting for any document of any run.
+
+    Attributes:
+        position: The feed's position after the wait.
+        runs: The runs of which a document was written.
+        registrations: Whether a registration was written or deleted.
+    """
+
+    position: str
+    runs: frozenset[str]
+    registrations: bool
+
+
+class RunsFeed:
+    """The feed of the documents of all runs, as the follower follows it.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._rounds = store.rounds
+
+    def list_runs(self) -> tuple[str, frozenset[str]]:
+        """The feed's position, and after it was taken the runs that have documents, whether open or left over."""
+        position = self._rounds.changes(None).position
+        return position, _runs_of(document.id for document in self._rounds.list("", bodies=False))
+
+    def wait(self, position: str, seconds: float) -> AnyChange:
+        """Wait until a document is written or deleted, at most `seconds`."""
+        changes = self._rounds.changes(position, timeout=seconds)
+        return AnyChange(
+            position=changes.position,
+            runs=_runs_of(row.id for row in changes.rows if not row.deleted),
+            registrations=any(row.id.startswith(ids.registration_prefix()) for row in changes.rows),
+        )
+
+
+def _runs_of(document_ids: Iterable[str]) -> frozenset[str]:
+    parsed = map(DocumentId.parse, document_ids)
+    return frozenset(part.run for part in parsed if part is not None)
