@@ -37,22 +37,30 @@ def restore(records: RunRecords, state: RunState, round_: int, digest: str) -> T
     last = last_round(records, round_)
     if last is not None and last.params.digest == digest:
         return last.optimizer_state
-    newest, values = _newest_stored(records, state, round_)
-    for earlier in range(newest, round_):
+    tried = -1
+    while True:
+        stored = [r for r in records.optimizer_state_rounds() if r <= round_]
+        newest = max(stored, default=0)
+        if newest <= tried:
+            return None
+        values = _replay_from(records, state, newest, round_)
+        if values is not None:
+            return values
+        # Another aggregate may just have stored a newer state and deleted what this one began with: list again.
+        tried = newest
+
+
+def _replay_from(records: RunRecords, state: RunState, newest: int, round_: int) -> Tensors | None:
+    """The state of a round, replayed from the stored state of round `newest`; 0: none is stored, zeros belong to round 1."""
+    if newest == 0 and state.spec.first_round != 1:
+        return None
+    values = records.read_optimizer_state(newest) if newest else {}
+    for earlier in range(max(newest, 1), round_):
         if values is None:
             return None
         merged = replay(records, state, ids.params(state.run, earlier), values, range(state.spec.shards))
         values = merged.optimizer_state if merged is not None else None
     return values
-
-
-def _newest_stored(records: RunRecords, state: RunState, round_: int) -> tuple[int, Tensors | None]:
-    """The newest stored state that is not later than a round; nothing (zeros) belongs to round 1."""
-    stored = [r for r in records.optimizer_state_rounds() if r <= round_]
-    if not stored:
-        return (1, {}) if state.spec.first_round == 1 else (round_, None)
-    newest = max(stored)
-    return newest, records.read_optimizer_state(newest)
 
 
 def replay(
