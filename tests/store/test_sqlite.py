@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import ConfigurationError, Damaged, StoreError
-from whisktrain.store.sqlite import SqliteStore, connections
+from whisktrain.store.sqlite import SqliteStore, errors
 
 BIG = 100_000
 
@@ -127,7 +127,7 @@ def test_a_writer_waits_for_another_and_then_says_who_is_to_blame(
             other.execute("COMMIT")
             assert waiting.result(5)
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(connections, "BUSY_SECONDS", 0.2)
+        monkeypatch.setattr(errors, "BUSY_SECONDS", 0.2)
         with pytest.raises(StoreError, match="Other writers") as caught:
             store.rounds.put("c", {})
         assert caught.value.retryable

@@ -1,9 +1,8 @@
-"""Connections to one SQLite file: opened lazily, pooled, with short write transactions and failures in our own words."""
+"""Connections to one SQLite file: opened lazily, pooled, with short write transactions."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import random
 import sqlite3
@@ -13,20 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from whisktrain.errors import ConfigurationError, Damaged, StoreError, StoreUnreachable
+from whisktrain.errors import ConfigurationError, StoreError
+from whisktrain.store.sqlite import errors
+from whisktrain.store.sqlite.errors import is_busy, translate_errors
 from whisktrain.store.sqlite.filesystems import check_local
 
-__all__ = ["Connections", "in_our_words"]
+__all__ = ["Connections"]
 
 _Found = TypeVar("_Found")
-
-BUSY_SECONDS = 30.0
-"""How long a call waits for other writers."""
 
 PAGES_AT_ONCE = 1000
 
 FORMAT = 1
-"""What `PRAGMA user_version` must say."""
+"""The value of `PRAGMA user_version`."""
 
 # The sequence is the row's key: the feed is a range of it. Ids compare as UTF-8 bytes, which is the order of code points.
 # Bytes come last, so that a scan of the feed never reads them.
@@ -65,17 +63,17 @@ class Connections:
         self._lock = threading.Lock()
         self._writers = threading.Lock()
         self._closed = False
-        self._local = False
+        self._is_local = False
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of one statement, which is a read transaction of its own."""
         with self.borrowed() as connection:
-            return _patiently(lambda: connection.execute(statement, values).fetchall())
+            return _retry_while_busy(lambda: connection.execute(statement, values).fetchall())
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[sqlite3.Connection]:
         """A connection outside any transaction."""
-        with in_our_words(self.path):
+        with translate_errors(self.path):
             connection = self._take()
             usable = True
             try:
@@ -93,14 +91,14 @@ class Connections:
         Args:
             durable: Whether the commit waits for the disk.
         """
-        if not self._writers.acquire(timeout=BUSY_SECONDS):
-            raise _busy(self.path)
+        if not self._writers.acquire(timeout=errors.BUSY_SECONDS):
+            raise errors.busy(self.path)
         try:
             with self.borrowed() as connection:
                 if durable:
                     connection.execute("PRAGMA synchronous=FULL")
                 try:
-                    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+                    _retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
                     try:
                         yield connection
                         connection.execute("COMMIT")
@@ -114,16 +112,16 @@ class Connections:
             self._writers.release()
 
     def shrink(self) -> None:
-        """Give free pages back to the file system, a few per transaction, and empty the write-ahead log if nobody reads."""
+        """Give free pages back to the file system, a few per transaction; empty the write-ahead log if unread."""
         with self.borrowed() as connection:
             while int(connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
                 with self._writers:
                     # As a script: a plain execute would step once, and so free one page.
-                    _patiently(lambda: connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))
+                    _retry_while_busy(lambda: connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))
             try:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.OperationalError as error:
-                if not _is_held_up(error):
+                if not is_busy(error):
                     raise
 
     def close(self) -> None:
@@ -154,39 +152,44 @@ class Connections:
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        if not self._local:
+        if not self._is_local:
             check_local(self.path.parent)
-            self._local = True
+            self._is_local = True
         if not self.path.exists():
             for directory in [self.path.parent, *self._directories]:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            version = int(_patiently(lambda: connection.execute("PRAGMA user_version").fetchone())[0])
-            if version == 0:
-                _create(connection)
-            elif version != FORMAT:
-                raise ConfigurationError(
-                    f"The store {self.path} has the format {version}; this whisktrain reads format {FORMAT}.",
-                    code="store_format",
-                    hint="Use the whisktrain that made it, or another --home.",
-                )
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA fullfsync=ON")
+            self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Check the file's format, make the tables of a new one, and set the connection's pragmas."""
+        version = int(_retry_while_busy(lambda: connection.execute("PRAGMA user_version").fetchone())[0])
+        if version == 0:
+            _create(connection)
+        elif version != FORMAT:
+            raise ConfigurationError(
+                f"The store {self.path} has the format {version}; this whisktrain reads format {FORMAT}.",
+                code="store_format",
+                hint="Use the whisktrain that made it, or another --home.",
+            )
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA fullfsync=ON")
+
 
 _of_parents: list[sqlite3.Connection] = []
+"""Connections of the parent process, kept from being closed by garbage collection."""
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables, once, whoever comes first."""
-    _patiently(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
-    _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    """Make the tables, unless another process has been quicker."""
+    _retry_while_busy(lambda: connection.execute("PRAGMA auto_vacuum=INCREMENTAL"))
+    _retry_while_busy(lambda: connection.execute("PRAGMA journal_mode=WAL"))
+    _retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
     try:
         if int(connection.execute("PRAGMA user_version").fetchone()[0]) == 0:
             for statement in SCHEMA.split(";")[:-1]:
@@ -198,69 +201,17 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def _patiently(execute: Callable[[], _Found]) -> _Found:
-    """Execute what other processes may hold up.
+def _retry_while_busy(execute: Callable[[], _Found]) -> _Found:
+    """Execute a statement, again for `BUSY_SECONDS` while other processes hold the lock.
 
     Transactions here last a fraction of a millisecond, so short jittered sleeps are both quicker and fairer than SQLite's
     own back-off, which grows to 100 ms.
     """
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + errors.BUSY_SECONDS
     while True:
         try:
             return execute()
         except sqlite3.OperationalError as error:
-            if not _is_held_up(error) or time.monotonic() > until:
+            if not is_busy(error) or time.monotonic() > until:
                 raise
         time.sleep(random.uniform(0.0002, 0.001))
-
-
-def _is_held_up(error: sqlite3.Error) -> bool:
-    """Whether somebody else's lock is the reason."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _busy(path: Path) -> StoreUnreachable:
-    return StoreUnreachable(f"Other writers held the store {path} for more than {BUSY_SECONDS:.0f} s.", code="store_busy")
-
-
-@contextlib.contextmanager
-def in_our_words(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system raise into `StoreError`s that name the store."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translated(path, error) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise _full(path) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise _read_only(path) from error
-        raise StoreError(f"The store {path} cannot be used: {error.strerror}.", code="store_io") from error
-
-
-def _translated(path: Path, error: sqlite3.Error) -> StoreError:
-    if _is_held_up(error):
-        return _busy(path)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Damaged(
-            f"The store {path} is damaged or is no whisktrain store ({error}).",
-            hint="Restore it from a backup, or move it away and start afresh.",
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return _full(path)
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-        return _read_only(path)
-    return StoreError(f"The store {path} answered: {error}.", code="store_io")
-
-
-def _full(path: Path) -> StoreError:
-    return StoreError(f"No space is left on the disk of the store {path}.", code="disk_full", hint="Free some space.")
-
-
-def _read_only(path: Path) -> StoreError:
-    return StoreError(
-        f"The store {path} cannot be opened for writing.",
-        code="store_read_only",
-        hint="Check that the directory exists, and its owner and permissions, or choose another --home.",
-    )

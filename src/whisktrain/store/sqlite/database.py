@@ -1,10 +1,4 @@
-"""The embedded store: two SQLite files in one directory, larger attachments as files beside them.
-
-    DIRECTORY/library.sqlite   library.sqlite.files/   library.sqlite.wake/
-    DIRECTORY/rounds.sqlite    rounds.sqlite.files/    rounds.sqlite.wake/
-
-Any number of processes and threads of one machine use it at once.
-"""
+"""One database of the embedded store: a SQLite file, and the files of its larger attachments."""
 
 from __future__ import annotations
 
@@ -14,11 +8,13 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from whisktrain.errors import Conflict, Damaged, StoreError
 from whisktrain.store.bodies import after_prefix, check_id, decode, encode
 from whisktrain.store.protocol import Change, Changes, Document
-from whisktrain.store.sqlite.connections import Connections, in_our_words
+from whisktrain.store.sqlite.connections import Connections
+from whisktrain.store.sqlite.errors import translate_errors
 from whisktrain.store.sqlite.files import AttachmentFiles, check_whole, checksum
 from whisktrain.store.sqlite.waking import Waiter, socket_directory, wake
 
@@ -31,6 +27,10 @@ DELETES_AT_ONCE = 500
 
 NEWEST = "SELECT rev, deleted, file FROM documents WHERE id = ?"
 
+READ = """
+SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents WHERE id = ? AND deleted = 0
+"""
+
 WRITE = """
 INSERT INTO documents (seq, id, rev, deleted, size, checksum, content_type, file, body, bytes)
 VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM documents), ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -40,8 +40,31 @@ ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, rev = excluded.rev, deleted =
 """
 
 
+class _Newest(NamedTuple):
+    """The newest revision of a document."""
+
+    rev: str
+    deleted: int
+    file: str | None
+
+
+class _Stored(NamedTuple):
+    """A document as stored: its attachment inline, or in a file."""
+
+    rev: str
+    body: str
+    size: int | None
+    checksum: int | None
+    file: str | None
+    inline: bytes | None
+
+    def document(self, id_: str, attachment: bytes | None) -> Document:
+        """The document with this attachment."""
+        return Document(id_, self.rev, decode(id_, self.body), attachment, self.size)
+
+
 class SqliteDatabase:
-    """One database of the embedded store; see `whisktrain.store.protocol.Database`.
+    """A database on SQLite; see `whisktrain.store.protocol.Database`.
 
     Args:
         name: The database's name.
@@ -67,27 +90,10 @@ class SqliteDatabase:
     def get(self, id: str, *, attachment: bool = False) -> Document | None:  # noqa: A002
         """Read one document; see the protocol."""
         check_id(id)
-        rev_without_file = None
-        while True:
-            rows = self._connections.rows(
-                "SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents"
-                " WHERE id = ? AND deleted = 0",
-                (attachment, id),
-            )
-            if not rows:
-                return None
-            rev, body, size, crc, file, data = rows[0]
-            if attachment and file is not None:
-                with in_our_words(self._path):
-                    data = self._files.read(file)
-                if data is None and rev != rev_without_file:
-                    rev_without_file = rev  # replaced or deleted since the row was read: read that again
-                    continue
-                if data is None:
-                    raise Damaged(f"The file of the attachment of {id!r} is missing in {self._files.directory}.")
-            if attachment and size is not None:
-                data = check_whole(id, data or b"", size, crc)
-            return Document(id, rev, decode(id, body), data if attachment else None, size)
+        if attachment:
+            return self._read_whole(id)
+        row = self._read(id, attachment=False)
+        return None if row is None else row.document(id, None)
 
     def get_many(self, ids: Collection[str]) -> dict[str, Document]:
         """Read several documents with their attachments; see the protocol."""
@@ -107,41 +113,31 @@ class SqliteDatabase:
         """Write one document, and its attachment, in one atomic step; see the protocol."""
         check_id(id)
         text = encode(body)
-        size = crc = name = inline = None
-        with in_our_words(self._path):
-            if attachment is not None:
-                size, crc = len(attachment), checksum(attachment)
-                if size < FILE_FROM:
-                    inline = attachment
-                else:
-                    self._refuse_known_conflict(id, rev)
-                    name = self._files.stage(attachment, durable=durable)
+        if attachment is None:
+            return self._write(id, rev, durable, (None, None, None, None, text, None))
+        content = (len(attachment), checksum(attachment), content_type)
+        if len(attachment) < FILE_FROM:
+            return self._write(id, rev, durable, (*content, None, text, attachment))
+        self._refuse_known_conflict(id, rev)
+        with translate_errors(self._path):
+            name = self._files.stage(attachment, durable=durable)
             try:
-                with self._connections.writing(durable=durable) as connection:
-                    old = _newest(connection, id)
-                    new_rev = _next_rev(id, old, rev)
-                    if name is not None and attachment is not None:
-                        self._files.settle(name, attachment, durable=durable)
-                    kind = content_type if attachment is not None else None
-                    connection.execute(WRITE, (id, new_rev, 0, size, crc, kind, name, text, inline))
+                return self._write(id, rev, durable, (*content, name, text, None), staged=attachment)
             except BaseException:
-                if name is not None:
-                    self._files.unstage(name)
+                self._files.unstage(name)
                 raise
-        self._wrote([old[2]] if old else [])
-        return new_rev
 
     def delete(self, id: str, *, rev: str | None = None) -> bool:  # noqa: A002
         """Delete one document; see the protocol."""
         check_id(id)
         with self._connections.writing() as connection:
             old = _newest(connection, id)
-            if old is None or old[1]:
+            if old is None or old.deleted:
                 return False
-            if rev is not None and rev != old[0]:
+            if rev is not None and rev != old.rev:
                 raise _conflict(id, old, rev)
-            _bury(connection, id, old[0])
-        self._wrote([old[2]])
+            _write_tombstone(connection, id, old.rev)
+        self._after_commit([old.file])
         return True
 
     def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
@@ -154,11 +150,11 @@ class SqliteDatabase:
             with self._connections.writing() as connection:
                 for id_ in wanted[start : start + DELETES_AT_ONCE]:
                     old = _newest(connection, id_)
-                    if old is not None and not old[1]:
-                        _bury(connection, id_, old[0])
-                        files.append(old[2])
+                    if old is not None and not old.deleted:
+                        _write_tombstone(connection, id_, old.rev)
+                        files.append(old.file)
             if files:
-                self._wrote(files)
+                self._after_commit(files)
             deleted += len(files)
         return deleted
 
@@ -198,14 +194,14 @@ class SqliteDatabase:
         until = time.monotonic() + timeout
         position = self._sequence(since)
         if position is None:
-            return Changes(self._position(self._last()), [])
-        found = self._rows(position, prefix, ids, limit, bodies)
+            return Changes(self._position(self._last_sequence()), [])
+        found = self._changes_after(position, prefix, ids, limit, bodies)
         if found.rows or timeout <= 0:
             return found
         with Waiter(self._sockets) as waiter:
             while True:
-                # The socket is bound: what was written before is found now, what is written from now on wakes us.
-                found = self._rows(self._sequence(found.position) or 0, prefix, ids, limit, bodies)
+                # The socket is bound: what was written before is found now, what is written from now on wakes this reader.
+                found = self._changes_after(self._sequence(found.position) or 0, prefix, ids, limit, bodies)
                 rest = until - time.monotonic()
                 if found.rows or rest <= 0:
                     return found
@@ -219,13 +215,13 @@ class SqliteDatabase:
     def sweep(self) -> None:
         """Remove files that no document names."""
         named = {file for (file,) in self._connections.rows("SELECT file FROM documents WHERE file IS NOT NULL")}
-        with in_our_words(self._path):
+        with translate_errors(self._path):
             suspects = [name for name in self._files.settled() if name not in named]
             self._files.remove_old_parts()
         if not suspects:
             return
         # Only under the write lock is a file without a row an orphan: a writer names its file and then writes its row.
-        with self._connections.writing() as connection, in_our_words(self._path):
+        with self._connections.writing() as connection, translate_errors(self._path):
             for name in suspects:
                 if connection.execute("SELECT 1 FROM documents WHERE file = ?", (name,)).fetchone() is None:
                     self._files.remove(name)
@@ -234,20 +230,62 @@ class SqliteDatabase:
         """Close every connection."""
         self._connections.close()
 
-    def _refuse_known_conflict(self, id_: str, rev: str | None) -> None:
-        """Look before a large attachment is written for nothing; the decision itself falls under the write lock."""
-        rows = self._connections.rows(NEWEST, (id_,))
-        _next_rev(id_, rows[0] if rows else None, rev)
+    def _read(self, id_: str, *, attachment: bool) -> _Stored | None:
+        rows = self._connections.rows(READ, (attachment, id_))
+        return _Stored(*rows[0]) if rows else None
 
-    def _wrote(self, replaced_files: Iterable[str | None]) -> None:
-        """After a commit: wake who waits, then remove the files that were replaced."""
+    def _read_whole(self, id_: str) -> Document | None:
+        """Read a document with its attachment."""
+        rev_without_file = None
+        while (row := self._read(id_, attachment=True)) is not None:
+            data = row.inline if row.file is None else self._read_file(row.file)
+            if row.file is not None and data is None:
+                if row.rev == rev_without_file:
+                    raise Damaged(f"The file of the attachment of {id_!r} is missing in {self._files.directory}.")
+                rev_without_file = row.rev  # replaced or deleted since the row was read: read that again
+                continue
+            if row.size is not None:
+                data = check_whole(id_, data or b"", row.size, row.checksum or 0)
+            return row.document(id_, data)
+        return None
+
+    def _read_file(self, name: str) -> bytes | None:
+        with translate_errors(self._path):
+            return self._files.read(name)
+
+    def _refuse_known_conflict(self, id_: str, rev: str | None) -> None:
+        """Raise a conflict before a large attachment is written; the decision itself is taken under the write lock."""
+        rows = self._connections.rows(NEWEST, (id_,))
+        _next_rev(id_, _Newest(*rows[0]) if rows else None, rev)
+
+    def _write(self, id_: str, rev: str | None, durable: bool, content: tuple[object, ...], staged: bytes | None = None) -> str:
+        """Write one revision.
+
+        Args:
+            id_: The document's id.
+            rev: The revision that it replaces.
+            durable: Whether it must survive a power cut.
+            content: Size, checksum, media type, file, body and bytes, as in `WRITE`.
+            staged: The bytes of the staged file that gets its final name with the commit.
+        """
+        with self._connections.writing(durable=durable) as connection:
+            old = _newest(connection, id_)
+            new_rev = _next_rev(id_, old, rev)
+            if staged is not None:
+                self._files.settle(str(content[3]), staged, durable=durable)
+            connection.execute(WRITE, (id_, new_rev, 0, *content))
+        self._after_commit([old.file] if old else [])
+        return new_rev
+
+    def _after_commit(self, replaced_files: Iterable[str | None]) -> None:
+        """Wake waiting readers, then remove the files that were replaced."""
         wake(self._sockets)
         for name in replaced_files:
             if name is not None:
-                with in_our_words(self._path):
+                with translate_errors(self._path):
                     self._files.remove(name)
 
-    def _rows(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool) -> Changes:
+    def _changes_after(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool) -> Changes:
         where, values = "", []
         if prefix:
             end = after_prefix(prefix)
@@ -258,7 +296,7 @@ class SqliteDatabase:
             where += " AND id IN (SELECT value FROM json_each(?))"
             values = [*values, json.dumps(sorted(set(ids)))]
         # Read the end first: what moves behind it meanwhile is found from there the next time.
-        last = self._last()
+        last = self._last_sequence()
         rows = self._connections.rows(
             f"SELECT id, deleted, rev, size, {'body' if bodies else 'NULL'}, seq FROM documents"  # noqa: S608
             f" WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",
@@ -268,7 +306,7 @@ class SqliteDatabase:
             last = rows[-1][-1]
         return Changes(self._position(max(last, after)), [_change(*row[:-1]) for row in rows])
 
-    def _last(self) -> int:
+    def _last_sequence(self) -> int:
         return int(self._connections.rows("SELECT coalesce(max(seq), 0) FROM documents")[0][0])
 
     def _position(self, sequence: int) -> str:
@@ -291,21 +329,21 @@ def _change(id_: str, deleted: int, rev: str, size: int | None, text: str | None
     return Change(id_, bool(deleted), found)
 
 
-_Row = tuple[str, int, str | None]
+def _newest(connection: sqlite3.Connection, id_: str) -> _Newest | None:
+    row = connection.execute(NEWEST, (id_,)).fetchone()
+    return None if row is None else _Newest(*row)
 
 
-def _newest(connection: sqlite3.Connection, id_: str) -> _Row | None:
-    """Revision, whether deleted, and the file of a document's newest row."""
-    row: _Row | None = connection.execute(NEWEST, (id_,)).fetchone()
-    return row
+def _next_rev(id_: str, old: _Newest | None, rev: str | None) -> str:
+    """The revision that a put gets.
 
-
-def _next_rev(id_: str, old: _Row | None, rev: str | None) -> str:
-    """The revision that a put gets; Conflict where it must not be written."""
-    present = None if old is None or old[1] else old[0]
+    Raises:
+        Conflict: The document is not at the revision that the put expects.
+    """
+    present = None if old is None or old.deleted else old.rev
     if present != rev:
         raise _conflict(id_, old, rev)
-    return _rev_after(old[0] if old else "0-")
+    return _rev_after(old.rev if old else "0-")
 
 
 def _rev_after(rev: str) -> str:
@@ -313,11 +351,11 @@ def _rev_after(rev: str) -> str:
     return f"{int(rev.partition('-')[0]) + 1}-{secrets.token_hex(16)}"
 
 
-def _bury(connection: sqlite3.Connection, id_: str, rev: str) -> None:
+def _write_tombstone(connection: sqlite3.Connection, id_: str, rev: str) -> None:
     """Replace a document by its tombstone: nothing but the revision, from which a later put goes on."""
     connection.execute(WRITE, (id_, _rev_after(rev), 1, None, None, None, None, None, None))
 
 
-def _conflict(id_: str, old: _Row | None, rev: str | None) -> Conflict:
-    there = "absent" if old is None else f"deleted (revision {old[0]})" if old[1] else f"at revision {old[0]}"
+def _conflict(id_: str, old: _Newest | None, rev: str | None) -> Conflict:
+    there = "absent" if old is None else f"deleted (revision {old.rev})" if old.deleted else f"at revision {old.rev}"
     return Conflict(f"The document {id_!r} is {there}; the write expected {'it absent' if rev is None else f'revision {rev}'}.")
