@@ -67,7 +67,7 @@ def test_429_ends_as_a_typed_retryable_error_within_the_patience(platform, key) 
     platform.answer = lambda *_: (429, {"error": "Too many concurrent requests in flight (count: 5, allowed: 5)."}, {})
     begun = time.monotonic()
     with pytest.raises(TooManyRequests) as failure:
-        Client(platform.url, key, patience=0.6).start("a")
+        Client(platform.url, key, retry_timeout=0.6).start("a")
     assert time.monotonic() - begun < 2
     assert failure.value.retryable
     assert "count: 5" in failure.value.message

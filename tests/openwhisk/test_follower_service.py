@@ -137,7 +137,7 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
 
 
 def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(platform, key, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("whisktrain.openwhisk.follower_service._FIRE_PATIENCE", 0.2)
+    monkeypatch.setattr("whisktrain.openwhisk.follower_service._FIRE_RETRY_TIMEOUT", 0.2)
     store, log = open_store(f"sqlite:{tmp_path}/store"), Log()
     service = Service(store, Client(platform.url, key), log, 60)
     platform.answer = lambda *_: (429, {"error": "Too many requests in the last minute."}, {})

@@ -36,7 +36,7 @@ __all__ = ["Service", "main", "serve"]
 STALE_S = 120.0
 """Seconds without a turn after which the follower counts as stuck."""
 _LONGEST_PAUSE = 30.0
-_FIRE_PATIENCE = 5.0
+_FIRE_RETRY_TIMEOUT = 5.0
 """Seconds for which a 429 is retried at once; after that the follower itself backs off."""
 
 
@@ -102,7 +102,7 @@ class Service:
         """
         try:
             with self._seconds.time():
-                activation = self._client.fire(trigger, payload, patience=_FIRE_PATIENCE)
+                activation = self._client.fire(trigger, payload, retry_timeout=_FIRE_RETRY_TIMEOUT)
         except PlatformError as error:
             self._fires.labels("limited" if isinstance(error, TooManyRequests) else "refused").inc()
             self._log.warning("not fired", trigger=trigger, run=payload.get("run"), code=error.code, reason=error.message)

@@ -44,7 +44,7 @@ def encode(body: Mapping[str, object]) -> str:
     reserved = [key for key in body if not isinstance(key, str) or key.startswith("_") or key == NONCE]
     if reserved:
         raise StoreError(
-            f"A document has the key {reserved[0]!a} at its top; expected words that do not start with an underscore, "
+            f"A document has the key {reserved[0]!a} at its top; expected keys that do not start with an underscore, "
             f"and not {NONCE!r}.",
             code="bad_document",
         )

@@ -1,4 +1,4 @@
-"""What a document store can do: the one interface that SQLite and CouchDB implement.
+"""The document store protocol, which SQLite and CouchDB implement.
 
 Documents are JSON objects with an id and a revision, each with at most one binary attachment. The semantics are CouchDB's:
 a put without a revision creates (and succeeds on a deleted document), a put with a revision replaces exactly that one, and
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Change", "Changes", "Database", "Document", "Store"]
+__all__ = ["Body", "Change", "Changes", "Database", "Document", "Store"]
+
+Body: TypeAlias = dict[str, Any]
+"""A document's JSON object as read. Its shape depends on the kind of document: `whisktrain.records` has a type for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Document:
 
     Attributes:
         id: Its id.
-        rev: Its revision, an opaque word.
+        rev: Its revision, an opaque text.
         body: Its JSON object, without `_id`, `_rev` and `_attachments`.
         attachment: Its attachment's bytes where they were asked for and exist.
         attachment_size: The attachment's length in bytes; None without one.
@@ -28,7 +31,7 @@ class Document:
 
     id: str
     rev: str
-    body: dict[str, Any]
+    body: Body
     attachment: bytes | None = field(default=None, repr=False)
     attachment_size: int | None = None
 

@@ -1,4 +1,4 @@
-"""Whether a store does what it is for."""
+"""Trial writes to a store."""
 
 from __future__ import annotations
 

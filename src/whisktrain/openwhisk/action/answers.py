@@ -47,7 +47,7 @@ def _plain_number(value: float) -> int | float | None:
 def failure(error: WhisktrainError) -> JsonObject:
     """The answer of a failed action: OpenWhisk takes the key `error` as an application error, and passes on nothing else.
 
-    The kind, the class of the error, tells a caller the exit code.
+    The kind, the class of the error, gives a caller the exit code.
     """
     return {"error": plain({**error.to_record(), "kind": type(error).__name__})}
 

@@ -89,8 +89,8 @@ class ActionInvoker:
         namespace, _, rest = self.environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
         package = rest.rpartition("/")[0]
         name = f"/{namespace or '_'}/{package}/{action}" if package else f"/{namespace or '_'}/{action}"
-        patience = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
-        return _client(self.environment).start(name, arguments, patience=patience)
+        retry_timeout = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
+        return _client(self.environment).start(name, arguments, retry_timeout=retry_timeout)
 
 
 @dataclass

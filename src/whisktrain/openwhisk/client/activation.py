@@ -94,7 +94,7 @@ def _annotations(record: ActivationRecord) -> JsonObject:
 
 
 def _status(record: ActivationRecord, response: Response) -> str:
-    """The status in words, of a record in full or of a list's row."""
+    """The status as text, of a record in full or of a list's row."""
     if status := response.get("status"):
         return str(status)
     code = record.get("statusCode", response.get("statusCode"))

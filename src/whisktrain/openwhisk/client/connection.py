@@ -77,13 +77,13 @@ class Connection:
         apihost: HOST[:PORT] or an http(s) address.
         auth: The key, `UUID:KEY`; empty for calls that need none. Never part of an error or a repr.
         insecure: Whether to accept a self-signed certificate.
-        patience: Seconds for which a 429 is tried again before `TooManyRequests` is raised.
+        retry_timeout: Seconds for which a 429 is tried again before `TooManyRequests` is raised.
     """
 
-    def __init__(self, apihost: str, auth: str = "", *, insecure: bool = False, patience: float = 75.0) -> None:
+    def __init__(self, apihost: str, auth: str = "", *, insecure: bool = False, retry_timeout: float = 75.0) -> None:
         self.address = host_address(apihost)
         self.insecure = insecure
-        self.patience = patience
+        self.retry_timeout = retry_timeout
         self._authorization = f"Basic {base64.b64encode(auth.encode()).decode()}" if auth else ""
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         timeout: float = ANSWER_TIMEOUT,
-        patience: float | None = None,
+        retry_timeout: float | None = None,
     ) -> requests.Response:
         """Send one call and return the answer, whatever its status but 429.
 
@@ -147,13 +147,13 @@ class Connection:
             query: Parameters.
             body: JSON to send; None for none.
             timeout: Seconds to wait for the answer.
-            patience: Seconds for which a 429 is tried again; the connection's own by default.
+            retry_timeout: Seconds for which a 429 is tried again; the connection's own by default.
 
         Raises:
             TooManyRequests: Still 429 after that.
             PlatformUnreachable: Nothing answers.
         """
-        budget = self.patience if patience is None else patience
+        budget = self.retry_timeout if retry_timeout is None else retry_timeout
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TooManyRequests),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=10.0),
@@ -210,7 +210,7 @@ class Connection:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
-        patience: float | None = None,
+        retry_timeout: float | None = None,
     ) -> Json:
         """Send one call and return its JSON; arguments as `send`.
 
@@ -219,7 +219,7 @@ class Connection:
             TooManyRequests: As `send`.
             PlatformUnreachable: As `send`.
         """
-        response = self.send(method, path, query=query, body=body, patience=patience)
+        response = self.send(method, path, query=query, body=body, retry_timeout=retry_timeout)
         if 200 <= response.status_code < 300:
             return json_of(response, self.address)
         raise self.refusal(response, method, path)
@@ -253,9 +253,9 @@ def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _reason(error: BaseException) -> str:
-    """A connection's failure in a few words, without the request that it carries."""
+    """A short reason for a connection's failure, without the request that it carries."""
     text = str(error)
-    for sign, words in (
+    for sign, reason in (
         ("Connection refused", "connection refused"),
         ("NameResolution", "the host's name is not known"),
         ("Name or service not known", "the host's name is not known"),
@@ -264,7 +264,7 @@ def _reason(error: BaseException) -> str:
         ("ProxyError", "the proxy does not answer"),
     ):
         if sign in text:
-            return words
+            return reason
     return type(error).__name__
 
 
@@ -296,7 +296,7 @@ def json_of(response: requests.Response, address: str) -> Json:
 
 
 def error_text(response: requests.Response) -> str:
-    """What a refusal says, in its own words."""
+    """The message of a refusal."""
     body = _json_or_none(response)
     if isinstance(body, dict) and isinstance(body.get("error"), str):
         return str(body["error"])

@@ -99,7 +99,7 @@ class RuleRecord(TypedDict, total=False):
 
 
 class Response(TypedDict, total=False):
-    """An activation's response: `status` in words; `statusCode` 0 to 3."""
+    """An activation's response: `status` as text; `statusCode` 0 to 3."""
 
     status: str
     statusCode: int

@@ -41,7 +41,7 @@ class Client:
         namespace: "_" is the key's own.
         insecure: Whether to accept a self-signed certificate.
         timeout: Seconds to wait for an invocation's end where a call names none.
-        patience: Seconds for which a 429 is tried again, with full jitter, before `TooManyRequests` is raised.
+        retry_timeout: Seconds for which a 429 is tried again, with full jitter, before `TooManyRequests` is raised.
 
     Example:
         >>> client = Client("http://localhost:3233", "UUID:KEY")  # doctest: +SKIP
@@ -58,10 +58,10 @@ class Client:
         namespace: str = "_",
         insecure: bool = False,
         timeout: float = 660.0,
-        patience: float = 75.0,
+        retry_timeout: float = 75.0,
     ) -> None:
         self._auth = auth
-        self.connection = Connection(apihost, auth, insecure=insecure, patience=patience)
+        self.connection = Connection(apihost, auth, insecure=insecure, retry_timeout=retry_timeout)
         self.namespace = namespace
         self.timeout = timeout
 
@@ -181,20 +181,20 @@ class Client:
 
     # Invocations
 
-    def start(self, action: str, arguments: Mapping[str, object] | None = None, *, patience: float | None = None) -> str:
+    def start(self, action: str, arguments: Mapping[str, object] | None = None, *, retry_timeout: float | None = None) -> str:
         """Invoke an action without waiting; returns the activation's id.
 
         Args:
             action: `name`, `package/name`, or with a namespace `/namespace/…`.
             arguments: JSON arguments.
-            patience: Seconds for which a 429 is tried again; the client's own by default.
+            retry_timeout: Seconds for which a 429 is tried again; the client's own by default.
         """
         answer = self.connection.json(
             "POST",
             self._path("actions", action),
             query={"blocking": "false", "result": "false"},
             body=dict(arguments or {}),
-            patience=patience,
+            retry_timeout=retry_timeout,
         )
         return str(_object(answer).get("activationId", ""))
 
@@ -304,15 +304,19 @@ class Client:
 
     # Triggers
 
-    def fire(self, trigger: str, payload: Mapping[str, object] | None = None, *, patience: float | None = None) -> str | None:
+    def fire(
+        self, trigger: str, payload: Mapping[str, object] | None = None, *, retry_timeout: float | None = None
+    ) -> str | None:
         """Fire a trigger; returns the activation's id, or None where no active rule listens.
 
         Args:
             trigger: Its name, or `/namespace/name`.
             payload: JSON for the actions that it starts.
-            patience: As `start`.
+            retry_timeout: As `start`.
         """
-        answer = self.connection.json("POST", self._path("triggers", trigger), body=dict(payload or {}), patience=patience)
+        answer = self.connection.json(
+            "POST", self._path("triggers", trigger), body=dict(payload or {}), retry_timeout=retry_timeout
+        )
         return None if answer is None else str(_object(answer).get("activationId", "")) or None
 
 

@@ -18,8 +18,8 @@ from whisktrain.openwhisk.manifest.values import expand, package_inputs, resolve
 __all__ = ["read", "render"]
 
 _KEYS: dict[str, frozenset[str]] = {
-    kind: frozenset(words.split())
-    for kind, words in {
+    kind: frozenset(names.split())
+    for kind, names in {
         "manifest": "packages project",
         "project": "name namespace credential apiHost apigwAccessToken version packages inputs config",
         "package": """name version license public repositories dependencies namespace credential apiHost apigwAccessToken

@@ -1,8 +1,8 @@
 """One database of a CouchDB.
 
 Plain documents go through the couchdb package; a document with its attachment is one multipart request of our own. Every
-write stores a random word of its own in the document (`NONCE`): where an answer was lost, the document is read again, and the
-write has happened exactly if the word is there.
+write stores a nonce of its own in the document (`NONCE`): where an answer was lost, the document is read again, and the write
+has happened exactly if the nonce is there.
 """
 
 from __future__ import annotations

@@ -347,7 +347,7 @@ def _next_rev(id_: str, old: _Newest | None, rev: str | None) -> str:
 
 
 def _rev_after(rev: str) -> str:
-    """One more than `rev`; the word behind the number is random, so that no two writers ever share a revision."""
+    """One more than `rev`; the part behind the number is random, so that no two writers ever share a revision."""
     return f"{int(rev.partition('-')[0]) + 1}-{secrets.token_hex(16)}"
 
 

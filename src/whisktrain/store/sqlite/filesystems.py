@@ -63,7 +63,7 @@ def filesystem_of(path: PurePath, mounts: Iterable[tuple[str, str]]) -> tuple[st
         mounts: Pairs of mount point and file system, in the order in which they were mounted.
 
     Returns:
-        Mount point and file system of the deepest mount, the last one mounted where several share a point; empty words
+        Mount point and file system of the deepest mount, the last one mounted where several share a point; empty texts
         where none fits.
     """
     found = ("", "")

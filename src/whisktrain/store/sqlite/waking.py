@@ -1,7 +1,7 @@
 """Waking readers of the feed: each waiting reader binds a Unix datagram socket, each writer sends it one byte.
 
-The directory of sockets is the list of who waits: a writer with nobody waiting pays for reading an empty directory. The
-socket is bound before the reader's first look, so a write is either seen by that look or wakes it. A writer that dies
+The directory of sockets is the list of waiting readers: without one, a writer only reads an empty directory. The socket is
+bound before the reader's first read, so a write is either in that read or wakes the reader. A writer that dies
 between its commit and the byte is covered by the reader's slow poll.
 """
 
@@ -29,7 +29,7 @@ _LONGEST_DIRECTORY = 103 - 17
 
 
 def socket_directory(database: Path) -> Path:
-    """The directory for the sockets of those who wait for `database`: beside it, or a short one where that is too long.
+    """The directory for the sockets of a database's waiting readers: beside it, or a short one where that is too long.
 
     It must be the same in every process, so it depends on no environment variable.
     """
@@ -42,7 +42,7 @@ def socket_directory(database: Path) -> Path:
 
 
 def wake(directory: Path) -> None:
-    """Wake everybody who waits; remove the sockets of readers that died."""
+    """Wake all waiting readers; remove the sockets of readers that died."""
     try:
         names = os.listdir(directory)  # noqa: PTH208
     except OSError:
@@ -64,7 +64,7 @@ def wake(directory: Path) -> None:
 
 
 class Waiter:
-    """A reader that may wait: bind it (enter the context) before the first look.
+    """A reader that may wait: bind it (enter the context) before the first read.
 
     Args:
         directory: The directory of sockets of the database.
@@ -81,16 +81,16 @@ class Waiter:
         for _ in range(BIND_ATTEMPTS):
             try:
                 self._directory.mkdir(mode=0o700, exist_ok=True)
-                # In a shared place somebody else may have made it first: then we only poll.
+                # In a shared place another user may have made it first: then only poll.
                 found = self._directory.lstat()
                 if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
                     sock.bind(str(path))
                     self._path, self._socket = path, sock
                 break
             except FileNotFoundError:
-                continue  # the last one who waited has just removed the directory
+                continue  # the last waiting reader has just removed the directory
             except OSError:
-                break  # a file system without sockets: then we only poll
+                break  # a file system without sockets: then only poll
         if self._socket is None:
             sock.close()
         return self
@@ -102,7 +102,7 @@ class Waiter:
             with contextlib.suppress(OSError):
                 self._path.unlink()
             with contextlib.suppress(OSError):
-                self._directory.rmdir()  # fails while somebody else waits
+                self._directory.rmdir()  # fails while another reader waits
 
     def wait(self, timeout: float) -> None:
         """Return when woken, after `timeout` seconds, or when it is time to look again."""
@@ -114,7 +114,7 @@ class Waiter:
             self._socket.settimeout(timeout)
             self._socket.recv(1)
             self._socket.setblocking(False)
-            while True:  # one look serves all who wrote before it
+            while True:  # one read serves all writes before it
                 self._socket.recv(1)
         except (TimeoutError, BlockingIOError):
             return
