@@ -172,3 +172,26 @@ def test_records_of_lists_and_triggers_can_be_read() -> None:
     assert (row.status, row.succeeded) == ("application error", False)
     fired = activation_of({"activationId": "c", "name": "t", "start": 5, "response": {"status": "success", "result": {}}})
     assert fired.end is None
+
+
+def test_call_returns_an_object_and_nothing_else(client, platform, key) -> None:
+    assert client.call("p/hello", {"name": "Ada"}) == {"greeting": "hello Ada"}
+    record = {"activationId": "a" * 32, "response": {"status": "success", "success": True, "result": [1, 2]}}
+    platform.answer = lambda *_: (200, record, {})
+    with Client(platform.url, key) as other, pytest.raises(PlatformError, match="list where an object") as failure:
+        other.call("a")
+    assert failure.value.code == "not_openwhisk"
+
+
+def test_an_object_where_a_list_is_expected(platform, key) -> None:
+    platform.answer = lambda *_: (200, {"unexpected": 1}, {})
+    with Client(platform.url, key) as client:
+        for read in (client.namespaces, client.activations, lambda: client.entities("actions")):
+            with pytest.raises(PlatformError, match="dict where a list was expected"):
+                read()
+
+
+def test_entities_by_kind(client) -> None:
+    assert client.action("p/hello")["exec"]["kind"].startswith("python")
+    assert client.package("p")["name"] == "p"
+    assert client.action("p/none") is client.package("none") is client.trigger("none") is client.rule("none") is None

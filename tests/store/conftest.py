@@ -19,6 +19,7 @@ import requests
 from whisktrain.store.couch import CouchStore
 
 from .meddler import Meddler
+from .multipart_front import MultipartFront
 
 REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
@@ -75,6 +76,13 @@ def _installed() -> Path:
             subprocess.run([*command, "pouchdb-server@4.2.0"], check=True, timeout=900, capture_output=True)
             (home / "complete").touch()
     return program
+
+
+@pytest.fixture
+def multipart_front(pouchdb: str) -> Iterator[MultipartFront]:
+    """A server that answers as CouchDB does: multipart messages, and long polls that end."""
+    with contextlib.closing(MultipartFront(pouchdb)) as front:
+        yield front
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import pytest
 from whisktrain.store.conformance import StoreConformance
 from whisktrain.store.couch import CouchStore
 
+from .multipart_front import MultipartFront
+
 REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
 
@@ -32,6 +34,16 @@ class TestPouch(OnCouch):
     @pytest.fixture
     def address(self, pouchdb: str, prefix: str) -> str:
         return f"{pouchdb}?prefix={prefix}"
+
+
+class TestMultipart(TestPouch):
+    """The same with CouchDB's multipart messages and long-poll timeouts."""
+
+    EXAMPLES = 4
+
+    @pytest.fixture
+    def address(self, multipart_front: MultipartFront, prefix: str) -> str:
+        return f"{multipart_front.address}?prefix={prefix}"
 
 
 if REAL_COUCHDB:
