@@ -12,6 +12,7 @@ import requests
 from whisktrain.doctor.findings import Finding, failed, of_error, passed
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client.connection import no_netrc
+from whisktrain.records.registrations import Registrations
 from whisktrain.store.addresses import is_loopback
 from whisktrain.store.trial import try_to_write
 
@@ -153,10 +154,9 @@ def check_feed(store: Store, triggers: list[str]) -> Finding:
     """
     hint = "Register it again: whisktrain deploy"
     try:
-        documents = store.rounds.list("registration:")
+        active = Registrations(store).active()
     except WhisktrainError as error:
         return of_error("feed", error)
-    active = {str(document.body.get("trigger")): bool(document.body.get("active")) for document in documents}
     if not active:
         what = f"{', '.join(triggers)} is not" if triggers else "no trigger is"
         return failed("feed", f"{what} registered in the store", hint)
