@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""The exception tree, and failures as JSON records.
 
     WhisktrainError
     ├── RequestError            what the caller asked for cannot be done            exit 2

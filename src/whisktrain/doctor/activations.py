@@ -102,7 +102,7 @@ def _is_recent(start_ms: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RecentFailure:
-    """How an action's last activation failed.
+    """The failure of an action's last activation.
 
     Attributes:
         action: Its name within the package.

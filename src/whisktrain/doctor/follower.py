@@ -129,7 +129,7 @@ class _WakeUp:
             yield self._unswept(self.start)
 
     def _unswept(self, start: RuleStart) -> Finding:
-        """Why the action that the rule was to start has not swept the document."""
+        """The finding where the rule's action has not swept the document."""
         name, action = "wake-up", start.action
         if start.error:
             detail = f"the follower fires, but the rule cannot start {action}: {start.error}"

@@ -100,7 +100,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a platform's message means.
+    """The cause of a failure, and its hint.
 
     Attributes:
         kind: What is wrong: the image, its start, a process that died, memory, time, a rate, the platform, what is missing.

@@ -60,12 +60,12 @@ def check_key(client: Client) -> tuple[Finding, str]:
 
 
 def read_limits(client: Client, environment: Mapping[str, str]) -> Limits:
-    """What the platform allows the key's namespace."""
+    """Read the limits of the platform and the key's namespace."""
     return platform_limits.read(client.info(), client.limits(), environment)
 
 
 def check_limits(limits: Limits) -> Finding:
-    """What the limits mean for a run; wrong only where the actions do not fit."""
+    """The limits, and their meaning for a run; failed only where the actions do not fit."""
     from whisktrain.rules.capacity import plan_slots
 
     slots = plan_slots(limits, 1024)

@@ -55,7 +55,7 @@ _STUCK: dict[Step, str] = {
 
 
 def most_seconds(limits: Limits) -> float:
-    """How long the probe may take: as long as one activation; without progress, `IDLE_S`."""
+    """Seconds that the probe may take: as long as one activation; without progress, `IDLE_S`."""
     return max(limits.max_duration_s, IDLE_S)
 
 

@@ -51,7 +51,7 @@ def check_store(store: Store, address: str) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _CouchAnswers:
-    """What a CouchDB answers about itself and one database."""
+    """A CouchDB's answers about itself and one database."""
 
     version: str
     is_pouch: bool

@@ -15,7 +15,7 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform allows one namespace; OpenWhisk's own defaults where it does not say.
+    """Limits of one namespace on a platform; OpenWhisk's defaults where it publishes none.
 
     Attributes:
         concurrent: Activations at once.

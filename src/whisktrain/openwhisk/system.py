@@ -1,4 +1,4 @@
-"""Where the system's own files are: the manifest, the actions, the sequences."""
+"""Paths of the system's own files: the manifest, the actions, the sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a store's address to the store."""
+"""Opening a store by its address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPECTED = (
 
 
 def open_store(url: str) -> Store:
-    """The store at an address; nothing is connected or written yet.
+    """Open the store at an address; nothing is connected or written yet.
 
     Args:
         url: `sqlite:PATH` (relative or absolute, `~` is the home directory), or `http://` or `https://` of a CouchDB, with

@@ -120,7 +120,7 @@ def _compare(lib_version: str | None) -> None:
 
 
 def _describe(where: Context) -> ProbeAnswer:
-    """What the action is, and whether it may write to its store."""
+    """Answer a probe: versions, and whether the action may write to its store."""
     import platform
 
     from whisktrain.store.trial import try_to_write

@@ -35,7 +35,7 @@ class KeyValue(TypedDict):
 
 
 class Execution(TypedDict, total=False):
-    """What an action runs: source of a runtime's kind, an image, or the components of a sequence."""
+    """An action's code: source of a runtime's kind, an image, or the components of a sequence."""
 
     kind: str
     code: str

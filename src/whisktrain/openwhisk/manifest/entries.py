@@ -1,4 +1,4 @@
-"""What a manifest describes: packages with their actions, sequences, triggers and rules."""
+"""The entries of a manifest: packages with their actions, sequences, triggers and rules."""
 
 from __future__ import annotations
 

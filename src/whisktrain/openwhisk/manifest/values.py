@@ -1,4 +1,4 @@
-"""How wskdeploy reads a value of a manifest: variables in texts, and the short and long forms of inputs.
+"""Values of a manifest as wskdeploy reads them: variables in texts, and the short and long forms of inputs.
 
 The odd rules are wskdeploy's own and kept on purpose, so that one file means the same to both.
 """

@@ -84,7 +84,7 @@ def _details(error: couchdb_http.HTTPError) -> str:
 
 
 def _error_and_reason(status: int, content: bytes) -> tuple[str, str]:
-    """What the couchdb package puts into its exceptions."""
+    """The arguments of the couchdb package's exceptions."""
     try:
         body = json.loads(content)
         return str(body.get("error", status)), str(body.get("reason", ""))
