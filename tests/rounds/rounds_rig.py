@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy_learner import NumpyLearner
+from plans import plan_of as plan_of
 
 from whisktrain import tensors
 from whisktrain.errors import PlatformUnreachable
@@ -84,29 +85,6 @@ def put_dataset(
         put("validation", k, n)
     body = {"schema": 1, "task": "classification", "classes": ["a", "b", "c"], "target": "t", "features": list("wxyz")}
     store.library.put(f"dataset:{name}", body, attachment=b"fitted")
-
-
-def plan_of(rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None, **changes: Any) -> Spec:
-    """A plan for `put_dataset`'s data."""
-    known: dict[str, Any] = {
-        "dataset": "d",
-        "name": "m",
-        "task": "classification",
-        "classes": 3,
-        "x_shape": (4,),
-        "shard_rows": rows,
-        "validation_rows": held if held is not None else tuple(9 for _ in rows),
-        "model": {"preset": "linear"},
-        "loss": {"name": "sparse_categorical_crossentropy"},
-        "metrics": ("accuracy",),
-        "optimizer": {"name": "adam", "learning_rate": 0.05},
-        "batch": 16,
-        "rounds": 6,
-        "seed": 3,
-        "lease": 30.0,
-        "slots": len(rows),
-    }
-    return Spec(**{**known, **changes})
 
 
 class Platform:

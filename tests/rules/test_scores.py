@@ -1,0 +1,28 @@
+"""Sums of loss and metric state."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whisktrain.rules.scores import add_sums
+
+
+def sums_of(n: int) -> dict:
+    return {"rows": n, "loss": n / 2, "divisor": 2.0 * n, "penalty": n / 4, "state": {"a": [n, 1]}}
+
+
+@given(st.lists(st.none() | st.integers(0, 9).map(sums_of), max_size=6))
+def test_sums_add_up_number_by_number(parts) -> None:
+    some = [p for p in parts if p and p["rows"]]
+    total = add_sums(parts)
+    if not some:
+        assert total is None
+        return
+    assert total == {
+        "rows": sum(p["rows"] for p in some),
+        "loss": sum(p["loss"] for p in some),
+        "divisor": sum(p["divisor"] for p in some),
+        "penalty": sum(p["penalty"] for p in some),
+        "state": {"a": [sum(p["rows"] for p in some), len(some)]},
+    }
