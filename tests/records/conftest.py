@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "rounds"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from stores import address, store
 

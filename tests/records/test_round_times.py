@@ -18,3 +18,8 @@ def test_quantiles_are_within_a_few_percent(lengths: list[float], share: float) 
     exact = sorted(lengths)[max(int(np.ceil(share * len(lengths))) - 1, 0)]
     assert round_times.quantile(histogram, share) == pytest.approx(exact, rel=0.03, abs=0.001)
     assert round_times.count(histogram) == len(lengths)
+
+
+def test_no_rounds_have_no_length() -> None:
+    assert round_times.quantile({}, 0.5) is None
+    assert round_times.round_ms({}) == {"p50": None, "p95": None}

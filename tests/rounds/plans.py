@@ -1,12 +1,15 @@
-"""Plans, runs and failures for tests."""
+"""Plans, runs, updates and failures for tests."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from whisktrain.records.failures import Failure
 from whisktrain.records.run import RunState
-from whisktrain.spec import Spec
+from whisktrain.records.updates import Update
+from whisktrain.spec import Contribution, ContributionNumbers, Spec
 
 
 def plan_of(rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None, **changes: Any) -> Spec:
@@ -41,3 +44,10 @@ def running(spec: Spec | None = None, **changes: Any) -> RunState:
 def failure(shard: int, attempt: int = 1, written: float = 1000.0, **changes: Any) -> Failure:
     """A failed attempt at a shard."""
     return Failure(shard, attempt, changes.pop("error", {"code": "x", "message": "m"}), written=written, **changes)
+
+
+def update_of(shard: int, slot: int = 0, execution: str = "e", values: float = 1.0) -> Update:
+    """A shard's update, written now."""
+    numbers: ContributionNumbers = {"rows": 1, "divisor": 1.0, "train": None, "validation": None, "training": None}
+    contribution = Contribution({"w": np.full(3, values, np.float32)}, numbers)
+    return Update(shard, slot, execution, 1.0, 0.0, {"read": 1.0}, False, contribution, 2.0)
