@@ -80,7 +80,7 @@ def test_the_limits_may_be_those_of_openwhisk(tmp_path: Path) -> None:
     assert (limits["actions_per_minute"], limits["concurrent_actions"]) == (60, 30)
 
 
-def test_it_listens_where_it_is_told_but_only_on_loopback(tmp_path: Path) -> None:
+def test_it_listens_on_loopback_addresses_only(tmp_path: Path) -> None:
     with started(tmp_path, "--host", "localhost") as (_, apihost, _):
         assert apihost.startswith("http://127.0.0.1:")
     for address in ("0.0.0.0", "192.168.0.1", "example.org"):

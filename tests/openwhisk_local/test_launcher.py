@@ -97,7 +97,7 @@ def test_a_context_value_that_is_no_text_ends_the_process(tmp_path: Path) -> Non
     assert "TypeError: str expected, not int" in err
 
 
-def test_code_that_cannot_be_read_is_told_apart_from_code_that_fails(tmp_path: Path) -> None:
+def test_code_that_cannot_be_read_has_its_own_exit_status(tmp_path: Path) -> None:
     with launched(tmp_path, "def main(args:\n") as spoken:
         status, _, err = spoken.end()
     assert (status, "line 1" in err) == (64, True)

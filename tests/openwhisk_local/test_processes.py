@@ -259,7 +259,7 @@ def test_when_memory_is_full_idle_processes_make_room_and_activations_wait(calle
     assert annotated(records[1], "waitTime") >= 300
 
 
-def test_nobody_waits_forever_for_others_who_keep_coming(tmp_path: Path, calling: Any) -> None:
+def test_an_activation_is_not_overtaken_for_ever(tmp_path: Path, calling: Any) -> None:
     with Host(tmp_path, limits=Limits(user_memory_mb=256)) as host:
         caller = calling(host)
         caller.put("often", PID)
@@ -296,7 +296,7 @@ def test_crashes_are_noticed_where_the_system_has_no_process_descriptors(
         assert caller.result("crash")["pid"] != first
 
 
-def test_an_action_larger_than_the_machine_is_told_so(caller: Any) -> None:
+def test_an_action_larger_than_the_machine_fails_at_once(caller: Any) -> None:
     caller.put("giant", PID, limits={"memory": 2048})
     answer = caller.run("giant")
     assert answer.status == 500
@@ -355,7 +355,7 @@ def test_code_that_cannot_start_says_why(caller: Any, code: str, why: str) -> No
     assert caller.record(answer.body["activationId"])["logs"]
 
 
-def test_an_init_parameter_that_cannot_be_a_variable_is_told(caller: Any) -> None:
+def test_an_init_parameter_that_cannot_be_a_variable_is_logged(caller: Any) -> None:
     caller.put("odd", PID, parameters=[{"key": "A=B", "value": "x", "init": True}])
     answer = caller.run("odd")
     assert answer.status == 500

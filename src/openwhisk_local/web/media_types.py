@@ -1,4 +1,4 @@
-"""Media types as OpenWhisk's web actions tell them apart: JSON, text, or bytes."""
+"""Media types as OpenWhisk's web actions distinguish them: JSON, text, or bytes."""
 
 from __future__ import annotations
 
