@@ -11,8 +11,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NotRequired, TypedDict
+from dataclasses import replace
 
 import couchdb
 from couchdb import http as couchdb_http
@@ -23,6 +22,7 @@ from whisktrain.store.bodies import NONCE, after_prefix, check_id, encode
 from whisktrain.store.couch.documents import plain, several, whole
 from whisktrain.store.couch.errors import is_document_missing, translate_errors
 from whisktrain.store.couch.feed import Feed, Selection
+from whisktrain.store.couch.listing import IdRange, Row, document_of
 from whisktrain.store.couch.multipart import ATTACHMENT, RawDocument, join
 from whisktrain.store.couch.session import HttpSession
 from whisktrain.store.protocol import Changes, Document
@@ -32,45 +32,6 @@ __all__ = ["CouchDatabase"]
 PAGE = 1000
 DELETES_AT_ONCE = 500
 DELETE_ATTEMPTS = 20
-
-
-class _RowValue(TypedDict):
-    rev: str
-    deleted: NotRequired[bool]
-
-
-class _Row(TypedDict):
-    """A row of `_all_docs`: no `id` where a key is unknown, `doc` where bodies were asked for."""
-
-    id: str
-    value: _RowValue
-    doc: NotRequired[RawDocument]
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """A range of ids for `_all_docs`.
-
-    Attributes:
-        start: The first id.
-        end: The last id; None for no end.
-        bodies: Whether to read the documents.
-        descending: Whether in descending order.
-        is_continued: Whether `start` has been read already.
-    """
-
-    start: str | None
-    end: str | None
-    bodies: bool
-    descending: bool
-    is_continued: bool = False
-
-    def query(self, page: int) -> dict[str, str | int]:
-        """The query of one request for at most `page` rows."""
-        keys = {"startkey": self.start, "endkey": self.end}
-        query: dict[str, str | int] = {key: json.dumps(value) for key, value in keys.items() if value is not None}
-        query |= {"include_docs": json.dumps(self.bodies), "descending": json.dumps(self.descending), "limit": page}
-        return query | {"skip": 1} if self.is_continued else query
 
 
 class CouchDatabase:
@@ -197,13 +158,13 @@ class CouchDatabase:
         wanted = None if limit is None else skip + limit
         end = after_prefix(prefix)
         start, stop = (end, prefix) if descending else (prefix, end)
-        range_ = _Range(start, stop, bodies, descending)
+        range_ = IdRange(start, stop, bodies, descending)
         found: list[Document] = []
         while True:
             # The end of the range may be part of the answer, and design documents are: so the filter is here.
             page = PAGE if wanted is None else min(PAGE, wanted - len(found) + 1)
             rows = self._rows(range_, page)
-            found += [_listed(row) for row in rows if row["id"].startswith(prefix) and not row["id"].startswith("_")]
+            found += [document_of(row) for row in rows if row["id"].startswith(prefix) and not row["id"].startswith("_")]
             if len(rows) < page or (wanted is not None and len(found) >= wanted):
                 return found[skip:wanted]
             range_ = replace(range_, start=rows[-1]["id"], is_continued=True)
@@ -350,17 +311,11 @@ class CouchDatabase:
             if "id" in row and row.get("value") and not row["value"].get("deleted")
         }
 
-    def _rows(self, range_: _Range, page: int) -> Sequence[_Row]:
+    def _rows(self, range_: IdRange, page: int) -> Sequence[Row]:
         with translate_errors(self.name, self._url):
             _, _, found = self._database.resource.get_json("_all_docs", **range_.query(page))
-        rows: Sequence[_Row] = found["rows"]
+        rows: Sequence[Row] = found["rows"]
         return rows
 
     def _address(self, id_: str, **query: bool) -> str:
         return str(couchdb_http.urljoin(self._database.resource.url, id_, **query))
-
-
-def _listed(row: _Row) -> Document:
-    if "doc" in row:
-        return plain(dict(row["doc"]))
-    return Document(row["id"], row["value"]["rev"], {})

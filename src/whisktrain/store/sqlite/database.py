@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from whisktrain.errors import Conflict, Damaged, StoreError
+from whisktrain.errors import Damaged
 from whisktrain.store.bodies import after_prefix, check_id, decode, encode
-from whisktrain.store.protocol import Change, Changes, Document
+from whisktrain.store.protocol import Changes, Document
 from whisktrain.store.sqlite.connections import Connections
 from whisktrain.store.sqlite.errors import translate_errors
+from whisktrain.store.sqlite.feed import SqliteFeed
 from whisktrain.store.sqlite.files import AttachmentFiles, check_whole, checksum
+from whisktrain.store.sqlite.revisions import NEWEST, WRITE, Newest, conflict, next_rev, read_newest, write_tombstone
 from whisktrain.store.sqlite.waking import Waiter, socket_directory, wake
 
 __all__ = ["SqliteDatabase"]
@@ -25,27 +24,9 @@ FILE_FROM = 64 * 1024
 
 DELETES_AT_ONCE = 500
 
-NEWEST = "SELECT rev, deleted, file FROM documents WHERE id = ?"
-
 READ = """
 SELECT rev, body, size, checksum, file, CASE WHEN ? THEN bytes END FROM documents WHERE id = ? AND deleted = 0
 """
-
-WRITE = """
-INSERT INTO documents (seq, id, rev, deleted, size, checksum, content_type, file, body, bytes)
-VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM documents), ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, rev = excluded.rev, deleted = excluded.deleted, size = excluded.size,
-  checksum = excluded.checksum, content_type = excluded.content_type, file = excluded.file, body = excluded.body,
-  bytes = excluded.bytes
-"""
-
-
-class _Newest(NamedTuple):
-    """The newest revision of a document."""
-
-    rev: str
-    deleted: int
-    file: str | None
 
 
 class _Stored(NamedTuple):
@@ -77,7 +58,7 @@ class SqliteDatabase:
         self._files = AttachmentFiles(path.with_name(path.name + ".files"))
         self._sockets = socket_directory(path)
         self._connections = Connections(path, [self._files.directory])
-        self._epoch = ""
+        self._feed = SqliteFeed(self._connections)
 
     def __repr__(self) -> str:
         return f"SqliteDatabase({self._name!r}, {str(self._path)!r})"
@@ -131,12 +112,12 @@ class SqliteDatabase:
         """Delete one document; see the protocol."""
         check_id(id)
         with self._connections.writing() as connection:
-            old = _newest(connection, id)
+            old = read_newest(connection, id)
             if old is None or old.deleted:
                 return False
             if rev is not None and rev != old.rev:
-                raise _conflict(id, old, rev)
-            _write_tombstone(connection, id, old.rev)
+                raise conflict(id, old, rev)
+            write_tombstone(connection, id, old.rev)
         self._after_commit([old.file])
         return True
 
@@ -149,9 +130,9 @@ class SqliteDatabase:
             files = []
             with self._connections.writing() as connection:
                 for id_ in wanted[start : start + DELETES_AT_ONCE]:
-                    old = _newest(connection, id_)
+                    old = read_newest(connection, id_)
                     if old is not None and not old.deleted:
-                        _write_tombstone(connection, id_, old.rev)
+                        write_tombstone(connection, id_, old.rev)
                         files.append(old.file)
             if files:
                 self._after_commit(files)
@@ -192,16 +173,16 @@ class SqliteDatabase:
     ) -> Changes:
         """The feed after a position; see the protocol."""
         until = time.monotonic() + timeout
-        position = self._sequence(since)
+        position = self._feed.sequence(since)
         if position is None:
-            return Changes(self._position(self._last_sequence()), [])
-        found = self._changes_after(position, prefix, ids, limit, bodies)
+            return Changes(self._feed.position(self._feed.last_sequence()), [])
+        found = self._feed.changes(position, prefix, ids, limit, bodies)
         if found.rows or timeout <= 0:
             return found
         with Waiter(self._sockets) as waiter:
             while True:
                 # The socket is bound: what was written before is found now, what is written from now on wakes this reader.
-                found = self._changes_after(self._sequence(found.position) or 0, prefix, ids, limit, bodies)
+                found = self._feed.changes(self._feed.sequence(found.position) or 0, prefix, ids, limit, bodies)
                 rest = until - time.monotonic()
                 if found.rows or rest <= 0:
                     return found
@@ -256,7 +237,7 @@ class SqliteDatabase:
     def _refuse_known_conflict(self, id_: str, rev: str | None) -> None:
         """Raise a conflict before a large attachment is written; the decision itself is taken under the write lock."""
         rows = self._connections.rows(NEWEST, (id_,))
-        _next_rev(id_, _Newest(*rows[0]) if rows else None, rev)
+        next_rev(id_, Newest(*rows[0]) if rows else None, rev)
 
     def _write(self, id_: str, rev: str | None, durable: bool, content: tuple[object, ...], staged: bytes | None = None) -> str:
         """Write one revision.
@@ -269,8 +250,8 @@ class SqliteDatabase:
             staged: The bytes of the staged file that gets its final name with the commit.
         """
         with self._connections.writing(durable=durable) as connection:
-            old = _newest(connection, id_)
-            new_rev = _next_rev(id_, old, rev)
+            old = read_newest(connection, id_)
+            new_rev = next_rev(id_, old, rev)
             if staged is not None:
                 self._files.settle(str(content[3]), staged, durable=durable)
             connection.execute(WRITE, (id_, new_rev, 0, *content))
@@ -284,78 +265,3 @@ class SqliteDatabase:
             if name is not None:
                 with translate_errors(self._path):
                     self._files.remove(name)
-
-    def _changes_after(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool) -> Changes:
-        where, values = "", []
-        if prefix:
-            end = after_prefix(prefix)
-            # The plus keeps SQLite from walking the index of ids: what is new is the shorter way.
-            where = " AND +id >= ?" + (" AND +id < ?" if end is not None else "")
-            values = [prefix] if end is None else [prefix, end]
-        if ids is not None:
-            where += " AND id IN (SELECT value FROM json_each(?))"
-            values = [*values, json.dumps(sorted(set(ids)))]
-        # Read the end first: what moves behind it meanwhile is found from there the next time.
-        last = self._last_sequence()
-        rows = self._connections.rows(
-            f"SELECT id, deleted, rev, size, {'body' if bodies else 'NULL'}, seq FROM documents"  # noqa: S608
-            f" WHERE seq > ? AND seq <= ?{where} ORDER BY seq LIMIT ?",
-            (after, last, *values, limit),
-        )
-        if len(rows) == limit and rows:
-            last = rows[-1][-1]
-        return Changes(self._position(max(last, after)), [_change(*row[:-1]) for row in rows])
-
-    def _last_sequence(self) -> int:
-        return int(self._connections.rows("SELECT coalesce(max(seq), 0) FROM documents")[0][0])
-
-    def _position(self, sequence: int) -> str:
-        if not self._epoch:
-            self._epoch = str(self._connections.rows("SELECT epoch FROM feed")[0][0])
-        return f"{sequence}-{self._epoch}"
-
-    def _sequence(self, position: str | None) -> int | None:
-        """The sequence of a position; from the beginning where it belongs to another file (nothing may be missed)."""
-        if position is None or position == "0":
-            return None if position is None else 0
-        number, _, epoch = position.partition("-")
-        if not (number.isdecimal() and epoch):
-            raise StoreError(f"A position of the feed was {position[:80]!r}; expected one that the feed answered, or '0'.")
-        return int(number) if position == self._position(int(number)) else 0
-
-
-def _change(id_: str, deleted: int, rev: str, size: int | None, text: str | None) -> Change:
-    found = Document(id_, rev, decode(id_, text), attachment_size=size) if text is not None and not deleted else None
-    return Change(id_, bool(deleted), found)
-
-
-def _newest(connection: sqlite3.Connection, id_: str) -> _Newest | None:
-    row = connection.execute(NEWEST, (id_,)).fetchone()
-    return None if row is None else _Newest(*row)
-
-
-def _next_rev(id_: str, old: _Newest | None, rev: str | None) -> str:
-    """The revision that a put gets.
-
-    Raises:
-        Conflict: The document is not at the revision that the put expects.
-    """
-    present = None if old is None or old.deleted else old.rev
-    if present != rev:
-        raise _conflict(id_, old, rev)
-    return _rev_after(old.rev if old else "0-")
-
-
-def _rev_after(rev: str) -> str:
-    """One more than `rev`; the part behind the number is random, so that no two writers ever share a revision."""
-    return f"{int(rev.partition('-')[0]) + 1}-{secrets.token_hex(16)}"
-
-
-def _write_tombstone(connection: sqlite3.Connection, id_: str, rev: str) -> None:
-    """Replace a document by its tombstone: nothing but the revision, from which a later put goes on."""
-    connection.execute(WRITE, (id_, _rev_after(rev), 1, None, None, None, None, None, None))
-
-
-def _conflict(id_: str, old: _Newest | None, rev: str | None) -> Conflict:
-    there = "absent" if old is None else f"deleted (revision {old.rev})" if old.deleted else f"at revision {old.rev}"
-    return Conflict(f"The document {id_!r} is {there}; the write expected {'it absent' if rev is None else f'revision {rev}'}.")
