@@ -8,7 +8,7 @@ from whisktrain.openwhisk.action import Context, action
 
 
 @action
-def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+def main(arguments: dict[str, Any], context: Context) -> object:
     from whisktrain.stages.train import train
 
     return train(

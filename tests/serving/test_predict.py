@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,9 @@ def test_a_deleted_model_answers_no_more(store: Store, publish: Publish) -> None
     publish("churn", TABLE)
     publish("churn", TABLE, seed=1, version=2)
     predict({"model": "churn", "rows": [ROW]}, store=store)
-    assert Models(store).delete("churn:2") == ["churn:2"]
+    assert Models(SimpleNamespace(store=store)).delete("churn:2") == ["churn:2"]
     assert predict({"model": "churn", "rows": [ROW]}, store=store)["model"] == "churn:1"
-    assert Models(store).delete("churn") == ["churn:1"]
+    assert Models(SimpleNamespace(store=store)).delete("churn") == ["churn:1"]
     with pytest.raises(NotFound):
         predict({"model": "churn:1", "rows": [ROW]}, store=store)
 
@@ -174,7 +175,7 @@ def test_an_exported_model_is_the_same_model(store: Store, publish: Publish, tmp
     import keras
 
     publish("flowers", "iris", model="mlp")
-    path = Models(store).export("flowers", tmp_path / "flowers.keras")
+    path = Models(SimpleNamespace(store=store)).export("flowers", tmp_path / "flowers.keras")
     from whisktrain.serving.loaded import open_model
 
     loaded = open_model(store, "flowers")
@@ -184,4 +185,4 @@ def test_an_exported_model_is_the_same_model(store: Store, publish: Publish, tmp
         loaded.forward(x) == pytest.approx(np.asarray(there(x)), abs=1e-5)
     )
     with pytest.raises(RequestError, match=r"ends in \.keras"):
-        Models(store).export("flowers", tmp_path / "flowers.h5")
+        Models(SimpleNamespace(store=store)).export("flowers", tmp_path / "flowers.h5")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Interval, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
 from whisktrain.request.marks import NotAnOption, Option, Shorthand
@@ -142,18 +142,20 @@ def _words(annotation: object, metadata: tuple[object, ...], quote: Callable[[st
 
 def _range(metadata: tuple[object, ...]) -> str:
     """Bounds in words: "1 to 256", "above 0", "0 to below 1"; "" without bounds."""
-    low = high = ""
-    for item in metadata:
-        for bound in item if isinstance(item, Interval) else (item,):
-            match bound:
-                case Ge(ge=value):
-                    low = f"{value:,g}" if isinstance(value, float) else str(value)
-                case Gt(gt=value):
-                    low = f"above {value}"
-                case Le(le=value):
-                    high = f"{value:g}" if isinstance(value, float) else str(value)
-                case Lt(lt=value):
-                    high = f"below {value}"
+    bounds = dict(_bound(item) for item in metadata if isinstance(item, (Ge, Gt, Le, Lt)))
+    low, high = bounds.get("low", ""), bounds.get("high", "")
     if low and high:
         return f"{low} to {high}"
-    return high or (low if low.startswith("above") else f"{low} or more" if low else "")
+    return high or (low if not low or low.startswith("above") else f"{low} or more")
+
+
+def _bound(item: Ge | Gt | Le | Lt) -> tuple[str, str]:
+    match item:
+        case Ge(ge=value):
+            return "low", f"{value:g}" if isinstance(value, float) else str(value)
+        case Gt(gt=value):
+            return "low", f"above {value}"
+        case Le(le=value):
+            return "high", f"{value:g}" if isinstance(value, float) else str(value)
+        case _:
+            return "high", f"below {item.lt}"

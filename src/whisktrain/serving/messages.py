@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
-from whisktrain.jsontypes import Json
-from whisktrain.serving.decisions import ClassDecision, Decision, ValueDecision
+if TYPE_CHECKING:
+    from whisktrain.serving.decisions import ClassDecision, Decision, ValueDecision
+    from whisktrain.serving.results import RunResult
 
 __all__ = ["of_decisions", "of_training"]
 
@@ -40,8 +41,8 @@ def of_decisions(decisions: Sequence[Decision], target: str | None = None) -> st
     return _of_values(cast("Sequence[ValueDecision]", decisions), f" for {target!r}" if target else "")
 
 
-def of_training(result: Mapping[str, Json]) -> str:
-    """Describe how a training run ended, from stage 2's result."""
+def of_training(result: RunResult) -> str:
+    """Describe how a training run stands or ended."""
     run, model = result.get("run"), result.get("model")
     match result.get("status"):
         case "training":
@@ -54,8 +55,7 @@ def of_training(result: Mapping[str, Json]) -> str:
             so_far = f" Model {model} holds what it had learned." if model else ""
             return f"Run {run} was stopped.{so_far} Go on with `whisktrain runs resume {run}`."
         case "completed":
-            metrics = result.get("metrics")
-            return f"Model {model} is trained{_quality(metrics if isinstance(metrics, dict) else {})}."
+            return f"Model {model} is trained{_quality(result.get('metrics') or {})}."
         case status:
             return f"Run {run} ended as {status}."
 
@@ -102,7 +102,7 @@ def _frequencies(counts: Counter[str]) -> str:
     return f"{text} and {rest} other classes" if rest > 0 else text
 
 
-def _quality(metrics: Mapping[str, Json]) -> str:
+def _quality(metrics: Mapping[str, object]) -> str:
     rows = metrics.get("val_rows")
     where = f" on {rows} validation rows" if rows else ""
     for key, word in _QUALITY:

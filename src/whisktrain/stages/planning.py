@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from whisktrain import metrics
 from whisktrain.errors import RequestError
 from whisktrain.learning import compiled, losses
 from whisktrain.merge import optimizers
-from whisktrain.request import OuterRequest, Request
+from whisktrain.request.sections import DEFAULT_EPOCHS, DEFAULT_LEARNING_RATE, Request, TrainRequest
 from whisktrain.rules import batches
 from whisktrain.rules.capacity import Limits, plan_lease, plan_slots
 from whisktrain.spec import LossConfig, ModelSource, OptimizerConfig, OuterConfig, Spec
 
+if TYPE_CHECKING:
+    from whisktrain.data.dataset import DatasetBody
+    from whisktrain.jsontypes import Json, JsonObject
+
 __all__ = ["resolve_spec"]
 
-EPOCHS = 20
-LEARNING_RATE = 0.001
 LARGE_IMAGE = 12
 """From this height and width on, images go to the preset `cnn`; smaller ones, and tables, to `mlp`."""
 
+_PLANNED = frozenset({"name", "optimizer", "outer", "batch", "rounds", "lease"})
+"""Settings of `train` that the plan holds in another form than the request."""
+
+_AS_REQUESTED = tuple(field.name for field in fields(Spec) if field.name in TrainRequest.model_fields.keys() - _PLANNED)
+"""Settings of `train` that the plan holds as they are in the request."""
+
 
 def resolve_spec(
-    request: Request, dataset: str, body: Mapping[str, Any], limits: Limits, given: Mapping[str, Any] | None = None
+    request: Request, dataset: str, body: DatasetBody, limits: Limits, given: Mapping[str, Json] | None = None
 ) -> Spec:
     """Make the plan.
 
@@ -33,41 +41,37 @@ def resolve_spec(
         request: What was asked for; `model.init` names a version.
         dataset: The data set's id.
         body: The data set's document.
-        limits: What the platform says.
+        limits: The platform's limits.
         given: The configuration of a given model (`model.to_json()` as an object), where there is one.
 
     Raises:
         RequestError: Something does not fit the task, or is not known.
     """
-    train, task = request.train, body["task"]
-    regression = task == "regression"
-    y = body["y"]
-    mean, scale = (float(y["mean"]), float(y["scale"])) if regression else (0.0, 1.0)
+    train, task, targets = request.train, body["task"], body["y"]
+    mean, scale = (targets["mean"], targets["scale"]) if targets["kind"] == "value" else (0.0, 1.0)
+    as_requested: dict[str, Any] = {name: getattr(train, name) for name in _AS_REQUESTED}
     spec = Spec(
         dataset=dataset,
-        name=train.name or _name(str(body.get("source") or "")),
+        name=train.name or _name(body["source"] or ""),
         task=task,
-        classes=0 if regression else len(body["classes"]),
+        classes=len(body["classes"] or ()),
         x_shape=tuple(body["x_shape"]),
         shard_rows=tuple(body["shards"]),
         validation_rows=tuple(body["validation"]),
         model=_model(request, body),
         loss=_loss(request, given, task, standardised=(mean, scale) != (0.0, 1.0)),
         metrics=_metrics(request, given, task),
-        optimizer=_optimizer(request, given),
-        sync=train.sync,
-        outer=_outer(train.outer),
+        optimizer=_optimizer(train, given),
+        outer=_outer(train),
         batch=0 if train.batch == "full" else train.batch,
-        local_steps=train.local_steps,
-        seed=train.seed,
-        class_weights=_class_weights(train.class_weight, body),
-        target_mean=mean,
-        target_scale=scale,
-        patience=train.patience,
+        class_weights=_class_weights(train, body),
+        target_mean=float(mean),
+        target_scale=float(scale),
         lease=plan_lease(limits, train.lease),
         slots=plan_slots(limits, len(body["shards"])),
+        **as_requested,
     )
-    return replace(spec, rounds=train.rounds or (train.epochs or EPOCHS) * batches.rounds_per_epoch(spec))
+    return replace(spec, rounds=train.rounds or (train.epochs or DEFAULT_EPOCHS) * batches.rounds_per_epoch(spec))
 
 
 def _name(source: str) -> str:
@@ -78,20 +82,21 @@ def _name(source: str) -> str:
     return word or "model"
 
 
-def _model(request: Request, body: Mapping[str, Any]) -> ModelSource:
-    asked = {k: v for k in ("config", "file", "factory", "init") if (v := getattr(request.model, k)) is not None}
+def _model(request: Request, body: DatasetBody) -> ModelSource:
+    keys = ModelSource.__annotations__.keys() - {"preset"}
+    asked = request.model.model_dump(include=keys, exclude_none=True)
     if asked:
         return cast(ModelSource, asked)
     preset = request.model.preset or "auto"
     if preset == "auto":
-        sides = list(body["x_shape"])[:2]
+        sides = body["x_shape"][:2]
         preset = "cnn" if body.get("image") and len(sides) == 2 and min(sides) >= LARGE_IMAGE else "mlp"
     return {"preset": preset}
 
 
-def _loss(request: Request, given: Mapping[str, Any] | None, task: str, *, standardised: bool) -> LossConfig:
+def _loss(request: Request, given: Mapping[str, Json] | None, task: str, *, standardised: bool) -> LossConfig:
     asked = request.model.loss
-    loss: dict[str, Any] | None = None
+    loss: JsonObject | None = None
     if isinstance(asked, str):
         loss = {"name": asked}
     elif asked is not None:
@@ -103,58 +108,71 @@ def _loss(request: Request, given: Mapping[str, Any] | None, task: str, *, stand
     return losses.check(loss or {"name": "auto"}, task, standardised=standardised)
 
 
-def _metrics(request: Request, given: Mapping[str, Any] | None, task: str) -> tuple[str, ...]:
+def _metrics(request: Request, given: Mapping[str, Json] | None, task: str) -> tuple[str, ...]:
     if request.model.metrics is not None:
         return tuple(dict.fromkeys(metrics.canonical(name, task) for name in request.model.metrics))
     found = compiled.metrics_of(given, task) if given is not None else None
     return found or metrics.BASE[task]
 
 
-def _optimizer(request: Request, given: Mapping[str, Any] | None) -> OptimizerConfig:
-    asked = {k: v for k, v in request.train.optimizer.model_dump().items() if v is not None}
-    if request.train.learning_rate is not None:
-        if asked.get("learning_rate", request.train.learning_rate) != request.train.learning_rate:
-            raise RequestError(
-                f"Two learning rates were given: {request.train.learning_rate} and {asked['learning_rate']}; expected one."
-            )
-        asked["learning_rate"] = request.train.learning_rate
-    # An optimizer that is asked for replaces the compiled one altogether, which then need not even be supported.
-    own = None
-    if given is not None and "name" not in asked:
-        own = compiled.optimizer_of(given)
-    elif given is not None:
-        own = _compiled_alike(given, str(asked["name"]))
-    base = own or {"name": "adam", "learning_rate": LEARNING_RATE}
-    if "name" in asked and asked["name"] != base["name"]:
-        base = {"learning_rate": LEARNING_RATE}
+def _optimizer(train: TrainRequest, given: Mapping[str, Json] | None) -> OptimizerConfig:
+    """What is asked for, on top of the compiled optimizer where it is of the same kind, else of Keras' defaults."""
+    asked = _asked_optimizer(train)
+    base = _base_optimizer(given, asked.get("name"))
     if "learning_rate" in asked and "schedule" not in asked:
-        base = {k: v for k, v in base.items() if k != "schedule"}
+        base.pop("schedule", None)
     return optimizers.check({**base, **asked})
 
 
-def _outer(asked: OuterRequest) -> OuterConfig:
-    if asked.name == "average":
+def _asked_optimizer(train: TrainRequest) -> JsonObject:
+    """The request's optimizer, with the learning rate that may stand beside it.
+
+    Raises:
+        RequestError: The two learning rates differ.
+    """
+    asked: JsonObject = train.optimizer.model_dump(exclude_none=True)
+    if train.learning_rate is not None:
+        if asked.get("learning_rate", train.learning_rate) != train.learning_rate:
+            raise RequestError(
+                f"Two learning rates were given: {train.learning_rate} and {asked['learning_rate']}; expected one."
+            )
+        asked["learning_rate"] = train.learning_rate
+    return asked
+
+
+def _base_optimizer(given: Mapping[str, Json] | None, name: Json) -> JsonObject:
+    """What holds where nothing is asked for: of the compiled optimizer, unless one of another name is asked for.
+
+    An optimizer that is asked for replaces the compiled one altogether, which then need not even be supported.
+    """
+    default: JsonObject = {"name": "adam", "learning_rate": DEFAULT_LEARNING_RATE}
+    if given is None:
+        base = default
+    elif name is None:
+        base = compiled.optimizer_of(given) or default
+    else:
+        try:
+            base = compiled.optimizer_of(given) or default
+        except RequestError:
+            base = default
+    return base if name in (None, base["name"]) else {"learning_rate": DEFAULT_LEARNING_RATE}
+
+
+def _outer(train: TrainRequest) -> OuterConfig:
+    if train.outer.name == "average":
         return {"name": "average"}
-    return {"name": asked.name, "learning_rate": asked.learning_rate, "momentum": asked.momentum}
+    return cast(OuterConfig, train.outer.model_dump())
 
 
-def _compiled_alike(given: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """The compiled optimizer where it is of the kind that is asked for."""
-    try:
-        own = compiled.optimizer_of(given)
-    except RequestError:
-        return None
-    return own if own is not None and own["name"] == name else None
-
-
-def _class_weights(asked: str, body: Mapping[str, Any]) -> tuple[float, ...] | None:
+def _class_weights(train: TrainRequest, body: DatasetBody) -> tuple[float, ...] | None:
     """Balanced: rows / (classes · rows of the class), as scikit-learn's `compute_class_weight` has it."""
-    if asked != "balanced":
+    if train.class_weight != "balanced":
         return None
-    if body["task"] == "regression":
+    targets = body["y"]
+    if targets["kind"] == "value":
         raise RequestError(
             "Class weights were asked for, but the target holds values (regression); expected classes.",
             hint="Leave --class-weight out, or set the task to classification.",
         )
-    counts = [int(n) for n in body["y"]["counts"]]
+    counts = targets["counts"]
     return tuple(sum(counts) / (len(counts) * n) if n else 0.0 for n in counts)

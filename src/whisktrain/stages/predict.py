@@ -10,19 +10,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from whisktrain.errors import RequestError, WhisktrainError
+from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.request import PredictRequest, parse
+from whisktrain.request.rows import as_rows, read_rows
 from whisktrain.serving import answers, messages
-from whisktrain.serving.loaded import open_model
-from whisktrain.store.protocol import Store
+from whisktrain.serving.loaded import LoadedModel, open_model
+from whisktrain.serving.results import DecisionAnswer, RunResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from whisktrain.store.protocol import Store
 
 __all__ = ["predict"]
 
 
-def predict(payload: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
-    """Decide.
+def predict(payload: Mapping[str, Json], *, store: Store) -> RunResult | DecisionAnswer:
+    """Decide on rows, or end the sequence.
 
     Args:
         payload: Stage 2's result, with the request's `predict` section in it; or a request of its own: the keys of
@@ -31,58 +40,50 @@ def predict(payload: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
         store: The store.
 
     Returns:
-        Of a run: its result, with `message`, and with `decisions` where rows were given. Of a request: `{"model", "task",
-        "classes", "decisions", "message", "notices"}`.
+        Of a run: its result, with `message`, and with `decisions` where rows were given. Of a request: the decisions.
 
     Raises:
         RequestError: The rows cannot be used.
         NotFound: There is no such model, or upload.
     """
     if "run" in payload and "status" in payload:
-        return _after_training(payload, store)
-    request = parse(PredictRequest, _normalised(payload))
+        return _after_training(cast(RunResult, dict(payload)), store)
+    request = _parse(payload)
     if request.model is None:
         raise RequestError("The request names no model.", code="no_model", hint='Give "model": "NAME" or "NAME:VERSION".')
-    return _decide(request.model, request, store)
+    model = open_model(store, request.model)
+    answer: DecisionAnswer = {"model": model.reference, "task": model.task, "classes": model.classes}
+    return cast(DecisionAnswer, _decide(model, request, store, answer))
 
 
-def _after_training(payload: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    result = {key: value for key, value in payload.items() if key != "predict"}
+def _after_training(result: RunResult, store: Store) -> RunResult:
+    """The result of the sequence: stage 2's, with decisions where rows were given."""
+    section = result.pop("predict", {})
     message = messages.of_training(result)
-    request = parse(PredictRequest, _normalised(payload.get("predict") or {}))
+    request = _parse(section)
     if request.rows is None and request.source is None:
         return {**result, "message": message}
     if result["status"] != "completed":
         return {**result, "decisions": None, "message": message}
     try:
-        decided = _decide(request.model or str(result["model"]), request, store, result)
+        model = open_model(store, request.model or str(result.get("model")))
+        decided = cast(RunResult, _decide(model, request, store, result))
     except WhisktrainError as error:  # the model is trained: a mistake in the rows must not hide that
-        return {
-            **result,
-            "decisions": None,
-            "decisions_error": error.to_record(),
-            "message": f"{message} {error}",
-        }
+        failed = f"{message} {error}"
+        return {**result, "decisions": None, "decisions_error": error.to_record(), "message": failed}
     return {**decided, "message": f"{message} {decided['message']}"}
 
 
-def _decide(name: str, request: PredictRequest, store: Store, result: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    model = open_model(store, name)
+def _decide(
+    model: LoadedModel, request: PredictRequest, store: Store, rest: RunResult | DecisionAnswer
+) -> Mapping[str, object]:
+    """An answer with decisions on the request's rows, added to the rest of it."""
     decisions, notices = model.decide(_rows(request, store), top_k=request.top_k, missing=request.missing)
-    target = model.body.get("target")
-    answer = {
-        "model": model.reference,
-        "task": model.task,
-        "classes": model.classes,
-        "message": messages.of_decisions(decisions, target),
-        "notices": notices,
-    }
-    if result is not None:
-        answer = {**result, "message": answer["message"], "notices": notices}
-    return answers.fit(answer, decisions, request.output, store)
+    message = messages.of_decisions(decisions, model.body.get("target"))
+    return answers.fit({**rest, "message": message, "notices": notices}, decisions, request.output, store)
 
 
-def _rows(request: PredictRequest, store: Store) -> Any:
+def _rows(request: PredictRequest, store: Store) -> list[Json] | pd.DataFrame | NDArray[np.generic] | bytes:
     if request.source is not None:
         from whisktrain.data.sources.source import read_rows_file
         from whisktrain.data.sources.uploads import get_upload
@@ -102,29 +103,18 @@ def _rows(request: PredictRequest, store: Store) -> Any:
     return request.rows
 
 
-def _json(content: bytes) -> Any:
-    """A file's JSON; None where it holds none, which whoever reads it as a table says better."""
+def _json(content: bytes) -> Json:
+    """A file's JSON; None where it holds none: reading it as a table gives the better error."""
     try:
-        return json.loads(content)
+        return cast(Json, json.loads(content))
     except ValueError:
         return None
 
 
-def _normalised(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The request with texts of a web query read as JSON, and a single row as a list of rows."""
-    found = dict(payload)
+def _parse(section: Mapping[str, Json]) -> PredictRequest:
+    """The checked request, with texts of a web query read as JSON, and a single row as a list of rows."""
+    found: JsonObject = dict(section)
     rows = found.get("rows")
-    if isinstance(rows, str):
-        try:
-            rows = json.loads(rows)
-        except ValueError:
-            raise RequestError(
-                f"rows was the text {rows[:60]!r}, which is no JSON.",
-                code="bad_rows",
-                hint='Send a list of objects or of arrays, such as [{"age": 31}] or [[0.1, 2]].',
-            ) from None
-    if isinstance(rows, dict) or (isinstance(rows, list) and rows and not any(isinstance(v, (list, dict)) for v in rows)):
-        rows = [rows]
     if rows is not None:
-        found["rows"] = rows
-    return found
+        found["rows"] = as_rows(read_rows(rows) if isinstance(rows, str) else rows)
+    return parse(PredictRequest, found)

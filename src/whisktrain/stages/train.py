@@ -1,39 +1,43 @@
-"""Stage 2, `train`: opens a run, fans out to the workers, and waits for the model as long as it may.
+"""Stage 2, `train`: open a run, fan out to the workers, and wait for the model as long as it may.
 
-Training never depends on this activation: what it opened goes on by itself, and asking again finds it.
+Training never depends on this activation: what it opened goes on by itself, and a repeated call finds it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
+from whisktrain.data.shards.storage import find_dataset
 from whisktrain.errors import NotFound, RequestError
 from whisktrain.records import ids, round_times
 from whisktrain.records.archive import RunArchive
-from whisktrain.records.run import PlatformFacts, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import rounds_done
 from whisktrain.request import Request, parse
-from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.opening import Opened, create
-from whisktrain.rules.capacity import Limits
 from whisktrain.rules.resuming import resumed_plan
-from whisktrain.spec import Spec
+from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.planning import resolve_spec
-from whisktrain.store.protocol import Store
+
+if TYPE_CHECKING:
+    from whisktrain.data.dataset import DatasetBody
+    from whisktrain.jsontypes import Json, JsonObject
+    from whisktrain.records.run import PlatformFacts, RunState
+    from whisktrain.rounds.invoker import Invoker
+    from whisktrain.rules.capacity import Limits
+    from whisktrain.spec import Spec
+    from whisktrain.store.protocol import Store
 
 __all__ = ["resume", "train"]
 
 MARGIN = 3.0
 """Seconds before its deadline at which the stage stops waiting."""
 
-RESULT = ("status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost")
-
 
 def train(
-    payload: Mapping[str, Any],
+    payload: Mapping[str, Json],
     *,
     store: Store,
     invoker: Invoker,
@@ -41,7 +45,7 @@ def train(
     deadline: float,
     limits: Limits,
     wait: bool | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Train a model.
 
     Args:
@@ -50,12 +54,11 @@ def train(
         invoker: Starts the first worker.
         execution: This activation's id: the run's id where the caller chose no key.
         deadline: When the platform ends this activation, in seconds of the epoch.
-        limits: What the platform says.
+        limits: The platform's limits.
         wait: Whether to wait for the end; as the request says by default.
 
     Returns:
-        `{"status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost",
-        "predict"}`, with "reason", and with "error" where the run failed. "status" is "training" where it goes on.
+        The run's result, with the request's section `predict` for stage 3. Its status is "training" where the run goes on.
 
     Raises:
         RequestError: What is asked for cannot be done.
@@ -83,7 +86,7 @@ def train(
     spec = _spec(store, request, dataset, body, limits)
     opened = create(store, invoker, run, spec, platform=_platform(limits))
     patient = request.train.wait if wait is None else wait
-    result = _result(store, run, opened, deadline if patient else 0.0, body.get("classes"))
+    result = _result(store, run, opened, deadline if patient else 0.0, body)
     return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
 
 
@@ -96,16 +99,16 @@ def resume(
     deadline: float,
     limits: Limits,
     wait: bool = True,
-) -> dict[str, Any]:
-    """Go on with a run that was stopped, or failed for want of a worker, as a new run.
+) -> RunResult:
+    """Resume a run that was stopped, or that failed for want of a worker, as a new run.
 
     Args:
-        run: The run to go on from.
+        run: The run to resume.
         store: The store.
         invoker: Starts the first worker.
         execution: The new run's id.
         deadline: When the platform ends this activation, in seconds of the epoch.
-        limits: What the platform says; slots and lease are planned anew.
+        limits: The platform's limits; slots and lease are planned anew.
         wait: Whether to wait for the end.
 
     Returns:
@@ -119,18 +122,18 @@ def resume(
     spec, best = resumed_plan(checkpoint, run, execution, limits)
     body = _dataset(store, spec.dataset)
     opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
-    result = _result(store, execution, opened, deadline if wait else 0.0, body.get("classes"))
+    result = _result(store, execution, opened, deadline if wait else 0.0, body)
     return {**result, "predict": {}}
 
 
-def _dataset(store: Store, dataset: str) -> dict[str, Any]:
-    found = store.library.get(ids.dataset(dataset))
+def _dataset(store: Store, dataset: str) -> DatasetBody:
+    found = find_dataset(store, dataset)
     if found is None:
         raise NotFound(f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again.")
-    return found.body
+    return cast("DatasetBody", found.body)
 
 
-def _spec(store: Store, request: Request, dataset: str, body: Mapping[str, Any], limits: Limits) -> Spec:
+def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limits: Limits) -> Spec:
     """The plan, after reading what the model of the request refers to (never Keras)."""
     model, given = request.model, None
     if model.config is not None:
@@ -148,7 +151,7 @@ def _spec(store: Store, request: Request, dataset: str, body: Mapping[str, Any],
     return resolve_spec(request, dataset, body, limits, given)
 
 
-def _checked(config: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked(config: JsonObject, body: DatasetBody) -> JsonObject:
     from whisktrain.learning.checks import check_config
 
     check_config(config, tuple(body["x_shape"]))
@@ -159,26 +162,26 @@ def _platform(limits: Limits) -> PlatformFacts:
     return {"invocations_per_minute": limits.invocations_per_minute}
 
 
-def _result(store: Store, run: str, opened: Opened, deadline: float, classes: list[Any] | None) -> dict[str, Any]:
-    """Wait for the summary; what is known shortly before the deadline otherwise."""
-    summary = opened.summary or RunArchive(store, run).wait_for_summary(deadline - MARGIN)
+def _result(store: Store, run: str, opened: Opened, deadline: float, dataset: DatasetBody) -> RunResult:
+    """Wait for the summary; shortly before the deadline return what is known then."""
+    archive = RunArchive(store, run)
+    summary = opened.summary or archive.wait_for_summary(deadline - MARGIN)
     if summary is not None:
-        kept = (*RESULT, "reason", *(["error"] if "error" in summary else []))
-        return {key: summary.get(key) for key in kept}
+        return result_of(summary)
     state = RunRecords(store, run).read() or opened.state
-    if state is None:  # it ended just now
-        summary = RunArchive(store, run).summary()
-        return _result(store, run, Opened(None, summary), deadline, classes) if summary else {"status": "training", "run": run}
-    return _so_far(state, classes)
+    if state is not None:
+        return _so_far(state, dataset)
+    summary = archive.summary()  # the run ended just now
+    return result_of(summary) if summary is not None else {"status": "training", "run": run}
 
 
-def _so_far(state: RunState, classes: list[Any] | None) -> dict[str, Any]:
+def _so_far(state: RunState, dataset: DatasetBody) -> RunResult:
     return {
         "status": "training",
         "run": state.run,
         "model": state.model,
         "task": state.spec.task,
-        "classes": classes,
+        "classes": [*dataset["classes"]] if dataset["classes"] else None,
         "workers": state.spec.shards,
         "rounds": rounds_done(state),
         "seconds": round(time.time() - state.created, 3),

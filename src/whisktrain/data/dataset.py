@@ -1,0 +1,147 @@
+"""The data set's document `dataset:<id>`: what was read, how each column is preprocessed, and the rows of each shard."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, TypedDict
+
+from whisktrain.spec import Task
+
+__all__ = [
+    "AskedData",
+    "ClassTargets",
+    "ColumnReport",
+    "DataReport",
+    "DatasetBody",
+    "Label",
+    "RowCounts",
+    "TargetStatistics",
+    "ValueTargets",
+]
+
+
+Label: TypeAlias = int | float | bool | str
+"""A class as the user's data names it."""
+
+
+class ColumnReport(TypedDict):
+    """What happened to one column of the source.
+
+    Attributes:
+        name: The column's name.
+        type: Its kind, as inferred or demanded.
+        role: What it is for.
+        done: How it was preprocessed, or why it was left out.
+        missing: Number of cells without a value.
+    """
+
+    name: str
+    type: str
+    role: Literal["feature", "target", "dropped"]
+    done: str
+    missing: int
+
+
+class RowCounts(TypedDict):
+    """Rows of the source: all, those in the data set, and those left out for want of a target."""
+
+    read: int
+    used: int
+    dropped: int
+
+
+class AskedData(TypedDict):
+    """What the request said about the rows; another request for the same data set may not contradict it."""
+
+    target: str | None
+    task: Literal["auto", "classification", "regression"]
+    validation: float
+    scale: Literal["standard", "minmax", "none"]
+
+
+class ClassTargets(TypedDict):
+    """Training targets of a classification: rows of each class."""
+
+    kind: Literal["class"]
+    counts: list[int]
+
+
+class ValueTargets(TypedDict):
+    """Training targets of a regression: mean and standard deviation, by which targets are standardised."""
+
+    kind: Literal["value"]
+    mean: float
+    scale: float
+
+
+TargetStatistics: TypeAlias = ClassTargets | ValueTargets
+
+
+class DatasetBody(TypedDict):
+    """The document's body; its attachment is the fitted preprocessing.
+
+    Attributes:
+        schema: The document's schema number.
+        source: The source, for people.
+        name: A short name that a model may have after it.
+        task: "classification" or "regression".
+        reason: Why that task.
+        target: The target's name.
+        classes: The labels, in order; None for regression.
+        features: Names of the features.
+        x_shape: Shape of one row's features.
+        image: Whether the rows are images.
+        columns: The report of each column.
+        warnings: What the user should know, in sentences.
+        rows: Rows read, used and dropped.
+        asked: What the request said.
+        y: The training targets.
+        shards: Training rows of each shard.
+        validation: Validation rows of each shard's slice.
+    """
+
+    schema: int
+    source: str
+    name: str
+    task: Task
+    reason: str
+    target: str | None
+    classes: list[Label] | None
+    features: list[str]
+    x_shape: list[int]
+    image: bool
+    columns: list[ColumnReport]
+    warnings: list[str]
+    rows: RowCounts
+    asked: AskedData
+    y: TargetStatistics
+    shards: list[int]
+    validation: list[int]
+
+
+class DataReport(TypedDict):
+    """The short form of `DatasetBody` that travels in results: long lists and texts are cut.
+
+    Attributes:
+        feature_count: Number of all features.
+        class_count: Number of all classes, 0 for regression.
+        column_count: Number of all columns.
+    """
+
+    source: str
+    name: str
+    task: Task
+    reason: str
+    target: str | None
+    classes: list[Label] | None
+    features: list[str]
+    x_shape: list[int]
+    image: bool
+    columns: list[ColumnReport]
+    warnings: list[str]
+    rows: RowCounts
+    y: TargetStatistics
+    shards: list[int]
+    validation: list[int]
+    feature_count: int
+    class_count: int
+    column_count: int
