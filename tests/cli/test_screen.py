@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from whisktrain.cli.context import CommandContext
-from whisktrain.cli.screen import Screen, line
-from whisktrain.cli.tables import columns, facts
+from whisktrain.cli.output.screen import Screen, line
+from whisktrain.cli.output.tables import columns, facts
+from whisktrain.records.failures import Failure
 from whisktrain.sdk import Progress
-from whisktrain.sdk.following import Failed
 
 SHOWN = Progress(
     run="r",
@@ -71,12 +71,18 @@ def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFi
 
 
 def test_a_failing_worker_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
-    failed = Failed(round=46, shard=2, attempt=1, activation="abc", error={"message": "out of memory"})
+    failed = Failure(
+        round=46,
+        shard=2,
+        attempt=1,
+        execution="abc",
+        error={"code": "out_of_memory", "message": "out of memory", "hint": "", "retryable": False},
+    )
     screen = Screen(CommandContext())
     for _ in range(3):
         screen.show(replace(SHOWN, failed=1, failures=(failed,)))
-    told = [text for text in capsys.readouterr().err.splitlines() if "failed" in text]
-    assert told == ["worker 2 failed in round 46, attempt 1 (activation abc): out of memory"]
+    shown = [text for text in capsys.readouterr().err.splitlines() if "failed" in text]
+    assert shown == ["worker 2 failed in round 46, attempt 1 (activation abc): out of memory"]
 
 
 def test_switched_off_it_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

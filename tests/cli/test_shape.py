@@ -80,7 +80,7 @@ def test_options_become_the_request(words: list[str], expected: dict[str, Any], 
         self: Connection, data: str, *, model: str, init: None, predict: None, progress: Any, wait: bool, **options: Any
     ) -> Any:
         seen.append(sdk_requests.build({}, {}, options))
-        return {"status": "completed"}
+        return {"status": "completed", "run": "r"}
 
     monkeypatch.setattr(Connection, "train", train)
     assert run(["train", "iris", *words, "--platform", "embedded"]) == 0

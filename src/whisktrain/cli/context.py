@@ -1,15 +1,14 @@
-"""What every command has: where it works (platform and store), how it answers, and how it fails."""
+"""The context of a command: where it works (platform and store), how it answers, and how it fails."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec
 
 import typer
 
@@ -21,10 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SHARED", "CommandContext", "command"]
 
+P = ParamSpec("P")
+
 
 @dataclass(frozen=True)
 class CommandContext:
-    """Where a command works and how it answers.
+    """The options that every command has.
 
     Attributes:
         apihost: `--apihost`.
@@ -65,7 +66,7 @@ class CommandContext:
         """Narrate, on stderr."""
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
-    def answer(self, record: dict[str, Any], text: str | None = None) -> None:
+    def answer(self, record: Mapping[str, object], text: str | None = None) -> None:
         """Answer, on stdout: the record where `--json` was given, else the text for a person (where there is one)."""
         if self.as_json:
             print(json.dumps(record, ensure_ascii=False, allow_nan=False), flush=True)  # noqa: T201
@@ -73,79 +74,70 @@ class CommandContext:
             print(text, flush=True)  # noqa: T201
 
 
-_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "apihost": (
-        str | None,
-        typer.Option(None, "--apihost", metavar="URL", help="An OpenWhisk's address, instead of this machine's own host."),
+def _shared(
+    *,
+    apihost: str | None = typer.Option(
+        None, "--apihost", metavar="URL", help="An OpenWhisk's address, instead of this machine's own host."
     ),
-    "auth": (
-        str | None,
-        typer.Option(None, "--auth", metavar="KEY", envvar="WHISK_AUTH", show_envvar=True, help="The key for --apihost."),
+    auth: str | None = typer.Option(
+        None, "--auth", metavar="KEY", envvar="WHISK_AUTH", show_envvar=True, help="The key for --apihost."
     ),
-    "platform": (
-        Literal["embedded", "openwhisk"] | None,
-        typer.Option(None, "--platform", help="embedded: this machine's own host; openwhisk: the one that .wskprops names."),
+    platform: Literal["embedded", "openwhisk"] | None = typer.Option(
+        None, "--platform", help="embedded: this machine's own host; openwhisk: the one that .wskprops names."
     ),
-    "store": (
-        str | None,
-        typer.Option(
-            None, "--store", metavar="URL", envvar="WHISKTRAIN_STORE", help="sqlite:PATH, or http(s)://… of a CouchDB."
-        ),
+    store: str | None = typer.Option(
+        None, "--store", metavar="URL", envvar="WHISKTRAIN_STORE", help="sqlite:PATH, or http(s)://… of a CouchDB."
     ),
-    "home": (
-        Path | None,
-        typer.Option(
-            None,
-            "--home",
-            metavar="DIR",
-            envvar="WHISKTRAIN_HOME",
-            help="Where the embedded host and store keep their state; the user's data directory by default.",
-        ),
+    home: Path | None = typer.Option(
+        None,
+        "--home",
+        metavar="DIR",
+        envvar="WHISKTRAIN_HOME",
+        help="Where the embedded host and store keep their state; the user's data directory by default.",
     ),
-    "insecure": (bool, typer.Option(False, "--insecure", help="Accept a self-signed certificate.")),
-    "as_json": (bool, typer.Option(False, "--json", help="Print exactly one JSON object on stdout.")),
-}
+    insecure: bool = typer.Option(False, "--insecure", help="Accept a self-signed certificate."),
+    as_json: bool = typer.Option(False, "--json", help="Print exactly one JSON object on stdout."),
+) -> CommandContext:
+    """The options of every command, as the context that they make."""
+    return CommandContext(apihost, auth, platform, store, home, insecure, as_json)
 
 
-SHARED = tuple(_OPTIONS)
+_SHARED = inspect.signature(_shared, eval_str=True).parameters
+
+SHARED = tuple(_SHARED)
 """The names of the parameters that every command has."""
 
 
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
+def command(function: Callable[Concatenate[CommandContext, P], int | None]) -> Callable[..., int]:
     """Make a command of a function whose first parameter is its context.
 
     The options that say where to work and how to answer are added to the function's own, and whatever it raises is shown as a
     failure, with the exit code that belongs to it. An int that it returns is the exit code.
     """
 
-    @functools.wraps(function)
-    def wrapper(**given: Any) -> int:
-        context = CommandContext(**{name: given.pop(name) for name in _OPTIONS})
+    def wrapper(*_: P.args, **given: P.kwargs) -> int:
+        context = _shared(**{name: given.pop(name) for name in SHARED})  # type: ignore[arg-type]
         try:
-            return function(context, **given) or 0
+            return function(context, *_, **given) or 0
         except (typer.Exit, typer.Abort):
             raise
-        except KeyboardInterrupt:
-            return report(Interrupted("Interrupted."), as_json=context.as_json)
         except BrokenPipeError:
-            sys.stdout = None  # whoever read stdout is gone: nothing is left to be said
+            sys.stdout = None  # the reader of stdout has gone: nothing is left to be said
             return 0
-        except OSError as error:
-            if error.filename is None:
-                return report(error, as_json=context.as_json)
-            problem = ConfigurationError(
-                f"{error.filename}: {error.strerror}.", code="file_error", hint="Check the path and its permissions."
-            )
-            return report(problem, as_json=context.as_json)
-        except Exception as error:  # noqa: BLE001 - the outermost frame of every command
-            return report(error, as_json=context.as_json)
+        except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the outermost frame of every command
+            return report(_described(error), as_json=context.as_json)
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
-        for name, (kind, option) in _OPTIONS.items()
-    ]
-    wrapper.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *shared]}
-    del wrapper.__wrapped__  # or its own signature would be read
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *_SHARED.values()]]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
     return wrapper
+
+
+def _described(error: BaseException) -> Exception:
+    """An interrupt and a failing file as errors with a hint; anything else as it is."""
+    if isinstance(error, OSError) and error.filename is not None:
+        message = f"{error.filename}: {error.strerror}."
+        return ConfigurationError(message, code="file_error", hint="Check the path and its permissions.")
+    return error if isinstance(error, Exception) else Interrupted("Interrupted.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from whisktrain.cli.context import CommandContext, command
-from whisktrain.cli.tables import columns
+from whisktrain.cli.output.tables import columns
 
 __all__ = ["add_to"]
 

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Literal, TypedDict
 
-from whisktrain.errors import WhisktrainError
+from whisktrain.errors import ErrorRecord, WhisktrainError
 
 __all__ = ["as_expected", "record", "report"]
 
@@ -16,13 +16,20 @@ DEBUG = "WHISKTRAIN_DEBUG"
 LOG_LINES = 10
 
 
-def record(error: WhisktrainError) -> dict[str, Any]:
-    """A failure as the result of a command: `{"status": "failed", "error": {"code", "message", "hint", "retryable"}}`."""
+class FailureAnswer(TypedDict):
+    """The result of a command that failed."""
+
+    status: Literal["failed"]
+    error: ErrorRecord
+
+
+def record(error: WhisktrainError) -> FailureAnswer:
+    """A failure as the result of a command."""
     return {"status": "failed", "error": error.to_record()}
 
 
 def as_expected(error: Exception) -> WhisktrainError:
-    """Any exception as one of ours; what we did not expect is said to be our mistake."""
+    """Any exception as a `WhisktrainError`; an unexpected one asks for a report."""
     if isinstance(error, WhisktrainError):
         return error
     text = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -34,7 +41,7 @@ def as_expected(error: Exception) -> WhisktrainError:
 
 
 def _log(error: Exception) -> list[str]:
-    """The last log lines of what failed in an unexpected way, worker or action; an error of ours says all itself."""
+    """The last log lines of a worker or action that failed in an unexpected way; a `WhisktrainError` says all itself."""
     lines = getattr(error, "workers_log", None)
     if not lines and getattr(error, "code", "") in ("internal", "action_failed", "timed_out"):
         lines = getattr(getattr(error, "activation", None), "logs", None)

@@ -11,8 +11,8 @@ from pathlib import Path
 import typer
 
 from whisktrain.cli.context import CommandContext, command
+from whisktrain.cli.output.tables import columns, facts
 from whisktrain.cli.runs import main_figure
-from whisktrain.cli.tables import columns, facts
 
 __all__ = ["add_to"]
 

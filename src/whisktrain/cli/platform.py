@@ -118,7 +118,7 @@ def doctor(
     quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
 ) -> int:
     """Check platform, deployment, store and follower; each failure comes with a hint."""
-    from whisktrain.cli.waiting import Waiting
+    from whisktrain.cli.output.waiting import Waiting
     from whisktrain.doctor import examine
 
     with context.connect() as connection, Waiting(context) as waiting:
@@ -135,7 +135,7 @@ def doctor(
             environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(connection.hosting.host.limits.user_memory_mb)
             environment["WHISKTRAIN_EMBEDDED"] = "1"
         findings = examine(
-            client, connection.where.store, environment, end_to_end=not quick, report=report, progress=waiting.tell
+            client, connection.where.store, environment, end_to_end=not quick, report=report, progress=waiting.report
         )
     failed = [f for f in findings if not f.ok]
     record = {"success": not failed, "findings": [f.to_record() for f in findings]}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import typer
 
 from whisktrain.cli.context import CommandContext, command
-from whisktrain.cli.ending import decision_lines
+from whisktrain.cli.output.ending import decision_lines
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json
 
 __all__ = ["add_to"]
 
@@ -35,7 +36,7 @@ def predict(
     """Decide on rows with a trained model."""
     if (rows_file is None) == (rows is None):
         raise RequestError("Rows are given either with --input FILE or with --rows JSON.", code="usage")
-    given: Any = rows_file
+    given: Json | Path = rows_file
     if rows is not None or str(rows_file) == "-":
         given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
     with context.connect() as connection:
@@ -43,15 +44,15 @@ def predict(
     for notice in answer.get("notices", []):
         context.say(f"note: {notice}")
     if output is not None:
-        lines = [json.dumps(d, ensure_ascii=False) + "\n" for d in answer["decisions"]]
+        lines = [json.dumps(decision, ensure_ascii=False) + "\n" for decision in answer.get("decisions") or ()]
         output.write_text("".join(lines), encoding="utf-8")
         context.say(f"wrote {len(lines)} decisions to {output}")
     context.answer(answer, "\n".join([*(decision_lines(answer) if output is None else []), "", answer["message"]]).strip())
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> Json:
     try:
-        return json.loads(text)
+        return cast(Json, json.loads(text))
     except ValueError as error:
         raise RequestError(
             f"The rows are no JSON: {error}.", code="bad_rows", hint='Such as [{"age": 31}] or [[0.1, 2]].'

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from whisktrain.cli.context import CommandContext, command
-from whisktrain.cli.ending import show_result
-from whisktrain.cli.screen import Screen
-from whisktrain.cli.tables import columns, facts, value
+from whisktrain.cli.output.ending import show_result
+from whisktrain.cli.output.screen import Screen
+from whisktrain.cli.output.tables import columns, facts, value
+
+if TYPE_CHECKING:
+    from whisktrain.spec import Figures
 
 __all__ = ["add_to"]
 
@@ -31,11 +34,12 @@ def list_runs(context: CommandContext) -> None:
     context.answer({"runs": found}, text)
 
 
-def main_figure(metrics: dict[str, Any]) -> str:
+def main_figure(metrics: Figures) -> str:
     """The one figure of a run or model that says most."""
     for key in ("val_accuracy", "accuracy", "val_r2", "r2", "val_mae", "mae", "val_loss", "loss"):
-        if isinstance(metrics.get(key), (int, float)):
-            return f"{key} {value(float(metrics[key]))}"
+        figure = metrics.get(key)
+        if isinstance(figure, (int, float)):
+            return f"{key} {value(float(figure))}"
     return "-"
 
 
@@ -49,9 +53,9 @@ def show_run(context: CommandContext, run: str = _RUN) -> None:
     for entry in record.get("history") or []:
         text += "\n" + "  ".join(f"{k} {value(v)}" for k, v in entry.items() if not isinstance(v, dict))
     for failure in record.get("failures") or []:
-        text += f"\nworker {failure['shard']} failed in round {failure['round']}: {failure.get('message', '')}"
+        text += f"\nworker {failure['shard']} failed in round {failure['round']}: {failure['message']}"
     if record.get("error"):
-        text += f"\nerror: {record['error'].get('message')}"
+        text += f"\nerror: {record['error']['message']}"
     context.answer(record, text)
 
 
@@ -68,7 +72,7 @@ def watch_run(context: CommandContext, run: str = _RUN, progress: Literal["auto"
 def stop_run(
     context: CommandContext,
     run: str = _RUN,
-    no_wait: bool = typer.Option(False, "--no-wait", help="Only leave word, do not wait until it has."),
+    no_wait: bool = typer.Option(False, "--no-wait", help="Only request the stop, do not wait for it."),
 ) -> None:
     """Stop a run after its present round."""
     with context.connect() as connection:

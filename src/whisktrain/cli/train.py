@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, cast
 import typer
 
 from whisktrain.cli.context import CommandContext
-from whisktrain.cli.ending import show_result
+from whisktrain.cli.output.ending import show_result
+from whisktrain.cli.output.screen import Screen
 from whisktrain.cli.schema import SchemaCommand, Settings
-from whisktrain.cli.screen import Screen
 
 if TYPE_CHECKING:
     from whisktrain.sdk.options import TrainOptions

@@ -1,11 +1,11 @@
-"""Something that takes its time, told on stderr: one line that changes on a terminal, a line now and then elsewhere."""
+"""Progress of a wait, on stderr: one line that changes on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from whisktrain.cli.live import LiveLine
+from whisktrain.cli.output.live import LiveLine
 
 if TYPE_CHECKING:
     from whisktrain.cli.context import CommandContext
@@ -17,7 +17,7 @@ EVERY_S = 15.0
 
 
 class Waiting:
-    """Tells what is waited for. A context manager: leaving it puts the terminal in order.
+    """Shows what is waited for. A context manager: leaving it puts the terminal in order.
 
     Args:
         context: Where narration goes.
@@ -36,12 +36,12 @@ class Waiting:
         self.close()
 
     def close(self) -> None:
-        """Take the line away; what is told next starts anew."""
+        """Remove the line; the next report starts a new one."""
         self._live.close()
         self._what = ""
 
-    def tell(self, what: str, seconds: float, most: float) -> None:
-        """Tell what is waited for, for how many seconds by now, and for how many at most."""
+    def report(self, what: str, seconds: float, most: float) -> None:
+        """Show what is waited for, the seconds so far, and the seconds at most."""
         text = f"{what} ({seconds:.0f} s of at most {most:.0f} s)"
         if sys.stderr.isatty():
             self._live.show(lambda _: text)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 __all__ = ["columns", "facts", "value"]
 
 
-def value(thing: Any) -> str:
+def value(thing: object) -> str:
     """One cell: numbers to four digits, nothing for None."""
     if thing is None:
         return "-"
@@ -19,18 +18,18 @@ def value(thing: Any) -> str:
     return str(thing)
 
 
-def columns(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table: a line of names in capitals, then one line for each row."""
     cells = [[name.upper() for name in head], *([value(c) for c in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
-def _empty(thing: Any) -> bool:
+def _empty(thing: object) -> bool:
     return isinstance(thing, Mapping) and all(v is None for v in thing.values())
 
 
-def facts(record: Mapping[str, Any], indent: str = "") -> str:
+def facts(record: Mapping[str, object], indent: str = "") -> str:
     """Names and values, one a line, nested ones indented; what is None is left out."""
     known = {k: v for k, v in record.items() if v not in (None, {}, []) and not _empty(v)}
     width = max((len(k) for k, v in known.items() if not isinstance(v, Mapping)), default=0)

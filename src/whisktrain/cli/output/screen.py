@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from whisktrain.cli.live import LiveLine
+from whisktrain.cli.output.live import LiveLine
 
 if TYPE_CHECKING:
     from whisktrain.cli.context import CommandContext
     from whisktrain.sdk import Progress
+    from whisktrain.spec import Figures
 
 __all__ = ["Screen", "line"]
 
@@ -43,34 +44,38 @@ def _line(shown: Progress, *, epoch: bool) -> str:
     return "  ".join(parts)
 
 
-def _last(shown: Progress) -> dict[str, Any]:
+def _last(shown: Progress) -> Figures:
     return shown.history[-1] if shown.history else {}
 
 
-def _two_figures(figures: dict[str, Any]) -> list[str]:
+def _two_figures(figures: Figures) -> list[str]:
     """The loss, and the one figure beside it that says most."""
     best = next((k for k in ("val_accuracy", "val_mae", "accuracy", "mae") if figures.get(k) is not None), None)
     return _figures({k: figures.get(k) for k in ("loss", best) if k is not None})
 
 
-def _figures(figures: dict[str, Any]) -> list[str]:
+_WORDS = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "mae": "mae",
+    "val_loss": "val loss",
+    "val_accuracy": "val accuracy",
+    "val_mae": "val mae",
+    "val_r2": "val R²",
+}
+"""The figures that are shown, in this order, with their words."""
+
+
+def _figures(figures: Figures) -> list[str]:
     found = []
-    for key, word in (
-        ("loss", "loss"),
-        ("accuracy", "accuracy"),
-        ("mae", "mae"),
-        ("val_loss", "val loss"),
-        ("val_accuracy", "val accuracy"),
-        ("val_mae", "val mae"),
-        ("val_r2", "val R²"),
-    ):
+    for key, word in _WORDS.items():
         value = figures.get(key)
         if isinstance(value, (int, float)):
             found.append(f"{word} {value:.4f}" if abs(value) < 1000 else f"{word} {value:.4g}")
     return found
 
 
-def epoch_line(entry: dict[str, Any], shown: Progress) -> str:
+def epoch_line(entry: Figures, shown: Progress) -> str:
     """A closed epoch in one line."""
     parts = [f"epoch {entry['epoch']}/{shown.epochs}", f"round {entry['round']}/{shown.rounds}", *_figures(entry)]
     parts.append(f"{shown.seconds:.1f} s")
@@ -123,9 +128,10 @@ class Screen:
                 f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs"
             )
         for entry in shown.history:
-            due = shown.epochs <= EVERY_EPOCH or entry["epoch"] == shown.epochs or shown.seconds - self._said >= 1.0
-            if entry["epoch"] > self._epochs and due:
-                self._epochs, self._said = entry["epoch"], shown.seconds
+            epoch = entry["epoch"]
+            due = shown.epochs <= EVERY_EPOCH or epoch == shown.epochs or shown.seconds - self._said >= 1.0
+            if isinstance(epoch, int) and epoch > self._epochs and due:
+                self._epochs, self._said = epoch, shown.seconds
                 self._context.say(epoch_line(entry, shown))
 
     def _say_failures(self, shown: Progress) -> None:
@@ -135,7 +141,7 @@ class Screen:
                 continue
             self._failures.add(at)
             who = "the model's builder" if shown.phase == "build" else f"worker {failed.shard}"
-            where = f"activation {failed.activation}" if failed.activation else "activation unknown"
+            where = f"activation {failed.execution}" if failed.execution else "activation unknown"
             text = (
                 f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {failed.error.get('message', '')}"
             )
