@@ -79,7 +79,7 @@ class Platform:
         return {**os.environ, "HOME": str(self.home), "WHISKTRAIN_HOME": str(self.home), "NO_COLOR": "1"}
 
     def leftovers(self, run: str, seconds: float = 20) -> list[str]:
-        """Documents of a run that the rounds database still holds; whoever waited may have its answer before they are gone."""
+        """Documents of a run that the rounds database still holds; a caller may have its answer before they are gone."""
         until = time.monotonic() + seconds
         while (left := [d.id for d in self.store.rounds.list("", bodies=False) if run in d.id]) and time.monotonic() < until:
             time.sleep(0.1)

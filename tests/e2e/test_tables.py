@@ -58,14 +58,14 @@ def test_penguins_species_on_unseen_rows(platform: Platform, tmp_path: Path) -> 
 
 
 def test_raw_penguins_train_without_any_option(platform: Platform) -> None:
-    """Dates, free text, ids, missing values, odd names: each column's treatment is told."""
+    """Dates, free text, ids, missing values, odd names: each column's treatment is reported."""
     done = platform.cli("train", str(penguins("penguins-raw.csv")), "--target", "Species", "--json", "--progress", "off")
     result = json.loads(done.stdout)
     assert result["metrics"]["val_accuracy"] >= 0.95
     assert sorted(c.split()[0] for c in result["classes"]) == ["Adelie", "Chinstrap", "Gentoo"]
-    told = done.stderr
+    report = done.stderr
     for column in ("Individual ID", "Comments", "Date Egg", "Sample Number"):
-        assert column in told, f"{column!r} is not mentioned in:\n{told}"
+        assert column in report, f"{column!r} is not mentioned in:\n{report}"
 
 
 def test_titanic(platform: Platform, tmp_path: Path) -> None:

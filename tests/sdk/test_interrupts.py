@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from whisktrain.sdk.interrupts import Interrupts
+from whisktrain.sdk.training.interrupts import Interrupts
 
 
 def press(number: int = signal.SIGINT) -> None:

@@ -1,8 +1,8 @@
-"""What a user is told of the data."""
+"""The report on the data."""
 
 from __future__ import annotations
 
-from whisktrain.sdk.report import data_report
+from whisktrain.sdk.training.report import data_report
 
 BODY = {
     "name": "churn.csv",

@@ -1,4 +1,4 @@
-"""A platform on which nobody follows the store: whoever trains there is told, and Ctrl-C does not wait for ever."""
+"""A platform without a follower: the caller is informed that the run is idle, and Ctrl-C does not wait for ever."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from whisktrain.errors import Interrupted
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
 from whisktrain.records import ids
-from whisktrain.sdk import training
+from whisktrain.sdk.training import watching
 from whisktrain.store.opening import open_store
 
 
 def test_nothing_moves(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(training, "_STILL_S", 2.0)
-    address, told = f"sqlite:{tmp_path}/store", []
+    monkeypatch.setattr(watching, "_IDLE_S", 2.0)
+    address, narrated = f"sqlite:{tmp_path}/store", []
     moved = threading.Event()
 
     def narrate(line: str) -> None:
-        told.append(line)
+        narrated.append(line)
         if line.startswith("nothing has moved"):
             moved.set()
 
@@ -43,8 +43,8 @@ def test_nothing_moves(tmp_path, monkeypatch) -> None:
         ):
             connection.train("iris", model="linear", epochs=1)
     assert moved.is_set()
-    assert "whisktrain doctor" in " ".join(told)
+    assert "whisktrain doctor" in " ".join(narrated)
     run = str(caught.value).split()[1]
     store = open_store(address)
-    assert store.rounds.get(ids.stop(run)) is not None, "whoever comes to look after it stops it"
+    assert store.rounds.get(ids.stop(run)) is not None, "the next follower stops it"
     store.close()

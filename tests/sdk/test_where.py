@@ -1,4 +1,4 @@
-"""Where a connection works: data never goes where nobody said."""
+"""Where a connection works: data only goes to a platform that was named."""
 
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ def import_cycle(imports: dict[str, Iterable[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.xfail(reason="whisktrain.sdk is still a cycle")
 @pytest.mark.parametrize("package", ["whisktrain", "openwhisk_local"])
 def test_no_files_import_each_other_in_a_cycle(package: str) -> None:
     """Imports in functions and under TYPE_CHECKING count; unlike import-linter's contract, so do those of `__init__` files."""

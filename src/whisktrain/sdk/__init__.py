@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whisktrain.sdk.connection import Connection
-from whisktrain.sdk.following import Progress
+from whisktrain.sdk.training.following import Progress
 from whisktrain.sdk.where import find_platform
 
 __all__ = ["Connection", "Progress", "connect"]

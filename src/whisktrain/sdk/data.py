@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.records import ids
 
 if TYPE_CHECKING:
-    from whisktrain.store.protocol import Store
+    from whisktrain.sdk.session import Session
 
-__all__ = ["Data"]
+__all__ = ["Data", "DataEntry"]
+
+
+class DataEntry(TypedDict):
+    """One upload ("upload:ID", with `bytes`) or data set ("dataset:ID", with `rows`, `shards` and `task`) of a list."""
+
+    data: str
+    name: str
+    bytes: NotRequired[int]
+    rows: NotRequired[int]
+    shards: NotRequired[int]
+    task: NotRequired[str]
 
 
 class Data:
     """Uploaded files ("upload:ID") and processed data sets ("dataset:ID").
 
     Args:
-        store: Where they are.
+        session: The platform and store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def put(self, file: str | Path | bytes, name: str | None = None) -> str:
         """Upload a file or a folder of images by class; the same content is stored once.
@@ -36,31 +46,34 @@ class Data:
         """
         from whisktrain.data.sources.uploads import put_upload
 
-        self._store.ensure()
+        store = self._session.store
+        store.ensure()
         if isinstance(file, bytes):
             if name is None:
                 raise RequestError("Content without a name was given.", hint='Name it, such as name="table.csv".')
-            return put_upload(self._store, file, name)
+            return put_upload(store, file, name)
         path = Path(file).expanduser()
         if not path.exists():
             raise RequestError(f"There is no file {str(file)!r}.", code="no_such_file", hint="Check the path.")
-        return put_upload(self._store, path, name or path.name)
+        return put_upload(store, path, name or path.name)
 
-    def list(self) -> list[dict[str, Any]]:
-        """Uploads and data sets: `{"data", "name", "bytes" or "rows"}` each."""
+    def list(self) -> list[DataEntry]:
+        """Uploads and data sets."""
+        from whisktrain.data.shards.catalogue import list_datasets
         from whisktrain.data.sources.uploads import list_uploads
 
-        sets = [
+        store = self._session.store
+        files: list[DataEntry] = [{"data": u["ref"], "name": u["name"], "bytes": u["size"]} for u in list_uploads(store)]
+        sets: list[DataEntry] = [
             {
-                "data": document.id,
-                "name": str(document.body.get("source")),
-                "rows": (document.body.get("rows") or {}).get("used"),
-                "shards": len(document.body.get("shards") or []),
-                "task": document.body.get("task"),
+                "data": f"dataset:{dataset}",
+                "name": body["source"],
+                "rows": body["rows"]["used"],
+                "shards": len(body["shards"]),
+                "task": body["task"],
             }
-            for document in self._store.library.list("dataset:")
+            for dataset, body in list_datasets(store).items()
         ]
-        files = [{"data": u["ref"], "name": u["name"], "bytes": u["size"]} for u in list_uploads(self._store)]
         return [*files, *sets]
 
     def delete(self, reference: str) -> None:
@@ -72,23 +85,17 @@ class Data:
         Raises:
             NotFound: It is not there.
         """
-        kind, _, key = reference.partition(":")
-        library = self._store.library
-        if kind == "upload":
-            from whisktrain.data.sources.uploads import delete_upload
+        from whisktrain.data.shards.catalogue import delete_dataset
+        from whisktrain.data.sources.uploads import delete_upload
 
-            if not delete_upload(self._store, reference):
-                raise self._missing(reference)
+        store = self._session.store
+        kind, _, key = reference.partition(":")
+        if kind == "upload":
+            deleted = delete_upload(store, reference)
         elif kind == "dataset":
-            if not library.delete(ids.dataset(key)):
-                raise self._missing(reference)
-            parts = [d.id for prefix in ("shard", "validation") for d in library.list(f"{prefix}:{key}:", bodies=False)]
-            library.delete_many(parts)
+            deleted = delete_dataset(store, key)
         else:
             raise RequestError(f"The data was given as {reference!r}; expected upload:ID or dataset:ID.")
-
-    @staticmethod
-    def _missing(reference: str) -> NotFound:
-        return NotFound(
-            f"There is no {reference!r} in the store.", code="no_such_data", hint="`whisktrain data list` shows what there is."
-        )
+        if not deleted:
+            hint = "`whisktrain data list` shows what there is."
+            raise NotFound(f"There is no {reference!r} in the store.", code="no_such_data", hint=hint)

@@ -4,49 +4,82 @@ from __future__ import annotations
 
 import builtins
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from whisktrain.errors import ConfigurationError, RequestError
-from whisktrain.records.models import ModelRecords, StoredModel
+from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.records.models import ModelFiles, ModelRecords, StoredModel
 from whisktrain.serving import catalogue
 
 if TYPE_CHECKING:
-    from whisktrain.store.protocol import Store
+    from whisktrain.sdk.session import Session
+    from whisktrain.spec import Figures
 
-__all__ = ["Models"]
+__all__ = ["ModelEntry", "ModelReport", "Models"]
+
+_SETTINGS = ("model", "loss", "optimizer", "sync", "batch", "rounds", "seed", "class_weights")
+"""The part of a run's plan that says how a model was trained."""
+
+
+class ModelEntry(TypedDict):
+    """One model of a list: its name and version, what it was trained for and by, its figures and its size in bytes."""
+
+    model: str
+    task: str
+    metrics: Figures
+    run: str
+    bytes: int
+
+
+class ModelReport(ModelEntry):
+    """What is known of one model: also its labels, its columns, its data set and its settings."""
+
+    classes: list[Json] | None
+    target: str | None
+    features: Json
+    x_shape: list[int]
+    dataset: str
+    training: JsonObject
 
 
 class Models:
     """Trained models, by "NAME" (the newest version) or "NAME:VERSION".
 
     Args:
-        store: Where they are.
+        session: The platform and store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     @property
     def _records(self) -> ModelRecords:
-        """The models' documents; the store is opened at the first use."""
-        return ModelRecords(self._store)
+        return ModelRecords(self._session.store)
 
-    def list(self) -> list[dict[str, Any]]:
-        """All versions of all models: `{"model", "task", "metrics", "run", "bytes"}` each, by name and version."""
-        return [_brief(model) for model in self._records.list()]
+    def list(self) -> list[ModelEntry]:
+        """All versions of all models, by name and version."""
+        return [_entry(model) for model in self._records.list()]
 
-    def show(self, name: str) -> dict[str, Any]:
+    def show(self, name: str) -> ModelReport:
         """What is known of one model.
 
         Raises:
             NotFound: There is no such model.
         """
-        model = self._find(name)
+        found, version = catalogue.resolve(self._session.store, name)
+        model = self._records.find(found, version)
+        if model is None:
+            raise catalogue.missing(self._session.store, catalogue.Reference(found, version))
         body = model.body
-        known = {key: body.get(key) for key in ("classes", "target", "features", "x_shape", "dataset")}
-        spec = body.get("spec", {})
-        settings = {k: spec.get(k) for k in ("model", "loss", "optimizer", "sync", "batch", "rounds", "seed", "class_weights")}
-        return {**_brief(model), **known, "training": settings}
+        return {
+            **_entry(model),
+            "classes": body["classes"],
+            "target": body["target"],
+            "features": body["features"],
+            "x_shape": body["x_shape"],
+            "dataset": body["dataset"],
+            "training": {key: body["spec"].get(key) for key in _SETTINGS},
+        }
 
     def export(self, name: str, to: str | Path) -> Path:
         """Write a model as a `.keras` file that Keras opens.
@@ -67,13 +100,21 @@ class Models:
             raise RequestError(f"The file to export to was {path.name!r}; expected a name that ends in .keras.")
         if not path.parent.is_dir():
             raise ConfigurationError(f"The folder {path.parent} does not exist.", hint="Make it first, or export elsewhere.")
-        stored, version = catalogue.resolve(self._store, name)
-        found = self._records.read(stored, version)
-        if found is None:
-            raise catalogue.missing(self._store, catalogue.Reference(stored, version))
-        model, files = found
+        model, files = self.read(name)
         inference.export(Spec.from_json(model.body["spec"]), model.blueprint(files), files.params, path)
         return path
+
+    def read(self, name: str) -> tuple[StoredModel, ModelFiles]:
+        """Read a model with its tensors, its configuration and its preprocessing.
+
+        Raises:
+            NotFound: There is no such model.
+        """
+        found, version = catalogue.resolve(self._session.store, name)
+        stored = self._records.read(found, version)
+        if stored is None:
+            raise catalogue.missing(self._session.store, catalogue.Reference(found, version))
+        return stored
 
     def delete(self, name: str) -> builtins.list[str]:
         """Delete one version, or all versions of a name. A version's number is never given again.
@@ -85,27 +126,19 @@ class Models:
             NotFound: There is nothing of that name.
         """
         reference = catalogue.parse_reference(name)
-        found = self._records.versions(reference.name)
-        going = [v for v in found if reference.version in (None, v)]
+        going = [v for v in self._records.versions(reference.name) if reference.version in (None, v)]
         if not going:
-            raise catalogue.missing(self._store, reference)
+            raise catalogue.missing(self._session.store, reference)
         self._records.delete(reference.name, going)
-        return [f"{reference.name}:{v}" for v in going]
-
-    def _find(self, name: str) -> StoredModel:
-        wanted, version = catalogue.resolve(self._store, name)
-        model = self._records.find(wanted, version)
-        if model is None:
-            raise catalogue.missing(self._store, catalogue.Reference(wanted, version))
-        return model
+        return [f"{reference.name}:{version}" for version in going]
 
 
-def _brief(model: StoredModel) -> dict[str, Any]:
+def _entry(model: StoredModel) -> ModelEntry:
     body = model.body
     return {
         "model": model.reference,
-        "task": body.get("task"),
-        "metrics": body.get("metrics") or {},
-        "run": body.get("run"),
+        "task": body["task"],
+        "metrics": body["metrics"] or {},
+        "run": body["run"],
         "bytes": model.nbytes,
     }

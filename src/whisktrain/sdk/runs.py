@@ -2,112 +2,137 @@
 
 from __future__ import annotations
 
-import contextlib
+import builtins
 import datetime
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import difflib
+from typing import TYPE_CHECKING, TypedDict, cast
 
-from whisktrain.errors import Conflict, NotFound, RequestError
+from whisktrain.errors import ErrorRecord, NotFound, RequestError
 from whisktrain.records import ids
-from whisktrain.records.run import RunState
-from whisktrain.records.run_records import RunRecords
-from whisktrain.sdk.following import Progress, failures, snapshot
+from whisktrain.records.archive import RunArchive, list_summaries
+from whisktrain.records.run_records import RunRecords, list_runs
+from whisktrain.sdk.training import lifecycle
+from whisktrain.sdk.training.following import Progress, snapshot
 
 if TYPE_CHECKING:
-    from whisktrain.sdk.connection import Connection
+    from whisktrain.records.cost import CostTotal
+    from whisktrain.records.failures import Failure
+    from whisktrain.records.run import RunState
+    from whisktrain.records.summary import RunSummary
+    from whisktrain.sdk.session import Session
+    from whisktrain.sdk.training.watching import Report
+    from whisktrain.serving.results import RunResult
+    from whisktrain.spec import Figures
 
-__all__ = ["Runs"]
+__all__ = ["FailureReport", "RunEntry", "RunReport", "Runs"]
+
+
+class RunEntry(TypedDict):
+    """One run of a list: `when` it ended, or began where it goes on; figures as of its last closed round."""
+
+    run: str
+    model: str | None
+    status: str
+    round: int
+    rounds: int
+    metrics: Figures
+    seconds: float
+    when: str | None
+
+
+class FailureReport(ErrorRecord):
+    """A failure of a worker, with its place."""
+
+    round: int
+    shard: int
+    attempt: int
+    activation: str
+
+
+class RunReport(TypedDict, total=False):
+    """Everything that is known of a run: of one that ended, its summary; of one that goes on, its state.
+
+    Attributes:
+        run: The run's id.
+        status: "running", or its final state.
+        model: "NAME:VERSION"; None where the run published none.
+        phase: "build", "train" or "evaluate".
+        round: The open round.
+        rounds: Training rounds in total.
+        epoch: The epoch under way, from 1.
+        workers: Shards.
+        workers_done: Shards whose update of the open round is there.
+        workers_failed: Failures in the open round.
+        seconds: Since the run was created.
+        round_ms: Median length of a round.
+        metrics: The newest figures.
+        cost: Activations and GB-seconds.
+        history: The entries of closed epochs.
+        failures: All failures.
+        error: Why the run failed.
+    """
+
+    run: str
+    status: str
+    model: str | None
+    phase: str
+    round: int
+    rounds: int
+    epoch: int
+    workers: int
+    workers_done: int
+    workers_failed: int
+    seconds: float
+    round_ms: dict[str, float | None]
+    metrics: Figures
+    cost: CostTotal
+    history: list[Figures]
+    failures: list[FailureReport]
+    error: ErrorRecord
 
 
 class Runs:
     """Runs by their ids.
 
     Args:
-        connection: The connection that they belong to.
+        session: The platform and store.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    @property
-    def _store(self) -> Any:
-        return self._connection.store
+    def list(self) -> list[RunEntry]:
+        """All runs, the newest first."""
+        store = self._session.store
+        found = {run: _ended(run, summary) for run, summary in list_summaries(store).items()}
+        for state in list_runs(store):
+            if state.run not in found:
+                found[state.run] = _running(state, snapshot(store, state, details=False))
+        return sorted(found.values(), key=lambda entry: str(entry["when"]), reverse=True)
 
-    def list(self) -> list[dict[str, Any]]:
-        """All runs, the newest first: `{"run", "model", "status", "round", "rounds", "metrics", "seconds", "when"}` each."""
-        found = {}
-        for document in self._store.library.list("summary:"):
-            body = document.body
-            run = document.id.removeprefix("summary:")
-            found[run] = {
-                "run": run,
-                "model": body.get("model"),
-                "status": body.get("status"),
-                "round": body.get("rounds"),
-                "rounds": body.get("rounds"),
-                "metrics": body.get("metrics") or {},
-                "seconds": body.get("seconds"),
-                "when": body.get("ended"),
-            }
-        for document in self._store.rounds.list("run:"):
-            run = document.id.removeprefix("run:")
-            if run in found:
-                continue
-            shown = snapshot(self._store, RunState.from_body(run, document.rev, document.body), details=False)
-            found[run] = {
-                "run": run,
-                "model": shown.model,
-                "status": shown.status,
-                "round": shown.round,
-                "rounds": shown.rounds,
-                "metrics": {k: v for k, v in shown.latest.items() if k != "epoch"},
-                "seconds": round(shown.seconds, 1),
-                "when": _iso(document.body.get("created")),
-            }
-        return sorted(found.values(), key=lambda r: str(r["when"]), reverse=True)
-
-    def show(self, run: str) -> dict[str, Any]:
-        """Everything that is known of a run: its summary, or its state while it goes on.
+    def show(self, run: str) -> RunReport:
+        """Everything that is known of a run.
 
         Raises:
             NotFound: There is no such run.
         """
-        ids.check_run_id(run)
-        summary = self._store.library.get(ids.summary(run))
+        store = self._session.store
+        summary = RunArchive(store, ids.check_run_id(run)).summary()
         if summary is not None:
-            return {"run": run, **{k: v for k, v in summary.body.items() if k != "schema"}}
-        state = RunRecords(self._store, run).read()
+            return cast(RunReport, {"run": run, **{k: v for k, v in summary.items() if k != "schema"}})
+        records = RunRecords(store, run)
+        state = records.read()
         if state is None:
             raise self._missing(run)
-        shown = snapshot(self._store, state)
-        return {
-            "run": run,
-            "status": shown.status,
-            "model": shown.model,
-            "phase": shown.phase,
-            "round": shown.round,
-            "rounds": shown.rounds,
-            "epoch": shown.epoch,
-            "workers": shown.workers,
-            "workers_done": shown.done,
-            "workers_failed": shown.failed,
-            "seconds": round(shown.seconds, 1),
-            "round_ms": {"p50": shown.round_ms},
-            "metrics": {k: v for k, v in shown.latest.items() if k != "epoch"},
-            "cost": state.cost.total(),
-            "history": list(shown.history),
-            "failures": [
-                {"round": f.round, "shard": f.shard, "attempt": f.attempt, "activation": f.activation, **f.error}
-                for f in failures(self._store, run)
-            ],
-        }
+        failures = sorted(records.failures(), key=lambda f: (f.round, f.shard, f.attempt))
+        return _report(state, snapshot(store, state), [_failure_report(f) for f in failures])
 
-    def stop(self, run: str, *, wait: bool = True) -> dict[str, Any]:
+    def stop(self, run: str, *, wait: bool = True) -> RunReport:
         """Ask a run to stop after its present round.
 
         Args:
             run: Its id.
-            wait: Whether to wait until it has; the run needs somebody who carries it on for that.
+            wait: Whether to wait until it has; the run needs a host or a follower for that.
 
         Returns:
             As `show`.
@@ -115,10 +140,10 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        ids.check_run_id(run)
-        if self._store.library.get(ids.summary(run)) is not None:
+        store = self._session.store
+        if RunArchive(store, ids.check_run_id(run)).summary() is not None:
             return self.show(run)
-        if RunRecords(self._store, run).read() is None:
+        if not RunRecords(store, run).exists():
             raise self._missing(run)
         self.ask_to_stop(run)
         if wait:
@@ -126,11 +151,10 @@ class Runs:
         return self.show(run)
 
     def ask_to_stop(self, run: str) -> None:
-        """Leave word that the run is to stop; asking twice does no harm."""
-        with contextlib.suppress(Conflict):
-            self._store.rounds.put(ids.stop(run), {"schema": ids.SCHEMA})
+        """Ask a run to stop after its present round, without waiting; asking twice does no harm."""
+        RunRecords(self._session.store, run).request_stop()
 
-    def watch(self, run: str, progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
+    def watch(self, run: str, progress: Report = None) -> RunResult:
         """Follow a run until it has ended.
 
         Returns:
@@ -139,13 +163,12 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        ids.check_run_id(run)
-        return self._connection.follow(run, progress)
+        return lifecycle.watch(self._session, ids.check_run_id(run), progress=progress)
 
-    def resume(self, run: str, progress: Callable[[Progress], None] | None = None, *, wait: bool = True) -> dict[str, Any]:
-        """Go on with a stopped run, as a new run that starts where it stopped.
+    def resume(self, run: str, progress: Report = None, *, wait: bool = True) -> RunResult:
+        """Resume a stopped run, as a new run that starts where it stopped.
 
-        A run that was told to stop when its host ended at the same time is brought to its stop first.
+        A run that was asked to stop when its host ended at the same time is brought to its stop first.
 
         Returns:
             The new run's result, as of `train`.
@@ -154,21 +177,19 @@ class Runs:
             NotFound: There is no such run.
             RequestError: It did not stop.
         """
-        ids.check_run_id(run)
-        if self._store.rounds.get(ids.stop(run)) is not None:
+        store = self._session.store
+        if RunRecords(store, ids.check_run_id(run)).stop_requested():
             self.watch(run)
-        checkpoint = self._store.library.get(ids.checkpoint(run))
-        if checkpoint is not None:
-            kept = int(checkpoint.body["round"]) - 1
-            self._connection.narrate(f"rounds 1 to {kept} of run {run} are kept; going on with round {kept + 1}")
-        else:
+        round_ = RunArchive(store, run).resumes_at()
+        if round_ is None:
             status = self.show(run)["status"]
             raise RequestError(
                 f"Run {run!r} is {status}; only a stopped run can be resumed.",
                 code="not_resumable",
                 hint=f"`whisktrain runs watch {run}` follows it." if status == "running" else "Train again.",
             )
-        return self._connection.resume(run, progress, wait=wait)
+        self._session.narrate(f"rounds 1 to {round_ - 1} of run {run} are kept; going on with round {round_}")
+        return lifecycle.resume(self._session, run, progress=progress, wait=wait)
 
     def delete(self, run: str) -> None:
         """Delete what is left of a run that ended: its summary and its checkpoint. Its model stays.
@@ -177,20 +198,18 @@ class Runs:
             NotFound: There is no such run.
             RequestError: It has not ended.
         """
-        ids.check_run_id(run)
-        library = self._store.library
-        if library.get(ids.summary(run)) is None:
-            if RunRecords(self._store, run).read() is None:
+        store = self._session.store
+        archive = RunArchive(store, ids.check_run_id(run))
+        if archive.summary() is None:
+            if not RunRecords(store, run).exists():
                 raise self._missing(run)
             raise RequestError(
                 f"Run {run!r} has not ended.", code="still_running", hint=f"Stop it first: `whisktrain runs stop {run}`."
             )
-        library.delete_many([ids.checkpoint(run), ids.summary(run)])
+        archive.delete()
 
     def _missing(self, run: str) -> NotFound:
-        import difflib
-
-        known = [r["run"] for r in self.list()]
+        known = [entry["run"] for entry in self.list()]
         near = difflib.get_close_matches(run, known, n=1)
         return NotFound(
             f"There is no run {run!r} in the store.",
@@ -199,7 +218,66 @@ class Runs:
         )
 
 
-def _iso(seconds: float | None) -> str | None:
-    if not seconds:
-        return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+def _ended(run: str, summary: RunSummary) -> RunEntry:
+    return {
+        "run": run,
+        "model": summary["model"],
+        "status": summary["status"],
+        "round": summary["rounds"],
+        "rounds": summary["rounds"],
+        "metrics": summary["metrics"] or {},
+        "seconds": summary["seconds"],
+        "when": summary["ended"],
+    }
+
+
+def _running(state: RunState, shown: Progress) -> RunEntry:
+    return {
+        "run": state.run,
+        "model": shown.model,
+        "status": shown.status,
+        "round": shown.round,
+        "rounds": shown.rounds,
+        "metrics": _without_epoch(shown.latest),
+        "seconds": round(shown.seconds, 1),
+        "when": _iso(state.created),
+    }
+
+
+def _report(state: RunState, shown: Progress, failures: builtins.list[FailureReport]) -> RunReport:
+    return {
+        "run": state.run,
+        "status": shown.status,
+        "model": shown.model,
+        "phase": shown.phase,
+        "round": shown.round,
+        "rounds": shown.rounds,
+        "epoch": shown.epoch,
+        "workers": shown.workers,
+        "workers_done": shown.done,
+        "workers_failed": shown.failed,
+        "seconds": round(shown.seconds, 1),
+        "round_ms": {"p50": shown.round_ms},
+        "metrics": _without_epoch(shown.latest),
+        "cost": state.cost.total(),
+        "history": list(shown.history),
+        "failures": failures,
+    }
+
+
+def _failure_report(failure: Failure) -> FailureReport:
+    return {
+        "round": failure.round,
+        "shard": failure.shard,
+        "attempt": failure.attempt,
+        "activation": failure.execution,
+        **failure.error,
+    }
+
+
+def _without_epoch(figures: Figures) -> Figures:
+    return {key: value for key, value in figures.items() if key != "epoch"}
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds") if seconds else None

@@ -1,0 +1,141 @@
+"""What a connection works with: the platform's client, the store and the embedded host, each opened at its first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from whisktrain.errors import ConfigurationError
+from whisktrain.version import __version__
+
+if TYPE_CHECKING:
+    from whisktrain.openwhisk.client import Client
+    from whisktrain.sdk.hosting import Hosting
+    from whisktrain.sdk.where import Where
+    from whisktrain.store.protocol import Store
+
+__all__ = ["Session"]
+
+
+class Session:
+    """An open platform and store. A context manager: closing it ends everything that it started.
+
+    Attributes:
+        where: The platform, home and store.
+        narrate: Called with each line that says what is going on.
+
+    Args:
+        where: Where to work.
+        narrate: As the attribute; nothing is said by default.
+    """
+
+    def __init__(self, where: Where, narrate: Callable[[str], None] | None = None) -> None:
+        self.where = where
+        self.narrate = narrate or _silent
+        self._store: Store | None = None
+        self._client: Client | None = None
+        self._hosting: Hosting | None = None
+
+    def __repr__(self) -> str:
+        where = self.where
+        return f"{type(self).__name__}(platform={where.platform!r}, apihost={where.apihost!r}, home={str(where.home)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started: the host with all its processes, and the connections. Closing twice does no harm."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        hosting, self._hosting = self._hosting, None
+        if hosting is not None:
+            hosting.stop()
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the platform is this machine's own host."""
+        return self.where.platform == "embedded"
+
+    @property
+    def store(self) -> Store:
+        """The store, opened at the first use.
+
+        Raises:
+            ConfigurationError: No store is known.
+        """
+        if self._store is None:
+            if self.where.store is None:
+                raise ConfigurationError(
+                    f"No store is known for {self.where.apihost}.",
+                    code="no_store",
+                    hint="Give --store http(s)://USER:PASSWORD@HOST:PORT, or set WHISKTRAIN_STORE.",
+                )
+            from whisktrain.store.opening import open_store
+
+            self._store = open_store(self.where.store)
+            if self.embedded:
+                self._store.ensure()
+        return self._store
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a store is known: without one, runs cannot be followed and files cannot be uploaded."""
+        return self.where.store is not None
+
+    @property
+    def client(self) -> Client:
+        """The client of the platform; the embedded host is started at the first use."""
+        if self._client is None:
+            from whisktrain.openwhisk.client import Client
+
+            if self.embedded:
+                hosting = self.hosting
+                self._client = Client(hosting.apihost, hosting.auth)
+            else:
+                self._client = Client(str(self.where.apihost), str(self.where.auth), insecure=self.where.insecure)
+        return self._client
+
+    @property
+    def hosting(self) -> Hosting:
+        """The embedded host of this connection, started at the first use."""
+        if self._hosting is None:
+            from whisktrain.sdk.hosting import Hosting
+
+            hosting = Hosting(self.where.home, str(self.where.store))
+            hosting.start()
+            self._hosting = hosting
+        return self._hosting
+
+    @property
+    def hosts(self) -> bool:
+        """Whether this session has started the embedded host."""
+        return self._hosting is not None
+
+    def describe(self) -> str:
+        """Platform and store in one line, without any password."""
+        from whisktrain.store.addresses import mask
+
+        store = mask(self.where.store) if self.where.store else "unknown (runs cannot be followed)"
+        place = "this machine's own host" if self.embedded else f"OpenWhisk at {self.where.apihost}"
+        return f"whisktrain {__version__}: {place}, store {store}"
+
+    def upload(self, path: Path) -> str:
+        """Upload a file or folder, say so, and return "upload:ID"."""
+        from whisktrain.data.sources.uploads import put_upload
+
+        self.store.ensure()
+        reference = put_upload(self.store, path, path.name)
+        self.narrate(f"uploaded {path} as {reference}")
+        return reference
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""

@@ -1,0 +1,1 @@
+"""One training from the request to the result: started, followed, stopped, resumed."""
