@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import Json
 from whisktrain.request import DataRequest, ModelRequest, PredictRequest, Request, TrainRequest, parse
+from whisktrain.request.options import alternatives, options
+from whisktrain.request.rows import as_rows, read_rows
 
 
 def test_nothing_at_all_is_a_request() -> None:
@@ -78,3 +81,38 @@ def test_every_key_is_documented() -> None:
     for name, section in sections.items():
         part = text.partition(f"## `{name}`")[2].partition("\n## ")[0]
         assert not [key for key in section.model_fields if f"`{key}`" not in part], name
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [([1, 2], [[1, 2]]), ({"a": 1}, [{"a": 1}]), ([[1], [2]], [[1], [2]]), ([{"a": 1}], [{"a": 1}]), ([], []), ("x", "x")],
+)
+def test_one_row_stands_for_a_list_of_rows(content: Json, rows: Json) -> None:
+    assert as_rows(content) == rows
+
+
+def test_rows_as_text_are_json() -> None:
+    assert read_rows("[1, 2]") == [1, 2]
+    with pytest.raises(RequestError) as caught:
+        read_rows("nonsense")
+    assert caught.value.code == "bad_rows"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("workers", ["1 to 256", "<auto>"]),
+        ("batch", ["1 or more", "<full>"]),
+        ("validation", ["0 to 0.9"]),
+        ("learning_rate", ["above 0"]),
+        ("seed", ["0 to below 2147483648"]),
+        ("sync", ["<gradient>", "<local>"]),
+        ("target", ["text"]),
+        ("drop", ["a list"]),
+        ("types", ["an object"]),
+        ("image_size", ["2 numbers"]),
+        ("optimizer", ["<sgd>", "<adam>", "<adamw>"]),
+    ],
+)
+def test_what_a_setting_may_hold_is_said_in_words(name: str, words: list[str]) -> None:
+    assert alternatives(options()[name].main_field, "<{}>".format) == words

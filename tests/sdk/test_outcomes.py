@@ -1,0 +1,100 @@
+"""The result of a run that outlived its sequence, without a platform."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from whisktrain.errors import DataError, Diverged, RequestError, TrainingError, WhisktrainError
+from whisktrain.sdk.training.outcomes import late_result
+from whisktrain.serving.results import RESULT_KEYS, result_of
+
+SUMMARY: dict[str, Any] = {
+    "schema": 1,
+    "status": "completed",
+    "run": "r",
+    "model": "m:1",
+    "task": "classification",
+    "classes": ["a", "b"],
+    "workers": 2,
+    "slots": 2,
+    "rounds": 4,
+    "seconds": 1.5,
+    "round_ms": {"p50": 1.0, "p95": 2.0},
+    "metrics": {"accuracy": 0.5},
+    "cost": {"invocations": 3, "gb_seconds": 0.1},
+    "reason": "All 4 rounds are done.",
+    "ended": "2026-01-01T00:00:00.000+00:00",
+    "created": "2026-01-01T00:00:00.000+00:00",
+    "history": [],
+    "spec": {},
+    "resumable": False,
+}
+EARLY: Any = {"status": "training", "run": "r", "predict": {"rows": [[1]]}}
+
+
+def session(answer: Any = None) -> Any:
+    """A session whose platform gives one answer to `predict`, or fails with it."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    def call(action: str, arguments: dict[str, Any]) -> Any:
+        calls.append((action, arguments))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return SimpleNamespace(client=SimpleNamespace(call=call), has_store=False, calls=calls)
+
+
+def test_a_late_result_is_the_summary_with_a_message() -> None:
+    result = late_result(session(), EARLY, SUMMARY, None)  # type: ignore[arg-type]
+    assert set(RESULT_KEYS) <= set(result)
+    assert not {"schema", "history", "predict", "ended", "workers_log"} & set(result)
+    assert result["message"] == "Model m:1 is trained: training accuracy 0.5."
+
+
+@pytest.mark.parametrize("rows", [[[1, 2]], {"rows": [[1, 2]], "top_k": 1}])
+def test_the_decisions_that_the_sequence_could_not_make_are_made(rows: Any) -> None:
+    here = session({"decisions": [{"value": 1.0}], "message": "One."})
+    result = late_result(here, EARLY, SUMMARY, rows)  # type: ignore[arg-type]
+    assert result["decisions"] == [{"value": 1.0}]
+    assert result["message"].endswith(" One.")
+    [(action, arguments)] = here.calls
+    assert action == "whisktrain/predict"
+    assert (arguments["model"], arguments["rows"]) == ("m:1", [[1, 2]])
+
+
+def test_a_mistake_in_the_rows_does_not_hide_the_model() -> None:
+    result = late_result(session(DataError("Bad rows.")), EARLY, SUMMARY, [[1]])  # type: ignore[arg-type]
+    assert (result["model"], result["decisions"]) == ("m:1", None)
+    assert result["decisions_error"]["message"] == "Bad rows."
+
+
+def test_a_stopped_run_decides_on_nothing() -> None:
+    here = session()
+    result = late_result(here, EARLY, {**SUMMARY, "status": "stopped"}, [[1]])  # type: ignore[arg-type,typeddict-item]
+    assert here.calls == []
+    assert "decisions" not in result
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Diverged("nan"), Diverged),
+        (RequestError("no"), RequestError),
+        (WhisktrainError("x", code="worker_failed"), TrainingError),
+    ],
+)
+def test_a_failed_run_is_an_error_of_training_or_request(error: WhisktrainError, kind: type[WhisktrainError]) -> None:
+    with pytest.raises(kind) as caught:
+        late_result(session(), EARLY, {**SUMMARY, "status": "failed", "error": error.to_record()}, None)  # type: ignore[arg-type,typeddict-item]
+    assert caught.value.code == error.code
+
+
+def test_the_result_of_a_summary_has_the_documented_keys_in_order() -> None:
+    assert tuple(result_of(SUMMARY)) == (*RESULT_KEYS, "reason")  # type: ignore[arg-type]
+    failed = {**SUMMARY, "error": Diverged("nan").to_record(), "workers_log": ["x"]}
+    assert tuple(result_of(failed)) == (*RESULT_KEYS, "reason", "error")  # type: ignore[arg-type]
+    assert RESULT_KEYS[:3] == ("status", "run", "model")
