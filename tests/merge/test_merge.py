@@ -9,11 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.errors import Damaged, RequestError
-from whisktrain.merge import optimizers, schedules
-from whisktrain.merge.constraints import constrain
+from whisktrain.errors import Damaged
 from whisktrain.merge.merging import merge
-from whisktrain.rules import scores
 from whisktrain.spec import Contribution, Spec
 
 LAYOUT = {
@@ -118,38 +115,7 @@ def test_a_contribution_without_a_tensor_is_damaged() -> None:
         merge(SPEC, LAYOUT, 1, params(), {}, [part(3, (3.0,))])
 
 
-def test_optimizers_are_checked() -> None:
-    assert optimizers.check({"name": "Adam", "learning_rate": 0.1, "beta_1": None})["beta_1"] == 0.9
-    assert optimizers.check({"name": "adamw"})["weight_decay"] == 0.004
-    assert optimizers.check({"name": "sgd"})["learning_rate"] == 0.01
-    for bad, message in (
-        ({"name": "rmsprop"}, "not supported"),
-        ({"name": "sgd", "beta_1": 0.9}, "no argument beta_1"),
-        ({"name": "adam", "clipnorm": 1, "clipvalue": 1}, "more than one"),
-        ({"name": "adam", "schedule": {"name": "Steps"}}, "schedule 'Steps' is not known"),
-        ({"name": "adam", "schedule": {"name": "cosine_decay"}}, "needs decay_steps"),
-        ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 0}}, "more than 0"),
-        ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 5, "alpah": 0}}, "no argument alpah"),
-        (
-            {"name": "adam", "schedule": {"name": "PiecewiseConstantDecay", "boundaries": [2, 1], "values": [1, 2, 3]}},
-            "ascending",
-        ),
-    ):
-        with pytest.raises(RequestError, match=message):
-            optimizers.check(bad)
-    assert schedules.learning_rate({"learning_rate": 0.5}, 10) == np.float32(0.5)
-
-
-def test_constraints_know_only_keras_own() -> None:
-    with pytest.raises(RequestError, match="not supported"):
-        constrain({"name": "Mine"}, np.zeros(3, np.float32))
-
-
-def test_scores_of_no_rows_are_undefined_with_a_reason() -> None:
-    found = scores.combine(SPEC, [None, {"rows": 0, "loss": 0.0, "divisor": 0.0, "penalty": 0.0, "state": {}}])
-    assert found == {
-        "rows": 0,
-        "loss": None,
-        "accuracy": None,
-        "undefined": dict.fromkeys(("loss", "accuracy"), "there are no rows"),
-    }
+def test_constrained_weights_are_brought_back_after_the_step() -> None:
+    layout = {"tensors": [{"name": "w", "role": "trainable", "constraint": {"name": "NonNeg"}}]}
+    merged = merge(SPEC, layout, 1, {"w": np.array([1.0, 2.0], np.float32)}, {}, [part(1, (9.0, 1.0))])
+    assert merged.params["w"].tolist() == [0.0, 1.5]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import plan_of
 
-from whisktrain.rules.scores import add_sums
+from whisktrain.rules.scores import add_sums, combine
 
 
 def sums_of(n: int) -> dict:
@@ -25,4 +26,14 @@ def test_sums_add_up_number_by_number(parts) -> None:
         "divisor": sum(p["divisor"] for p in some),
         "penalty": sum(p["penalty"] for p in some),
         "state": {"a": [sum(p["rows"] for p in some), len(some)]},
+    }
+
+
+def test_scores_of_no_rows_are_undefined_with_a_reason() -> None:
+    found = combine(plan_of(), [None, {"rows": 0, "loss": 0.0, "divisor": 0.0, "penalty": 0.0, "state": {}}])
+    assert found == {
+        "rows": 0,
+        "loss": None,
+        "accuracy": None,
+        "undefined": dict.fromkeys(("loss", "accuracy"), "there are no rows"),
     }
