@@ -1,4 +1,4 @@
-"""Parameters cut short by a power cut: mended where what they came from is there; a clear end, and nothing left, where not."""
+"""Parameters damaged by a power cut: repaired where their inputs are still there; else the run fails and leaves nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cut(store: Store, id_: str) -> None:
 
 
 class PowerCut:
-    """Cuts the parameters of round 3 short as soon as the run has come to it, with all memory lost; kills at one more step."""
+    """Truncate the parameters of round 3 once it is open, with all memory lost; kill at one more step."""
 
     def __init__(self, store: Store, *, gone: tuple[str, ...] = (), then: str = "") -> None:
         self.store, self.gone, self.then, self.cut = store, gone, then, False
@@ -37,7 +37,7 @@ class PowerCut:
             raise Killed(step)
 
 
-def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
+def run_to_the_end(store: Store, killer: PowerCut, lease: float) -> dict:
     platform = Platform(store)
     with failpoints.observed(killer), platform.following():
         create(store, platform, "r", plan_of(lease=lease))
@@ -53,15 +53,15 @@ def carry_through(store: Store, killer: PowerCut, lease: float) -> dict:
 def test_damaged_parameters_are_computed_again(store: Store, lease: float, then: str) -> None:
     put_dataset(store)
     train(store, plan_of(), run="undisturbed")
-    assert carry_through(store, PowerCut(store, then=then), lease)["status"] == "completed"
+    assert run_to_the_end(store, PowerCut(store, then=then), lease)["status"] == "completed"
     assert model_bytes(store, version=2) == model_bytes(store)
 
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
 @pytest.mark.parametrize("gone", [ids.update("r", 2, 1), ids.params("r", 2)])
-def test_what_is_past_mending_ends_the_run(store: Store, lease: float, gone: str) -> None:
+def test_parameters_that_cannot_be_repaired_end_the_run(store: Store, lease: float, gone: str) -> None:
     put_dataset(store)
-    summary = carry_through(store, PowerCut(store, gone=(gone,)), lease)
+    summary = run_to_the_end(store, PowerCut(store, gone=(gone,)), lease)
     assert summary["status"] == "failed" and summary["error"]["code"] == "damaged"
     assert "in round 3" in summary["reason"] and not summary["resumable"]
 

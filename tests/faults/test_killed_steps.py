@@ -24,7 +24,7 @@ ROUNDS = 5
 
 
 class Killer:
-    """Kills whoever reaches a step for the nth time; once."""
+    """Kill the activation that reaches a step for the nth time, once."""
 
     def __init__(self, step: str, nth: int) -> None:
         self.step, self.left = step, nth
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, **changes) -> bytes:
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights of a run that nothing happens to."""
+    """The weights of an undisturbed run."""
     return trained(tmp_path_factory)
 
 
@@ -68,7 +68,7 @@ def expected_of_forty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return trained(tmp_path_factory, rounds=40)
 
 
-def carry_through(
+def run_to_the_end(
     store: Store,
     killer: Callable[[str], None],
     spec: Spec,
@@ -77,7 +77,7 @@ def carry_through(
     learner: NumpyLearner | None = None,
     between: Callable[[Platform], None] = lambda platform: None,
 ) -> Platform:
-    """A run with somebody who kills; `between` happens once it is open."""
+    """Run under a killer; `between` is called once the run is open."""
     platform = Platform(store, learner)
     with failpoints.observed(killer), platform.following():
         while True:
@@ -107,7 +107,7 @@ PLAIN = [(s, n) for s in failpoints.Step if s not in ELSEWHERE for n in ((1,) if
 def test_a_kill_changes_nothing(store: Store, expected: bytes, step: str, nth: int, lease: float) -> None:
     put_dataset(store)
     killer = Killer(step, nth)
-    carry_through(store, killer, spec_for(lease))
+    run_to_the_end(store, killer, spec_for(lease))
     assert killer.killed, f"{step} was not reached"
     assert model_bytes(store) == expected
     assert [d.id for d in store.library.list("model:", bodies=False)] == ["model:m:1"]
@@ -117,7 +117,7 @@ def test_a_kill_changes_nothing(store: Store, expected: bytes, step: str, nth: i
 def test_a_kill_at_the_hand_over_changes_nothing(store: Store, expected_of_forty: bytes, nth: int) -> None:
     put_dataset(store)
     killer = Killer("W6", nth)
-    platform = carry_through(store, killer, spec_for(0.4, rounds=40), learner=NumpyLearner(slowly))
+    platform = run_to_the_end(store, killer, spec_for(0.4, rounds=40), learner=NumpyLearner(slowly))
     assert killer.killed
     assert any(arguments.get("successor") for _, arguments in platform.invoked)
     assert model_bytes(store) == expected_of_forty
@@ -136,7 +136,7 @@ def test_a_kill_on_top_of_a_failure_changes_nothing(store: Store, expected: byte
             raise OSError("the disk is full")
 
     killer = Killer(step, 1)
-    carry_through(store, killer, spec_for(0.0 if step == "A2.lost" else 30.0), learner=NumpyLearner(trouble))
+    run_to_the_end(store, killer, spec_for(0.0 if step == "A2.lost" else 30.0), learner=NumpyLearner(trouble))
     assert killer.killed and failed
     assert model_bytes(store) == expected
 
@@ -152,7 +152,7 @@ def test_a_kill_while_stopping_and_resuming_changes_nothing(store: Store, expect
             time.sleep(0.002)
         store.rounds.put(ids.stop("r"), {"schema": 1})
 
-    carry_through(store, killer, spec, learner=NumpyLearner(slowly), between=stop)
+    run_to_the_end(store, killer, spec, learner=NumpyLearner(slowly), between=stop)
     assert killer.killed
     assert store.library.get(ids.summary("r")).body["status"] == "stopped"
     checkpoint = RunArchive(store, "r").read_checkpoint()
@@ -160,7 +160,7 @@ def test_a_kill_while_stopping_and_resuming_changes_nothing(store: Store, expect
     for again, where in (("s", "W3.state"), ("t", "W3.params")):
         goes_on, _ = resumed_plan(checkpoint, "r", again, Limits())
         killer = Killer(where, 1)
-        carry_through(store, killer, goes_on, run=again)
+        run_to_the_end(store, killer, goes_on, run=again)
         assert killer.killed
         version = store.library.get(ids.summary(again)).body["model"].partition(":")[2]
         assert model_bytes(store, version=int(version)) == expected_of_forty
@@ -170,7 +170,7 @@ def test_a_kill_while_stopping_and_resuming_changes_nothing(store: Store, expect
 def test_a_kill_while_sweeping_changes_nothing(store: Store, expected: bytes, nth: int) -> None:
     put_dataset(store)
     killer = Killer("SWEEP", nth)
-    platform = carry_through(store, killer, spec_for(0.0))
+    platform = run_to_the_end(store, killer, spec_for(0.0))
     assert killer.killed
     assert model_bytes(store) == expected
     # What writers that were late by a whole run leave behind is found and removed.

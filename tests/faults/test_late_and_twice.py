@@ -117,8 +117,8 @@ def wait_round(store: Store, run: str, round_: int) -> RunState:
     return state
 
 
-def test_lost_moments_are_replayed(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No aggregate remembers anything, and none manages to store moments before it is killed."""
+def test_a_lost_optimizer_state_is_rebuilt(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No aggregate keeps anything in memory, and each is killed before it stores the optimizer's state."""
     monkeypatch.setattr(optimizer_state, "last_round", lambda records, round_: None)
     replayed: list[int] = []
     original = optimizer_state.replay
@@ -209,8 +209,8 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
 
 
 @pytest.mark.parametrize("nth", [4, 9])
-def test_moments_that_were_stored_rounds_ago_are_replayed(store: Store, expected: bytes, nth: int) -> None:
-    """A leased aggregate stores moments now and then; the one after it merges what came since once more."""
+def test_an_optimizer_state_stored_rounds_ago_is_brought_up_to_date(store: Store, expected: bytes, nth: int) -> None:
+    """A leased aggregate stores the optimizer's state now and then; its successor merges the rounds since then again."""
     timeouts = replace(QUICK, store=60.0)
     platform = Platform(store, timeouts=timeouts)
     left = [nth]

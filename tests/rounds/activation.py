@@ -19,7 +19,7 @@ from whisktrain.store import open_store
 
 
 class Spool:
-    """Leaves a file for each invocation; whoever owns the spool starts it."""
+    """Write a file for each invocation; the owner of the spool starts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -84,8 +84,8 @@ class Aggregate(NamedTuple):
     Attributes:
         does: "hold" (waits for its round), "put" (params of the next), "swap", "F1" … "F5", "recreated".
         round: The round that it has in hand.
-        revision: The run document's incarnation that it read.
-        remembers: Whether it has the moments of its round in memory.
+        revision: Which creation of the run document it read.
+        remembers: Whether it has the optimizer's state of its round in memory.
         behind: jobs in order, ("A8", round, deletions) or ("A9", 0, deletions).
         going: What it is about to delete.
     """
@@ -155,7 +155,7 @@ def could_put(docs: int, position: int) -> tuple[int, ...]:
 
 @cache
 def recoverable(docs: int, r: int) -> bool:
-    """I3: whether the moments of round r can be had without anybody's memory."""
+    """I3: whether the optimizer's state of round r can be recovered from the store alone."""
     if r <= 1:
         return True
     if docs & moments(r):
@@ -258,7 +258,7 @@ class Explorer:
             yield w._replace(docs=w.docs | params(a.round + 1)), a._replace(does="swap")
         elif a.does == "swap":  # A6
             if not here:
-                yield w, None  # further on: A1, as another aggregate
+                yield w, None  # another aggregate advanced the run: restart from A1
             elif len(a.behind) < 2:  # after A7, A8 and A9 of the round before are awaited
                 moved = a.round + 1
                 going = v.deletable(ALL, moved)

@@ -51,7 +51,7 @@ PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=
 
 @dataclass(frozen=True)
 class Limits:
-    """A platform with room for everybody."""
+    """Limits that no test reaches."""
 
     concurrent: int = 30
     invocations_per_minute: int = 6000
@@ -62,7 +62,7 @@ class Limits:
 
 
 class Killed(BaseException):
-    """An activation's end at a named step."""
+    """Raised in an activation to end it at a named step."""
 
 
 def put_dataset(

@@ -1,4 +1,4 @@
-"""How updates are read: together where they came together, within bounds of memory, each once."""
+"""How updates are read: in one request where they came together, within a memory bound, each once."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def one_too_many(docs: int, position: int) -> int:
 
 
 def by_round_alone(docs: int, position: int) -> int:
-    """A SWEEP that looks at the open round only, not at the newest moments."""
+    """A SWEEP that looks at the open round only, not at the newest optimizer state."""
     state = state_at(position)
     if state is None or state.final:
         return bits(deletion.sweepable(names(docs), "R", state))
@@ -68,5 +68,5 @@ def test_the_rules_keep_what_the_open_round_needs() -> None:
         assert all(
             kept & bit for i, bit in BIT.items() if (at := DocumentId.parse(i)) is not None and (at.round or 0) >= position
         )
-    # Without moments of round 2, those of round 1 (zeros) are the newest: nothing may be swept.
+    # Without the optimizer's state of round 2, that of round 1 (zeros) is the newest: nothing may be swept.
     assert deletion.sweepable(names(ALL & ~moments(2)), "R", state_at(2)) == []

@@ -1,4 +1,4 @@
-"""The follower and the feed action: from the store's state, at least once, within the rate, without anybody's key."""
+"""The follower and the feed action: fire by the store's state, at least once, within the rate limit, without storing a key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(store: Store, event: str = "CREATE", name: str = "/_/rounds", **mor
 
 
 class Fires:
-    """Notes fires; refuses the first ones as told."""
+    """Record fires; the first ones raise the given errors."""
 
     def __init__(self, *refusals: Exception) -> None:
         self.made: list[tuple[str, str, float]] = []
@@ -42,7 +42,7 @@ class Fires:
         return [run for _, run, _ in self.made]
 
 
-def turns(follower: Follower, seconds: float) -> None:
+def run_turns(follower: Follower, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         follower.turn(most=0.02)
@@ -65,24 +65,24 @@ def test_it_fires_once_the_round_is_complete_and_again_while_that_is_so(store: S
     follower = Follower(store, fires, timeouts=SLOW)
     put_run(store)
     put_update(store, 2, 0)
-    turns(follower, 0.2)
+    run_turns(follower, 0.2)
     assert fires.made == []
     put_update(store, 2, 1)
-    turns(follower, 0.05)
+    run_turns(follower, 0.05)
     assert fires.runs == ["r"] and fires.made[0][0] == "/guest/rounds"
-    turns(follower, 1.2)  # an accepted fire is no delivery: again after 0.1, 0.2, 0.4, 0.4, …
+    run_turns(follower, 1.2)  # an accepted fire is no delivery: again after 0.1, 0.2, 0.4, 0.4, …
     assert 4 <= len(fires.made) <= 6
     assert follower.status()["fires"] == len(fires.made) and follower.status()["runs"] == 1
 
 
-def test_it_finds_what_happened_while_it_was_away(store: Store) -> None:
+def test_it_finds_what_happened_while_it_was_stopped(store: Store) -> None:
     register(store)
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
     store.rounds.put(ids.update("gone", 3, 0), {"schema": 1})
     fires = Fires()
-    turns(Follower(store, fires, timeouts=SLOW), 0.05)
+    run_turns(Follower(store, fires, timeouts=SLOW), 0.05)
     assert sorted(fires.runs) == ["gone", "r"]
 
 
@@ -101,13 +101,13 @@ def test_a_live_lease_gets_a_grace_period(store: Store) -> None:
 
 
 def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None:
-    """The successor has shown nothing yet; should it never come, that is noticed as soon as with a live lease."""
+    """The successor has written nothing yet; if it never starts, the follower fires as soon as for a live lease."""
     register(store)
     for ended in (-0.05, 100.0):  # while the hand-over lasts, and in a round that outlasts it by far
         fires = Fires()
         follower = Follower(store, fires, timeouts=replace(SLOW, grace=0.5, hand_over=0.4))
         put_run(store, aggregate_lease=time.time() - ended)
-        turns(follower, 0.05)
+        run_turns(follower, 0.05)
         put_update(store, 2, 0)
         put_update(store, 2, 1)
         began = time.monotonic()
@@ -123,18 +123,18 @@ def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: St
     follower = Follower(store, fires, timeouts=SLOW)
     state = put_run(store)
     put_update(store, 2, 0)
-    turns(follower, 0.1)
+    run_turns(follower, 0.1)
     assert fires.made == []
     store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
-    turns(follower, 0.5)
-    assert len(fires.made) == 1, "one failure is told once"
+    run_turns(follower, 0.5)
+    assert len(fires.made) == 1, "one failure is reported once"
     overdue = replace(state, opened=time.time() - 1000)
     rev = store.rounds.put(ids.run("r"), overdue.to_body(), rev=state.rev)
     store.rounds.delete(ids.failure("r", 2, 1, 1))
-    turns(follower, 0.1)
+    run_turns(follower, 0.1)
     assert len(fires.made) == 2
     store.rounds.put(ids.run("r"), replace(state, status="completed").to_body(), rev=rev)
-    turns(follower, 0.05)
+    run_turns(follower, 0.05)
     assert len(fires.made) >= 3
 
 
@@ -142,21 +142,21 @@ def test_without_progress_it_fires_after_a_while(store: Store) -> None:
     register(store)
     fires = Fires()
     put_run(store)
-    turns(Follower(store, fires, timeouts=replace(SLOW, stale=0.3)), 0.2)
+    run_turns(Follower(store, fires, timeouts=replace(SLOW, stale=0.3)), 0.2)
     assert fires.made == []
     follower = Follower(store, fires, timeouts=replace(SLOW, stale=0.3))
-    turns(follower, 0.5)
+    run_turns(follower, 0.5)
     assert fires.runs[:1] == ["r"]
 
 
-def test_refusals_are_waited_out(store: Store) -> None:
+def test_it_backs_off_after_refusals(store: Store) -> None:
     register(store)
-    fires = Fires(TooManyRequests("slower"), PlatformUnreachable("nobody"))
+    fires = Fires(TooManyRequests("slower"), PlatformUnreachable("no answer"))
     follower = Follower(store, fires, timeouts=SLOW)
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
-    turns(follower, 4.0)
+    run_turns(follower, 4.0)
     times = [when for _, _, when in fires.made]
     assert len(times) >= 3 and times[1] - times[0] >= 0.5 and times[2] - times[1] >= 1.0
     assert follower.status()["refused"] == 2
@@ -168,7 +168,7 @@ def test_it_stays_within_the_rate(store: Store) -> None:
     follower = Follower(store, fires, fires_per_minute=10, timeouts=SLOW)
     for n in range(30):
         store.rounds.put(ids.update(f"left{n}", 1, 0), {"schema": 1})
-    turns(follower, 0.5)
+    run_turns(follower, 0.5)
     assert len(fires.made) == 9 and len(set(fires.runs)) == 9
 
 
@@ -178,18 +178,18 @@ def test_registrations_come_and_go_while_it_runs(store: Store) -> None:
     put_run(store)
     put_update(store, 2, 0)
     put_update(store, 2, 1)
-    turns(follower, 0.2)
+    run_turns(follower, 0.2)
     assert fires.made == []
     register(store)
-    turns(follower, 0.5)
+    run_turns(follower, 0.5)
     assert {t for t, _, _ in fires.made} == {"/guest/rounds"}
     register(store, "PAUSE")
-    turns(follower, 0.1)
+    run_turns(follower, 0.1)
     before = len(fires.made)
-    turns(follower, 0.6)
+    run_turns(follower, 0.6)
     assert len(fires.made) == before
     register(store, "UNPAUSE")
-    turns(follower, 0.6)
+    run_turns(follower, 0.6)
     assert len(fires.made) > before
 
 
@@ -231,8 +231,8 @@ def test_the_feeds_life_cycle(store: Store) -> None:
             feed.handle(wrong, store)
 
 
-def test_the_feed_makes_a_missing_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With wskdeploy alone, creating the trigger is the first that anybody asks of an empty store."""
+def test_the_feed_creates_a_missing_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With wskdeploy alone, creating the trigger is the first request to an empty store."""
     made = []
     monkeypatch.setattr(store, "ensure", lambda: made.append("ensure"))
     for event in ("CREATE", "READ", "PAUSE", "UNPAUSE", "UPDATE", "DELETE"):
@@ -240,7 +240,7 @@ def test_the_feed_makes_a_missing_store(store: Store, monkeypatch: pytest.Monkey
     assert made == ["ensure"], "at CREATE only: nothing else may need an administrator"
 
 
-def test_who_holds_a_live_lease_is_first_to_try_again(store: Store) -> None:
+def test_the_holder_of_a_live_lease_retries_first(store: Store) -> None:
     register(store)
     fires = Fires()
     timeouts = replace(SLOW, first=0.2, grace=0.4)

@@ -208,7 +208,7 @@ def test_leases_end_and_successors_go_on(store: Store) -> None:
     kinds = [kind for kind, _ in platform.invoked]
     assert kinds.count("aggregate") >= 2 and any(a.get("successor") for _, a in platform.invoked)
     assert summary["cost"]["invocations"] >= 6
-    # One hand-over for each end of a lease, not a crowd: 3 places.
+    # One hand-over for each end of a lease; two slots and the aggregate have leases.
     assert len(platform.invoked) < 3 * (summary["seconds"] / 0.3 + 1) + 6, platform.invoked
 
 
@@ -232,11 +232,11 @@ def test_history_stays_bounded(store: Store) -> None:
     from whisktrain.records.run import RunState
 
     spec = plan_of(batch=0, rounds=10**6)
-    story = TrainingHistory(
+    history = TrainingHistory(
         [{"epoch": e} for e in range(1000)], 1000, {"rows": 1, "loss": 1.0, "divisor": 1.0, "penalty": 0.0, "state": {}}
     )
     state = RunState("r", spec, 1, round=1002, phase="train", params="p")
-    step = after_round(state, story, [{"train": None, "validation": None}], stop=False)
+    step = after_round(state, history, [{"train": None, "validation": None}], stop=False)
     assert 500 <= len(step.history.entries) <= 1000 and step.history.entries[-1]["epoch"] == 1001
 
 
@@ -314,13 +314,13 @@ def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None
                 raise TooManyRequests("Too many concurrent requests in flight (count: 5, allowed: 5).")
             return super().invoke(action, arguments)
 
-    # Nobody else computes its shard meanwhile.
+    # No other worker computes its shard meanwhile.
     summary = train(store, plan_of(), platform=Full(store, timeouts=replace(QUICK, backup=60.0)))
     assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
 
 
 def test_what_the_platform_answered_for_ever_is_the_reason(store: Store) -> None:
-    """Without leases, whoever is refused and whoever finds the shard overdue are different activations."""
+    """Without leases, the activation that is refused and the one that finds the shard overdue are different ones."""
     put_dataset(store)
 
     class Full(Platform):

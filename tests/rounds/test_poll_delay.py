@@ -1,4 +1,4 @@
-"""When a worker begins to listen: late enough to save the store work, never so late that it would slow the rounds."""
+"""When a worker subscribes to the feed: late enough to save requests, never so late that it slows the rounds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def play(clock: Clock, delay: PollDelay, takes: float) -> float:
-    """One round that takes so long after one's own part; what was left out."""
+    """One round that ends `takes` seconds after the worker's own update; the delay before subscribing."""
     asleep = delay.start()
     clock.now += max(asleep, takes)
     delay.stop()
     return asleep
 
 
-def test_nothing_is_left_out_before_the_rounds_are_known(clock: Clock) -> None:
+def test_there_is_no_delay_before_rounds_are_timed(clock: Clock) -> None:
     known = PollDelay()
     assert [play(clock, known, 0.04) for _ in range(4)] == [0.0] * 4
     assert play(clock, known, 0.04) == pytest.approx(0.02)
@@ -46,7 +46,7 @@ def test_the_shortest_of_the_last_rounds_counts(clock: Clock) -> None:
     assert known.start() == pytest.approx(0.025)
 
 
-def test_rounds_that_become_short_are_kept_up_with(clock: Clock) -> None:
+def test_the_delay_follows_rounds_that_become_short(clock: Clock) -> None:
     known = PollDelay()
     for _ in range(8):
         play(clock, known, 1.0)
@@ -54,7 +54,7 @@ def test_rounds_that_become_short_are_kept_up_with(clock: Clock) -> None:
     assert late[0] == pytest.approx(0.5) and late[-1] < 0.001 and sum(late) < 1.1
 
 
-def test_long_rounds_are_listened_to_soon(clock: Clock) -> None:
+def test_long_rounds_are_subscribed_to_soon(clock: Clock) -> None:
     known = PollDelay()
     for _ in range(8):
         play(clock, known, 60.0)
