@@ -17,7 +17,8 @@ demo: install ## train on scikit-learn's digits with four workers, then predict
 	@scripts/demo
 
 test: check ## everything that must pass before a change lands
-	@$(PYTEST) -n 2 --dist loadfile
+	@$(PYTEST) -n 2 --dist loadfile --cov --cov-report=json
+	@$(BIN)/python scripts/coverage-gate
 
 check: install ## lint, format, import contracts and types
 	@$(BIN)/ruff check .
@@ -35,4 +36,4 @@ lock: install ## compile the locked requirements anew
 	@scripts/lock
 
 clean: ## remove .venv and caches
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage* dist
