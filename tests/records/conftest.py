@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "rounds"))
-sys.path.insert(0, str(Path(__file__).parent))
 
 from stores import address, store
 

@@ -13,8 +13,10 @@ from whisktrain.errors import NotFound, PlatformUnreachable, RequestError, TooMa
 from whisktrain.openwhisk import feed
 from whisktrain.records import ids
 from whisktrain.records.failures import Failure
+from whisktrain.records.registrations import Registrations
 from whisktrain.records.run import RunState
 from whisktrain.rounds.follower import Follower
+from whisktrain.rounds.follower.firing import TriggerFirer
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store
 
@@ -170,6 +172,16 @@ def test_it_stays_within_the_rate(store: Store) -> None:
         store.rounds.put(ids.update(f"left{n}", 1, 0), {"schema": 1})
     run_turns(follower, 0.5)
     assert len(fires.made) == 9 and len(set(fires.runs)) == 9
+
+
+def test_the_rate_allows_a_fire_again_when_the_oldest_one_is_a_minute_ago(store: Store) -> None:
+    register(store)
+    trigger = TriggerFirer(Registrations(store), Fires(), fires_per_minute=3)
+    assert trigger.allowed_at(100.0) == 0.0
+    for now in (100.0, 110.0):
+        assert trigger.fire_all("r", now)
+    assert trigger.allowed_at(115.0) == 160.0
+    assert trigger.allowed_at(161.0) == 0.0
 
 
 def test_registrations_come_and_go_while_it_runs(store: Store) -> None:

@@ -60,5 +60,6 @@ class InterruptedStore:
     """A store with interrupted databases."""
 
     def __init__(self, store: Store) -> None:
+        self.url = store.url
         self.rounds = InterruptedDatabase(store.rounds)
         self.library = InterruptedDatabase(store.library)
