@@ -15,4 +15,4 @@ def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
 
     request = parse(Request, arguments)
     workers = plan_workers(context.limits) if request.train.workers == "auto" else request.train.workers
-    return preprocess(request, context.store, workers=workers)
+    return dict(preprocess(request, context.store, workers=workers))

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whisktrain.data.preprocessing.preprocessor import load
-from whisktrain.data.shards.storage import read_with_numbers
-from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.shards.storage import read_numbered_rows
+from whisktrain.data.sources.source import read_prediction_rows
 from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import DataError
 from whisktrain.request import Request, parse
@@ -69,7 +69,7 @@ def check(store: Store, data: dict[str, Any], rows: Any) -> None:
         assert error.message.strip()
         return
     assert len(json.dumps(payload, allow_nan=False)) < 100_000
-    (training, numbers), (held_out, others) = read_with_numbers(store, payload["dataset"], 0)
+    (training, numbers), (held_out, others) = read_numbered_rows(store, payload["dataset"], 0)
     document = store.library.get(f"dataset:{payload['dataset']}", attachment=True)
     assert document is not None
     fitted = load(document.attachment or b"")
@@ -105,7 +105,7 @@ def test_files(opened: Store, rows: list[dict[str, Any]], delimiter: str) -> Non
     writer.writerows([list(rows[0]), *[list(row.values()) for row in rows]])
     ref = put_upload(opened, buffer.getvalue().encode("utf-8", "replace"), "t.csv")
     try:
-        cells = read_rows_file(opened, ref)
+        cells = read_prediction_rows(opened, ref)
     except DataError:
         return
     check(opened, {"source": ref}, cells)

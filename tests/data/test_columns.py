@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.columns.cells import NumberStyle, booleans_of, key_of, missing_of, numbers_of, parse_number
-from whisktrain.data.columns.dates import dates_of, part_of
-from whisktrain.data.columns.inference import decide
+from whisktrain.data.columns.cells import cell_category
+from whisktrain.data.columns.dates import date_part, parse_dates
+from whisktrain.data.columns.inference import infer_type
+from whisktrain.data.columns.numbers import NumberStyle, parse_number
+from whisktrain.data.columns.series import missing_mask, parse_booleans, parse_numbers
 from whisktrain.errors import DataError
 
 
@@ -61,18 +63,18 @@ def test_numbers_as_people_write_them(text: str, style: str, number: float | Non
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float_is_read_exactly(value: float) -> None:
     column = pd.Series([repr(value), "1.5"], dtype="str")
-    assert numbers_of(column, NumberStyle())[0][0] == value  # the quick way
+    assert parse_numbers(column, NumberStyle())[0][0] == value  # the quick way
     assert parse_number(repr(value), NumberStyle()) == value  # the slow way
 
 
 def test_missing_spellings() -> None:
     column = texts("", "NA", "n/a", "NaN", "null", "#N/A", "<NA>", " ", "x", "None")
-    assert missing_of(column).tolist() == [True] * 8 + [False, False]
-    assert missing_of(objects(None, float("nan"), pd.NA, pd.NaT, 0, False, "")).tolist() == [True] * 4 + [False] * 2 + [True]
+    assert missing_mask(column).tolist() == [True] * 8 + [False, False]
+    assert missing_mask(objects(None, float("nan"), pd.NA, pd.NaT, 0, False, "")).tolist() == [True] * 4 + [False] * 2 + [True]
 
 
 def kind(column: pd.Series[Any], name: str = "x", **options: Any) -> str:
-    return decide(column, name, **options).kind
+    return infer_type(column, name, **options).kind
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_ids_and_free_text() -> None:
 
 
 def test_a_few_strangers_among_numbers_count_as_missing() -> None:
-    typed = decide(texts(*[str(k * 1.5) for k in range(60)], "broken"), "x")
+    typed = infer_type(texts(*[str(k * 1.5) for k in range(60)], "broken"), "x")
     assert (typed.kind, typed.tolerant, typed.missing) == ("numeric", True, 1)
     assert "'broken'" in typed.notices[0]
     assert kind(texts("1", "2", "x")) == "categorical"
@@ -155,20 +157,20 @@ def test_a_few_strangers_among_numbers_count_as_missing() -> None:
 
 def test_a_forced_type_that_cannot_be_is_an_error() -> None:
     with pytest.raises(DataError, match="'height' cannot be read as numeric"):
-        decide(texts("tall", "small"), "height", force="numeric")
+        infer_type(texts("tall", "small"), "height", force="numeric")
     with pytest.raises(DataError, match="as date"):
-        decide(texts("tall", "small"), "height", force="date")
-    assert decide(texts("20200101", "20210203"), "d", force="date").kind == "date"
-    assert decide(texts("1", "2", "1"), "d", force="categorical").numeric_keys
+        infer_type(texts("tall", "small"), "height", force="date")
+    assert infer_type(texts("20200101", "20210203"), "d", force="date").kind == "date"
+    assert infer_type(texts("1", "2", "1"), "d", force="categorical").numeric_keys
 
 
 @pytest.mark.parametrize(("cell", "key"), [(1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), (2.5, "2.5"), ("2.50", "2.5")])
 def test_numbers_as_categories_are_the_same_however_written(cell: Any, key: str) -> None:
-    assert key_of(cell, numeric=True) == key
+    assert cell_category(cell, numeric=True) == key
 
 
 def test_booleans() -> None:
-    values, bad = booleans_of(objects(True, "no", 1, 0.0, None, "maybe", "-", np.True_))
+    values, bad = parse_booleans(objects(True, "no", 1, 0.0, None, "maybe", "-", np.True_))
     assert np.array_equal(values, [1, 0, 1, 0, np.nan, np.nan, np.nan, 1], equal_nan=True)
     assert bad.tolist() == [False] * 5 + [True, False, False]
 
@@ -183,7 +185,7 @@ DAYS = st.datetimes(min_value=pd.Timestamp("1900-01-01"), max_value=pd.Timestamp
 )
 def test_dates_mean_what_pandas_says(moments: list[Any], format_: str) -> None:
     cells = [moment.strftime(format_) for moment in moments]
-    days, bad = dates_of(texts(*cells), [format_.replace("%Y-%m-%d %H:%M:%S", "ISO8601")])
+    days, bad = parse_dates(texts(*cells), [format_.replace("%Y-%m-%d %H:%M:%S", "ISO8601")])
     expected = pd.to_datetime(pd.Series(cells), format=format_)
     assert not bad.any()
     assert np.allclose(days, (expected - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1), rtol=0, atol=1e-9)
@@ -193,12 +195,12 @@ def test_dates_mean_what_pandas_says(moments: list[Any], format_: str) -> None:
         ("weekday", expected.dt.day_of_week),
         ("hour", expected.dt.hour),
     ]:
-        assert np.array_equal(part_of(days, part), oracle), part
+        assert np.array_equal(date_part(days, part), oracle), part
 
 
 def test_day_or_month_first_is_decided_over_the_whole_column() -> None:
-    first = decide(texts(*["01/02/2020"] * 5, "13/02/2020"), "d")
-    days, _ = dates_of(texts("01/02/2020"), list(first.formats))
+    first = infer_type(texts(*["01/02/2020"] * 5, "13/02/2020"), "d")
+    days, _ = parse_dates(texts("01/02/2020"), list(first.formats))
     assert days[0] == (pd.Timestamp("2020-02-01") - pd.Timestamp("1970-01-01")).days
-    either = decide(texts("01/02/2020", "03/04/2020"), "d")
+    either = infer_type(texts("01/02/2020", "03/04/2020"), "d")
     assert "could be either" in either.notices[0]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.sources.delimited import decode, read_delimited
+from whisktrain.data.sources.delimited import read_delimited
+from whisktrain.data.sources.encoding import decode
 from whisktrain.errors import DataError
 
 HEADED = "name{d}größe{d}note\nanna{d}1{d}é\nbert{d}2{d}ü\n"

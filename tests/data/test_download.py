@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from whisktrain.data.sources import download
-from whisktrain.data.sources.download import fetch, shown
+from whisktrain.data.sources import addresses, download
+from whisktrain.data.sources.download import redact_url
 from whisktrain.errors import DataError
 
 CSV = b"a,b,t\n" + b"".join(f"{k},{k % 7 + 0.5},{'uv'[k // 2 % 2]}\n".encode() for k in range(3, 93, 2))
@@ -84,22 +84,22 @@ def server() -> Iterator[Quiet]:
 
 @pytest.fixture
 def base(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(download.ALLOW_PRIVATE, "1")
+    monkeypatch.setenv(addresses.ALLOW_PRIVATE, "1")
     return f"http://127.0.0.1:{server.server_port}"
 
 
 def code(url: str) -> str:
     with pytest.raises(DataError) as caught:
-        fetch(url)
+        download.download(url)
     return caught.value.code
 
 
 def test_a_file_is_fetched(base: str) -> None:
-    assert fetch(f"{base}/data/people%20x.csv?v=1") == (CSV, "people x.csv")
+    assert download.download(f"{base}/data/people%20x.csv?v=1") == (CSV, "people x.csv")
 
 
 def test_redirects_are_followed_but_not_forever(base: str) -> None:
-    assert fetch(f"{base}/to/d.csv") == (CSV, "d.csv")
+    assert download.download(f"{base}/to/d.csv") == (CSV, "d.csv")
     assert code(f"{base}/loop") == "bad_address"
 
 
@@ -157,7 +157,7 @@ def test_other_schemes_are_refused(url: str) -> None:
     ],
 )
 def test_private_addresses_are_refused(host: str, server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
     assert code(f"http://{host}:{server.server_port}/") == "private_address"
     assert server.seen == []
 
@@ -166,7 +166,7 @@ def test_private_addresses_are_refused(host: str, server: Quiet, monkeypatch: py
     ("address", "public"), [("93.184.216.34", True), ("2606:2800:220:1::1", True), ("::ffff:8.8.8.8", True)]
 )
 def test_public_addresses_are_known(address: str, public: bool) -> None:
-    assert download._is_public(address) is public
+    assert addresses.is_public(address) is public
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[list[str]]]) -> list[str]:
@@ -185,25 +185,25 @@ def resolving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[list[str]
 
 
 def test_every_address_of_a_name_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
     resolving(monkeypatch, {"two.example": [["93.184.216.34", "127.0.0.1"]]})
     assert code("http://two.example/") == "private_address"
 
 
 def test_the_connection_goes_to_the_checked_address(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers otherwise the second time gains nothing: it is asked once."""
-    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
+    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
     checked: list[str] = []
-    monkeypatch.setattr(download, "_is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1")
     asked = resolving(monkeypatch, {"rebind.example": [["127.0.0.1"], ["127.0.0.2"]]})
-    assert fetch(f"http://rebind.example:{server.server_port}/x.csv")[0] == CSV
+    assert download.download(f"http://rebind.example:{server.server_port}/x.csv")[0] == CSV
     assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])
     assert server.seen[0][1]["Host"] == f"rebind.example:{server.server_port}"
 
 
 def test_redirects_are_checked_again(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(download.ALLOW_PRIVATE, raising=False)
-    monkeypatch.setattr(download, "_is_public", lambda ip: ip == "127.0.0.1")
+    monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
+    monkeypatch.setattr(addresses, "is_public", lambda ip: ip == "127.0.0.1")
     resolving(monkeypatch, {"inside.example": [["127.0.0.9"]]})
     base = f"http://127.0.0.1:{server.server_port}"
     assert code(f"{base}/to/http://inside.example/secret") == "private_address"
@@ -214,12 +214,12 @@ def test_redirects_are_checked_again(server: Quiet, monkeypatch: pytest.MonkeyPa
 def test_passwords_go_to_their_host_only_and_are_never_shown(server: Quiet, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, {"other.example": [["127.0.0.1"]]})
     with_password = base.replace("http://", "http://user:s3cret@")
-    fetch(f"{with_password}/to/http://other.example:{server.server_port}/d.csv?token=abc")
+    download.download(f"{with_password}/to/http://other.example:{server.server_port}/d.csv?token=abc")
     assert ["authorization" in {name.lower() for name in headers} for _, headers in server.seen] == [True, False]
     with pytest.raises(DataError) as caught:
-        fetch(f"{with_password}/missing?token=s3cret")
+        download.download(f"{with_password}/missing?token=s3cret")
     assert "s3cret" not in str(caught.value)
-    assert shown("http://user:s3cret@host/p?token=s3cret#s3cret") == "http://host/p"
+    assert redact_url("http://user:s3cret@host/p?token=s3cret#s3cret") == "http://host/p"
 
 
 def test_preprocessing_from_an_address_keeps_its_secrets(base: str, make: Callable[..., Any]) -> None:

@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from whisktrain.data.preprocessing.preprocessor import load
-from whisktrain.data.shards.storage import read_with_numbers
+from whisktrain.data.shards.storage import read_numbered_rows
 from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import Damaged, DataError
 from whisktrain.store import Store
@@ -43,7 +43,7 @@ def table(rows: int = 300, seed: int = 0) -> pd.DataFrame:
 
 
 def numbers_of(made: Any) -> tuple[np.ndarray, np.ndarray]:
-    parts = [read_with_numbers(made.store, made.id, k) for k in range(len(made.shards))]
+    parts = [read_numbered_rows(made.store, made.id, k) for k in range(len(made.shards))]
     return np.concatenate([p[0][1] for p in parts]), np.concatenate([p[1][1] for p in parts])
 
 

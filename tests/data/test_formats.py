@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from whisktrain.data.preprocessing.preprocessor import load
-from whisktrain.data.sources.formats import format_of
-from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.sources.formats import find_format
+from whisktrain.data.sources.source import read_prediction_rows
 from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import DataError, NotFound
 from whisktrain.store import Store
@@ -84,7 +84,7 @@ def test_every_format_gives_the_same_features(make: Callable[..., Any], store: S
 def test_files_of_rows_to_decide_on(make: Callable[..., Any], store: Store, name: str) -> None:
     made = make(RECORDS, target="t")
     fitted = load(made.fitted_bytes)
-    found = fitted.transform(read_rows_file(store, put_upload(store, FILES[name], name)))
+    found = fitted.transform(read_prediction_rows(store, put_upload(store, FILES[name], name)))
     assert found.x.tobytes() == fitted.transform(RECORDS).x.tobytes()
     assert found.notices == []
 
@@ -102,7 +102,7 @@ def test_files_of_rows_to_decide_on(make: Callable[..., Any], store: Store, name
     ],
 )
 def test_formats_are_found(data: bytes, name: str, asked: str, kind: str) -> None:
-    assert format_of(data, name, asked) == kind
+    assert find_format(data, name, asked) == kind
 
 
 def test_npz_of_rows(make: Callable[..., Any], store: Store) -> None:
@@ -111,7 +111,7 @@ def test_npz_of_rows(make: Callable[..., Any], store: Store) -> None:
     assert (made.report["task"], made.report["classes"], made.report["x_shape"]) == ("classification", [0, 1, 2], [3])
     assert made.column("x0")["role"] == "feature"
     fitted = load(made.fitted_bytes)
-    alone = fitted.transform(read_rows_file(store, put_upload(store, saved(x=x), "n.npz")))
+    alone = fitted.transform(read_prediction_rows(store, put_upload(store, saved(x=x), "n.npz")))
     assert alone.x.tobytes() == fitted.transform(x.tolist()).x.tobytes() == fitted.transform(x).x.tobytes()
 
 

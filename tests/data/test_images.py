@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from whisktrain.data.preprocessing.preprocessor import load
-from whisktrain.data.sources.source import read_rows_file
+from whisktrain.data.sources.source import read_prediction_rows
 from whisktrain.data.sources.uploads import get_upload, put_upload
 from whisktrain.errors import DataError
 from whisktrain.store import Store
@@ -70,9 +70,9 @@ def test_a_folder_of_images_by_class(make: Callable[..., Any], store: Store, tmp
         {"image": f"data:image/png;base64,{encoded}"},
     ):
         assert fitted.transform([row]).x.tobytes() == expected
-    alone = read_rows_file(store, put_upload(store, png(pixels), "one.png"))
+    alone = read_prediction_rows(store, put_upload(store, png(pixels), "one.png"))
     assert fitted.transform(alone).x.tobytes() == expected
-    whole = read_rows_file(store, ref)
+    whole = read_prediction_rows(store, ref)
     assert fitted.transform(whole).x.shape == (24, 12, 10, 1)
 
 

@@ -9,19 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whisktrain.data.columns.target import find_target, read_target
-from whisktrain.data.table import Table
+from whisktrain.data.columns.target import read_target
+from whisktrain.data.columns.target_column import find_target
 from whisktrain.errors import DataError
 
 
 def column(*cells: Any, text: bool = False) -> pd.Series[Any]:
     return pd.Series(list(cells), dtype="str" if text else object)
-
-
-def named(*names: str) -> Table:
-    frame = pd.DataFrame([[0] * len(names)])
-    frame.columns = pd.Index(list(names), dtype=object)
-    return Table(frame)
 
 
 @pytest.mark.parametrize(
@@ -39,12 +33,12 @@ def named(*names: str) -> Table:
     ],
 )
 def test_which_column(names: list[str], wanted: str | None, found: str) -> None:
-    assert find_target(named(*names), wanted, names)[0] == found
+    assert find_target(names, wanted, names)[0] == found
 
 
 def test_a_target_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(DataError, match="Did you mean 'churned'"):
-        find_target(named("age", "churned"), "churnd", [])
+        find_target(["age", "churned"], "churnd", [])
 
 
 CLASSES: list[tuple[pd.Series[Any], tuple[Any, ...]]] = [

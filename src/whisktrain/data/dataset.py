@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, TypedDict
 
-from whisktrain.spec import Task
+from whisktrain.spec import Label, Task
 
 __all__ = [
     "AskedData",
@@ -12,15 +12,10 @@ __all__ = [
     "ColumnReport",
     "DataReport",
     "DatasetBody",
-    "Label",
     "RowCounts",
     "TargetStatistics",
     "ValueTargets",
 ]
-
-
-Label: TypeAlias = int | float | bool | str
-"""A class as the user's data names it."""
 
 
 class ColumnReport(TypedDict):

@@ -1,4 +1,4 @@
-"""How much data one request may bring: checked before the work starts."""
+"""Limits on the data of one request, checked before the work starts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 
 from whisktrain.errors import ConfigurationError, DataError
 
-__all__ = ["check_matrix", "check_size", "max_bytes"]
+__all__ = ["check_any_rows", "check_matrix", "check_size", "max_bytes"]
 
 VARIABLE = "WHISKTRAIN_MAX_DATA_MB"
 DEFAULT_MB = 256
 
 
 def max_bytes() -> int:
-    """The most bytes that a source, or its features as float32, may have: the deployment's, else 256 MB."""
+    """The most bytes that a source, or its features as float32, may have: as the deployment says, else 256 MB."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return DEFAULT_MB * 1024 * 1024
@@ -49,6 +49,16 @@ def check_matrix(rows: int, features: int) -> None:
             code="data_too_large",
             hint=f"Drop columns or rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
         )
+
+
+def check_any_rows(rows: int) -> None:
+    """Refuse a prediction without rows.
+
+    Raises:
+        DataError: There are none.
+    """
+    if not rows:
+        raise DataError("There are no rows to decide on; expected at least one.", code="no_rows")
 
 
 def _mb(size: int) -> str:

@@ -1,101 +1,145 @@
-"""The data report: the data set's document, and the short form of it that travels in results."""
+"""The data set's document, and the short form of it that travels in results."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
+from whisktrain.data.dataset import ColumnReport, DataReport, DatasetBody, TargetStatistics
 from whisktrain.data.preprocessing.prepare import Prepared
-from whisktrain.data.shards.storage import Dealt
+from whisktrain.data.preprocessing.preprocessor import Preprocessor
+from whisktrain.data.shards.rows import ShardedRows
+from whisktrain.data.sources.source import Source
 from whisktrain.records.ids import SCHEMA
 from whisktrain.request import DataRequest
+from whisktrain.spec import Label
 
-__all__ = ["dealt_fields", "describe", "shorten"]
+__all__ = ["dataset_body", "resharded_body", "shorten"]
 
 MOST_BYTES = 64 * 1024
-MOST_COLUMNS = 200
+MOST_ENTRIES = 200
 MOST_TEXT = 160
+MOST_WARNING = 4 * MOST_TEXT
 
 
-def describe(prepared: Prepared, request: DataRequest, title: str, name: str) -> dict[str, Any]:
-    """The data set's document, but for what depends on the shards.
+class _ShardFields(TypedDict):
+    """The fields of `DatasetBody` that depend on the shards."""
+
+    y: TargetStatistics
+    shards: list[int]
+    validation: list[int]
+
+
+def dataset_body(prepared: Prepared, sharded: ShardedRows, request: DataRequest, source: Source) -> DatasetBody:
+    """The document of a new data set.
 
     Args:
-        prepared: What was learned and decided.
+        prepared: What was learned and inferred.
+        sharded: The rows with their shards.
         request: The request's section `data`.
-        title: The source, for people.
-        name: A short name that a model may have after it.
+        source: Where the rows came from.
     """
     target = prepared.target
+    preprocessor = prepared.preprocessor
+    used = len(prepared.rows.y)
     return {
         "schema": SCHEMA,
-        "source": title,
-        "name": name,
+        "source": source.title,
+        "name": source.name,
         "task": target.task,
         "reason": target.reason,
-        "target": prepared.fitted.target,
+        "target": preprocessor.target,
         "classes": None if target.classes is None else list(target.classes),
         "features": prepared.features,
-        "x_shape": list(prepared.fitted.x_shape),
-        "image": prepared.fitted.picture is not None,
+        "x_shape": list(preprocessor.x_shape),
+        "image": preprocessor.is_image,
         "columns": prepared.columns,
-        "warnings": prepared.warnings,
-        "rows": {"read": prepared.read, "used": len(prepared.y), "dropped": prepared.read - len(prepared.y)},
+        "warnings": [*prepared.warnings, *sharded.warnings],
+        "rows": {"read": prepared.read, "used": used, "dropped": prepared.read - used},
         "asked": {"target": request.target, "task": request.task, "validation": request.validation, "scale": request.scale},
+        **_shard_fields(sharded, preprocessor),
     }
 
 
-def dealt_fields(body: dict[str, Any], rows: Dealt, shards: int, mean: float, scale: float) -> dict[str, Any]:
-    """What depends on the shards: rows of each, and the training targets.
+def resharded_body(body: DatasetBody, sharded: ShardedRows, preprocessor: Preprocessor) -> DatasetBody:
+    """The document of an earlier data set whose rows are spread over other shards.
 
     Args:
-        body: The document so far.
-        rows: The rows with their places.
-        shards: How many shards there are.
-        mean: Regression: mean of the target on training rows.
-        scale: Regression: standard deviation of it.
+        body: The earlier data set's document.
+        sharded: Its rows with their new shards.
+        preprocessor: Its fitted preprocessing.
     """
-    training = rows.y[rows.shard >= 0]
-    if body["classes"] is None:
-        y: dict[str, Any] = {"kind": "value", "mean": mean, "scale": scale}
-    else:
-        counts = np.bincount(training.astype(np.int64), minlength=len(body["classes"]))
-        y = {"kind": "class", "counts": [int(n) for n in counts]}
+    warnings = [*body["warnings"], *sharded.warnings]
+    return {**body, **_shard_fields(sharded, preprocessor), "warnings": warnings}
+
+
+def _shard_fields(sharded: ShardedRows, preprocessor: Preprocessor) -> _ShardFields:
+    numbers = range(sharded.shards)
     return {
-        "y": y,
-        "shards": [int((rows.shard == k).sum()) for k in range(shards)],
-        "validation": [int((rows.slice_ == k).sum()) for k in range(shards)],
+        "y": _target_statistics(sharded, preprocessor),
+        "shards": [int((sharded.shard == k).sum()) for k in numbers],
+        "validation": [int((sharded.slice_ == k).sum()) for k in numbers],
     }
 
 
-def shorten(body: dict[str, Any]) -> dict[str, Any]:
-    """The report for a result: all counts, but long lists and texts cut, always below 100 KB.
+def _target_statistics(sharded: ShardedRows, preprocessor: Preprocessor) -> TargetStatistics:
+    if preprocessor.classes is None:
+        return {"kind": "value", "mean": preprocessor.mean, "scale": preprocessor.scale}
+    training = sharded.rows.y[sharded.shard >= 0]
+    counts = np.bincount(training.astype(np.int64), minlength=len(preprocessor.classes))
+    return {"kind": "class", "counts": [int(count) for count in counts]}
 
-    Args:
-        body: The data set's document.
 
-    Returns:
-        The document's fields; `feature_count`, `class_count` and `column_count` count what the lists may lack.
-    """
-    most = MOST_COLUMNS
+def shorten(body: DatasetBody) -> DataReport:
+    """The report for a result: all counts, but long lists and texts are cut, so that it stays below 100 KB."""
+    most = MOST_ENTRIES
     while True:
-        report = {
-            **{key: value for key, value in body.items() if key not in ("schema", "asked")},
-            "source": _cut(body["source"]),
-            "features": [_cut(name) for name in body["features"][:most]],
-            "feature_count": len(body["features"]),
-            "classes": None if body["classes"] is None else [_cut(label) for label in body["classes"][:most]],
-            "class_count": len(body["classes"] or []),
-            "columns": [{k: _cut(v) for k, v in column.items()} for column in body["columns"][:most]],
-            "column_count": len(body["columns"]),
-            "warnings": [_cut(text, 4 * MOST_TEXT) for text in body["warnings"][:most]],
-        }
+        report = _cut_report(body, most)
         if len(json.dumps(report)) <= MOST_BYTES or most == 0:
             return report
         most //= 2
 
 
-def _cut(value: Any, most: int = MOST_TEXT) -> Any:
-    return value[: most - 1] + "…" if isinstance(value, str) and len(value) > most else value
+def _cut_report(body: DatasetBody, most: int) -> DataReport:
+    """The report with at most `most` entries in each list."""
+    classes = body["classes"]
+    return {
+        "source": _cut(body["source"]),
+        "name": body["name"],
+        "task": body["task"],
+        "reason": body["reason"],
+        "target": body["target"],
+        "classes": None if classes is None else [_cut_label(label) for label in classes[:most]],
+        "features": [_cut(name) for name in body["features"][:most]],
+        "x_shape": body["x_shape"],
+        "image": body["image"],
+        "columns": [_cut_column(column) for column in body["columns"][:most]],
+        "warnings": [_cut(warning, MOST_WARNING) for warning in body["warnings"][:most]],
+        "rows": body["rows"],
+        "y": body["y"],
+        "shards": body["shards"],
+        "validation": body["validation"],
+        "feature_count": len(body["features"]),
+        "class_count": len(classes or []),
+        "column_count": len(body["columns"]),
+    }
+
+
+def _cut_column(column: ColumnReport) -> ColumnReport:
+    return {
+        "name": _cut(column["name"]),
+        "type": column["type"],
+        "role": column["role"],
+        "done": _cut(column["done"]),
+        "missing": column["missing"],
+    }
+
+
+def _cut_label(label: Label) -> Label:
+    return _cut(label) if isinstance(label, str) else label
+
+
+def _cut(text: str, most: int = MOST_TEXT) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,20 +1,21 @@
-"""A table as it was read: columns in order, cells as they came, before anything is decided about them."""
+"""Rows as a source gives them, before types are inferred: a table of cells, or images with labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whisktrain.data.columns.series import Series
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Images", "Table", "plain_cells", "table_of_records", "unique_names"]
+__all__ = ["Images", "Table", "object_series", "plain_cells", "side_by_side", "table_of_records", "unique_names", "with_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,9 @@ class Table:
         """The columns' names, in order."""
         return [str(name) for name in self.frame.columns]
 
-    def column(self, name: str) -> pd.Series[Any]:
+    def column(self, name: str) -> Series:
         """One column's cells, shape (rows,)."""
-        at: Any = self.frame.columns.get_loc(name)
-        found: pd.Series[Any] = self.frame.iloc[:, at]
-        return found
+        return self.frame[name]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -50,7 +49,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Pictures of one size, with their labels.
+    """Images of one size, with their labels.
 
     Attributes:
         pixels: Shape (rows, height, width, channels), as stored.
@@ -60,18 +59,18 @@ class Images:
         notices: What reading had to change, in sentences.
     """
 
-    pixels: NDArray[Any]
+    pixels: NDArray[np.generic]
     divisor: float
-    labels: pd.Series[Any]
+    labels: Series
     names: tuple[str, ...] = ()
-    notices: tuple[str, ...] = field(default=())
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])
 
 
-def table_of_records(records: Sequence[Any], what: str) -> Table:
-    """Rows given as objects become a table; the columns are in the order in which they first appear.
+def table_of_records(records: Sequence[object], what: str) -> Table:
+    """Turn rows given as objects into a table; the columns are in the order in which they first appear.
 
     Args:
         records: One object (column name to cell) for each row.
@@ -83,9 +82,8 @@ def table_of_records(records: Sequence[Any], what: str) -> Table:
     Raises:
         DataError: A row is no object.
     """
-    import pandas as pd
-
     names: dict[str, None] = {}
+    rows: list[Mapping[str, object]] = []
     for at, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise DataError(
@@ -93,19 +91,40 @@ def table_of_records(records: Sequence[Any], what: str) -> Table:
                 code="bad_rows",
             )
         names |= dict.fromkeys(str(key) for key in record)
-    columns = []
-    for name in names:
-        cells = np.empty(len(records), dtype=object)
-        for at, record in enumerate(records):
-            cells[at] = record.get(name)
-        columns.append(pd.Series(cells, dtype=object))
-    frame = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame(index=range(len(records)))
+        rows.append(record)
+    columns = [object_series([row.get(name) for row in rows]) for name in names]
+    return Table(with_names(side_by_side(columns, len(rows)), list(names)))
+
+
+def object_series(cells: Sequence[object]) -> Series:
+    """Cells as a series of Python objects, whatever they are."""
+    import pandas as pd
+
+    array = np.empty(len(cells), dtype=object)
+    for at, cell in enumerate(cells):
+        array[at] = cell
+    return pd.Series(array, dtype=object)
+
+
+def side_by_side(columns: Sequence[Series], rows: int) -> pd.DataFrame:
+    """Columns of the same length as a frame; its columns are called by their position from 0."""
+    import pandas as pd
+
+    if not columns:
+        return pd.DataFrame(index=range(rows))
+    return pd.concat(columns, axis=1, keys=range(len(columns)))
+
+
+def with_names(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Give a frame's columns their names, in place."""
+    import pandas as pd
+
     frame.columns = pd.Index(list(names), dtype=object)
-    return Table(frame)
+    return frame
 
 
-def plain_cells(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column of any pandas type as one of those that are understood: text, numbers, booleans, dates, or objects."""
+def plain_cells(column: Series) -> Series:
+    """A column of any pandas type as one of the types that are read: text, numbers, booleans, dates, or objects."""
     import pandas as pd
 
     known = (pd.api.types.is_numeric_dtype, pd.api.types.is_string_dtype, pd.api.types.is_datetime64_any_dtype)
@@ -115,19 +134,21 @@ def plain_cells(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names made distinct: a name that came before gets a number.
+    """Make names distinct: a name that came before gets a number.
 
     Returns:
         The distinct names, and sentences that say what was renamed.
     """
-    taken, result, notices = set(names), [], []
-    seen: set[str] = set()
+    given = set(names)
+    used: dict[str, None] = {}
+    notices = []
     for name in names:
-        new, number = name, 2
-        while new in seen or (new != name and new in taken):
-            new, number = f"{name}.{number}", number + 1
-        if new != name:
-            notices.append(f"A second column {name!r} is called {new!r}.")
-        seen.add(new)
-        result.append(new)
-    return result, notices
+        unique = name
+        number = 2
+        while unique in used or (unique != name and unique in given):
+            unique = f"{name}.{number}"
+            number += 1
+        if unique != name:
+            notices.append(f"A second column {name!r} is called {unique!r}.")
+        used[unique] = None
+    return list(used), notices

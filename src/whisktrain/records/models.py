@@ -11,9 +11,9 @@ import numpy as np
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import JsonObject
 from whisktrain.records import ids
-from whisktrain.spec import Blueprint, Figures, Layout, Task
+from whisktrain.spec import Blueprint, Figures, Label, Layout, Task
 from whisktrain.store.protocol import Document, Store
 from whisktrain.tensors import Tensors
 
@@ -44,9 +44,9 @@ class ModelBody(TypedDict):
     run: str
     dataset: str
     task: Task
-    classes: list[Json] | None
+    classes: list[Label] | None
     target: str | None
-    features: Json
+    features: list[str] | None
     x_shape: list[int]
     layout: Layout
     metrics: Figures

@@ -6,13 +6,13 @@ import datetime
 from typing import NotRequired, TypedDict
 
 from whisktrain.errors import ErrorRecord
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import JsonObject
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import CostTotal
 from whisktrain.records.history import TrainingHistory
 from whisktrain.records.round_times import RoundMs
 from whisktrain.records.run import RunState, Status
-from whisktrain.spec import Figures, Task
+from whisktrain.spec import Figures, Label, Task
 
 __all__ = ["RunSummary", "rounds_done", "summarize"]
 
@@ -49,7 +49,7 @@ class RunSummary(TypedDict):
     run: str
     model: str | None
     task: Task
-    classes: list[Json] | None
+    classes: list[Label] | None
     workers: int
     slots: int
     rounds: int
@@ -72,7 +72,7 @@ def rounds_done(state: RunState) -> int:
     return max(min(state.round - 1, state.spec.rounds), 0)
 
 
-def summarize(state: RunState, history: TrainingHistory, classes: list[Json] | None, *, published: bool) -> RunSummary:
+def summarize(state: RunState, history: TrainingHistory, classes: list[Label] | None, *, published: bool) -> RunSummary:
     """The summary of a run.
 
     Args:

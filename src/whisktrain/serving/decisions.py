@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.errors import DataError
+from whisktrain.spec import Label
 from whisktrain.tensors import Floats
 
-__all__ = ["ClassDecision", "ClassProbability", "Decision", "Label", "ValueDecision", "classify", "estimate", "shares"]
+__all__ = ["ClassDecision", "ClassProbability", "Decision", "ValueDecision", "classify", "estimate", "shares"]
 
 _DIGITS = 7
 """Significant digits of an answer: what float32 holds."""
-
-Label: TypeAlias = str | int | float | bool
-"""A class as the data names it."""
 
 ClassProbability = TypedDict("ClassProbability", {"class": Label, "probability": float})
 """One class of a row and how likely it is."""

@@ -9,19 +9,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cachetools import LRUCache
 
 from whisktrain.records.models import ModelBody, ModelRecords
 from whisktrain.serving import catalogue, decisions
-from whisktrain.serving.decisions import Decision, Label
-from whisktrain.spec import Spec, Task
+from whisktrain.serving.decisions import Decision
+from whisktrain.spec import Label, Spec, Task
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Floats, Tensor
 
 if TYPE_CHECKING:
-    from whisktrain.data.preprocessing.preprocessor import Fitted
+    from whisktrain.data.preprocessing.preprocessor import Preprocessor
 
 __all__ = ["LoadedModel", "open_model"]
 
@@ -51,7 +51,7 @@ class LoadedModel:
     reference: str
     body: ModelBody
     size: int
-    fitted: Fitted = field(repr=False)
+    fitted: Preprocessor = field(repr=False)
     forward: Callable[[Tensor], Floats] = field(repr=False)
 
     @property
@@ -62,7 +62,7 @@ class LoadedModel:
     @property
     def classes(self) -> list[Label] | None:
         """The original labels; None for regression."""
-        return cast("list[Label] | None", self.body.get("classes"))
+        return self.body.get("classes")
 
     def decide(
         self, rows: Any, *, top_k: int = 3, missing: Literal["error", "fill"] = "error"

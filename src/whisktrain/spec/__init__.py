@@ -9,7 +9,7 @@ from whisktrain.spec.contribution import Contribution, ContributionNumbers, Figu
 from whisktrain.spec.learner import Learner, OpenModel
 from whisktrain.spec.model import CONSTRAINTS, Blueprint, Built, ConstraintConfig, Layout, Role, TensorEntry
 from whisktrain.spec.options import LossConfig, ModelSource, OptimizerConfig, OuterConfig, ScheduleConfig
-from whisktrain.spec.plan import Spec, Sync, Task
+from whisktrain.spec.plan import Label, Spec, Sync, Task
 from whisktrain.spec.work import Phase, Rows, Work
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Contribution",
     "ContributionNumbers",
     "Figures",
+    "Label",
     "Layout",
     "Learner",
     "LossConfig",

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypeAlias
 from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.spec.options import LossConfig, ModelSource, OptimizerConfig, OuterConfig
 
-__all__ = ["Spec", "Sync", "Task"]
+__all__ = ["Label", "Spec", "Sync", "Task"]
+
+Label: TypeAlias = int | float | bool | str
+"""A class as the user's data names it."""
 
 Task: TypeAlias = Literal["classification", "regression"]
 Sync: TypeAlias = Literal["gradient", "local"]

@@ -85,7 +85,7 @@ def _decide(
 
 def _rows(request: PredictRequest, store: Store) -> list[Json] | pd.DataFrame | NDArray[np.generic] | bytes:
     if request.source is not None:
-        from whisktrain.data.sources.source import read_rows_file
+        from whisktrain.data.sources.source import read_prediction_rows
         from whisktrain.data.sources.uploads import get_upload
 
         upload = get_upload(store, request.source)
@@ -93,7 +93,7 @@ def _rows(request: PredictRequest, store: Store) -> list[Json] | pd.DataFrame | 
             rows = _json(upload.bytes)
             if isinstance(rows, list) and rows and isinstance(rows[0], list):
                 return rows
-        return read_rows_file(store, request.source)
+        return read_prediction_rows(store, request.source)
     if request.rows is None:
         raise RequestError(
             "The request has no rows to decide on.",

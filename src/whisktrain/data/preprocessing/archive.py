@@ -5,24 +5,47 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict, cast
 
+from whisktrain.data.preprocessing.column_encoder import ColumnRecord
+from whisktrain.data.preprocessing.estimators import Estimators
 from whisktrain.errors import Damaged
+from whisktrain.jsontypes import Json
+from whisktrain.spec import Label
 
-__all__ = ["pack", "unpack"]
+__all__ = ["ImageRecord", "PreprocessorRecord", "pack", "unpack"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _JSON = "fitted.json"
 _ESTIMATORS = "estimators.skops"
+_SCHEMA = "schema.json"
 
 
-def pack(record: dict[str, Any], estimators: dict[str, Any]) -> bytes:
-    """Put a JSON record and estimators into one archive.
+class ImageRecord(TypedDict):
+    """How images are scaled, as JSON."""
 
-    Args:
-        record: JSON.
-        estimators: Fitted scikit-learn estimators by name; may be empty.
-    """
+    shape: list[int]
+    divisor: float
+    names: list[str]
+
+
+class PreprocessorRecord(TypedDict):
+    """The fitted preprocessing as JSON: with `columns` and `names` for a table, with `picture` for images."""
+
+    format: int
+    source_columns: list[str]
+    classes: list[Label] | None
+    mean: float
+    scale: float
+    target: str | None
+    columns: NotRequired[list[ColumnRecord]]
+    names: NotRequired[list[str]]
+    picture: NotRequired[ImageRecord]
+
+
+def pack(record: PreprocessorRecord, estimators: Estimators) -> bytes:
+    """Pack a JSON record and fitted estimators (maybe none) into one archive."""
     import skops.io
 
     files = {_JSON: json.dumps(record, allow_nan=False, separators=(",", ":")).encode()}
@@ -31,7 +54,7 @@ def pack(record: dict[str, Any], estimators: dict[str, Any]) -> bytes:
     return _zip(files)
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def unpack(data: bytes) -> tuple[PreprocessorRecord, Estimators]:
     """The record and the estimators that `pack` packed.
 
     Raises:
@@ -39,7 +62,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            record: dict[str, Any] = json.loads(archive.read(_JSON))
+            record = cast(PreprocessorRecord, json.loads(archive.read(_JSON)))
             stored = archive.read(_ESTIMATORS) if _ESTIMATORS in archive.namelist() else None
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise Damaged(f"The fitted preprocessing cannot be read ({error}).", hint="Preprocess the data again.") from None
@@ -49,7 +72,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        estimators: dict[str, Any] = skops.io.loads(stored, trusted=[])
+        estimators: Estimators = skops.io.loads(stored, trusted=[])
     except UntrustedTypesFoundException as error:
         raise Damaged(f"The fitted preprocessing holds types that are not trusted ({error}).") from None
     return record, estimators
@@ -59,27 +82,45 @@ def _canonical(data: bytes) -> bytes:
     """The same skops archive with memory addresses replaced by running numbers, and without the time of day."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
-    schema = json.loads(content.pop("schema.json"))
-    arrays: dict[str, str] = {}
-    count = 0
+    schema: Json = json.loads(content.pop(_SCHEMA))
+    numbering = _Numbering(frozenset(content))
+    numbering.visit(schema)
+    files = {new: content[old] for old, new in numbering.arrays.items()}
+    return _zip({**files, _SCHEMA: json.dumps(schema).encode()})
 
-    def number(node: Any) -> None:
-        nonlocal count
+
+@dataclass(slots=True)
+class _Numbering:
+    """Running numbers for the objects and array files of a skops schema, in the order in which it names them.
+
+    Attributes:
+        stored: Names of the archive's array files.
+        arrays: The new name of each array file that the schema names.
+        objects: How many objects have a number.
+    """
+
+    stored: frozenset[str]
+    arrays: dict[str, str] = field(default_factory=dict)
+    objects: int = 0
+
+    def visit(self, node: Json) -> None:
+        """Replace the ids (memory addresses) and array names in a node and below it."""
         if isinstance(node, dict):
             if "__id__" in node:
-                count += 1
-                node["__id__"] = count
-            if node.get("type") == "numpy" and node.get("file") in content:
-                node["file"] = arrays.setdefault(node["file"], f"{len(arrays)}.npy")
+                self.objects += 1
+                node["__id__"] = self.objects
+            if node.get("type") == "numpy":
+                self._rename_array(node)
             for child in node.values():
-                number(child)
+                self.visit(child)
         elif isinstance(node, list):
             for child in node:
-                number(child)
+                self.visit(child)
 
-    number(schema)
-    files = {new: content[old] for old, new in arrays.items()}
-    return _zip({**files, "schema.json": json.dumps(schema).encode()})
+    def _rename_array(self, node: dict[str, Json]) -> None:
+        name = node.get("file")
+        if isinstance(name, str) and name in self.stored:
+            node["file"] = self.arrays.setdefault(name, f"{len(self.arrays)}.npy")
 
 
 def _zip(files: dict[str, bytes]) -> bytes:

@@ -1,21 +1,35 @@
-"""A source's rows to features and targets: what each column is for, what is learned from training rows, what is reported."""
+"""A source's rows to features and targets: types inferred over all rows, preprocessing fitted on training rows."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.columns.cells import distinct, is_missing, key_of
-from whisktrain.data.columns.inference import Typed, decide
-from whisktrain.data.columns.target import Target, find_target, read_target
+from whisktrain.data.columns.cells import cell_category, is_missing
+from whisktrain.data.columns.column_type import ColumnType
+from whisktrain.data.columns.inference import infer_type
+from whisktrain.data.columns.series import factorize
+from whisktrain.data.columns.target import Target, read_target
+from whisktrain.data.columns.target_column import find_target
+from whisktrain.data.dataset import ColumnReport
 from whisktrain.data.limits import check_matrix
-from whisktrain.data.preprocessing.features import fit
-from whisktrain.data.preprocessing.preprocessor import Fitted, Picture
+from whisktrain.data.preprocessing.column_report import (
+    dropped_report,
+    feature_report,
+    left_out_report,
+    target_report,
+    target_warnings,
+)
+from whisktrain.data.preprocessing.feature_selection import Selection, is_usable, no_features, select_features
+from whisktrain.data.preprocessing.features import Features
+from whisktrain.data.preprocessing.fit import Scale, fit
+from whisktrain.data.preprocessing.image_scaler import ImageScaler
+from whisktrain.data.preprocessing.preprocessor import Preprocessor
+from whisktrain.data.preprocessing.target_scaling import scale_target
+from whisktrain.data.shards.rows import SplitRows
 from whisktrain.data.shards.splits import strata_of, validation_rows
 from whisktrain.data.table import Images, Table
 from whisktrain.errors import DataError
@@ -26,20 +40,14 @@ __all__ = ["Prepared", "prepare"]
 MOST_NAMED_PIXELS = 4096
 """Pixels of larger images have no names."""
 
-UNUSABLE = ("text", "id", "nested", "empty")
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows ready to be dealt out, and everything that was decided on the way.
+    """Rows ready for sharding, and everything that was learned and inferred.
 
     Attributes:
-        fitted: The fitted preprocessing.
-        x: Features of the used rows, float32 of shape (rows, *x_shape).
-        y: Targets of the used rows: class numbers (int64) or standardised values (float32), shape (rows,).
-        numbers: The used rows' numbers in the source, from 0, shape (rows,).
-        held_out: Which of them validate, shape (rows,).
-        groups: The group of each used row, where shards go by a column.
+        preprocessor: The fitted preprocessing.
+        rows: The rows that have a target.
         target: What is predicted.
         read: Rows of the source.
         features: The features' names.
@@ -47,17 +55,13 @@ class Prepared:
         warnings: What the user should know, in sentences.
     """
 
-    fitted: Fitted
-    x: NDArray[np.float32]
-    y: NDArray[Any]
-    numbers: NDArray[np.int64]
-    held_out: NDArray[np.bool_]
-    groups: list[str] | None
+    preprocessor: Preprocessor
+    rows: SplitRows
     target: Target
     read: int
     features: list[str]
-    columns: list[dict[str, Any]]
-    warnings: list[str] = field(default_factory=list)
+    columns: list[ColumnReport]
+    warnings: list[str]
 
 
 def prepare(source: Table | Images, request: DataRequest, seed: int) -> Prepared:
@@ -71,201 +75,171 @@ def prepare(source: Table | Images, request: DataRequest, seed: int) -> Prepared
     Raises:
         DataError: They cannot be used as asked; the message says which column or row.
     """
-    return _prepare_images(source, request, seed) if isinstance(source, Images) else _prepare_table(source, request, seed)
+    if isinstance(source, Images):
+        return _prepare_images(source, request, seed)
+    return _prepare_table(source, request, seed)
 
 
-def _prepare_images(source: Images, request: DataRequest, seed: int) -> Prepared:
-    if request.shards.how == "by" or request.keep or request.types or request.drop or request.target not in (None, "target"):
+def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared:
+    names_columns = request.keep or request.types or request.drop or request.target not in (None, "target")
+    if names_columns or request.shards.how == "by":
         raise DataError(
             "Images have no columns; expected no drop, keep, types, target or shards by a column.", code="no_columns"
         )
-    target = read_target(source.labels, "target", task=request.task)
+    target = read_target(images.labels, "target", task=request.task)
+    held_out = _validation_rows(target, request, seed)
+    y, mean, scale = scale_target(target, held_out)
+    shape = tuple(int(n) for n in images.pixels.shape[1:])
+    scaler = ImageScaler(shape, images.divisor, images.names)
+    preprocessor = Preprocessor((), scaler, target.classes, mean, scale, "target")
+    x = scaler.scale(images.pixels[target.used])
     numbers = np.flatnonzero(target.used)
-    held_out = validation_rows(strata_of(target.y, target.task), request.validation, seed)
-    picture = Picture(tuple(int(n) for n in source.pixels.shape[1:]), source.divisor, source.names)
-    y, mean, scale = _standardised(target, held_out)
-    fitted = Fitted((), None, picture, target.classes, mean, scale, "target")
-    height, width, channels = picture.shape
-    names = list(source.names)
-    if not names and height * width * channels <= MOST_NAMED_PIXELS:
-        names = [f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)]
-    columns = [
-        {"name": "image", "type": "image", "role": "feature", "done": f"divided by {picture.divisor:g}", "missing": 0},
-        _target_entry("target", target, "the images' labels", len(source) - len(numbers)),
+    columns: list[ColumnReport] = [
+        {"name": "image", "type": "image", "role": "feature", "done": f"divided by {scaler.divisor:g}", "missing": 0},
+        target_report("target", target, "the images' labels", len(images) - len(numbers)),
     ]
-    warnings = [*source.notices, *_target_warnings(target, len(source))]
-    x = picture.scaled(source.pixels[target.used])
-    return Prepared(fitted, x, y, numbers, held_out, None, target, len(source), names, columns, warnings)
+    return Prepared(
+        preprocessor,
+        SplitRows(x, y, numbers, held_out),
+        target,
+        len(images),
+        list(images.names) or _pixel_names(shape),
+        columns,
+        [*images.notices, *target_warnings(target, len(images))],
+    )
+
+
+def _pixel_names(shape: tuple[int, ...]) -> list[str]:
+    height, width, channels = shape
+    if height * width * channels > MOST_NAMED_PIXELS:
+        return []
+    return [f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)]
 
 
 def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     _check_names(table, request)
-    typed = {
-        name: decide(table.column(name), name, decimal=table.decimal, force=request.types.get(name))
+    inferred = _infer_types(table, request)
+    usable = [name for name, found in inferred.items() if is_usable(found) and found.distinct > 1]
+    target_name, target_reason = find_target(table.names, request.target, usable, of_source=table.target)
+    if target_name in request.drop:
+        raise DataError(f"The column {target_name!r} is both the target and in data.drop.", code="no_target")
+    target = read_target(table.column(target_name), target_name, task=request.task, decimal=table.decimal)
+    held_out = _validation_rows(target, request, seed)
+    selection = select_features(inferred, target_name, request.keep)
+
+    numbers = np.flatnonzero(target.used)
+    features = _fit_features(table, selection, request.scale, numbers, held_out)
+    if not features.names:
+        raise no_features(selection.types, target_name, constant=selection.chosen)
+    check_matrix(len(numbers), len(features.names))
+    x = _transform(table, features, numbers)
+    y, mean, scale = scale_target(target, held_out)
+    others = tuple(name for name in table.names if name != target_name)
+    preprocessor = Preprocessor(others, features, target.classes, mean, scale, target_name)
+
+    target_column = target_report(target_name, target, target_reason, len(table) - len(numbers))
+    columns = _column_reports(table, request, selection, features, target_column)
+    by = request.shards.column
+    groups = None if by is None else _groups(table, by, numbers)
+    warnings = [
+        *table.notices,
+        *selection.notices,
+        *_type_notices(table, selection, target_name),
+        *target_warnings(target, len(table)),
+    ]
+    rows = SplitRows(x, y, numbers, held_out, groups)
+    return Prepared(preprocessor, rows, target, len(table), list(features.names), columns, warnings)
+
+
+def _check_names(table: Table, request: DataRequest) -> None:
+    """Check that the columns that the request names exist."""
+    named = [("drop", request.drop), ("keep", request.keep), ("types", list(request.types))]
+    if request.shards.column is not None:
+        named.append(("shards.by", [request.shards.column]))
+    known = table.names
+    for option, names in named:
+        for name in names:
+            if name in known:
+                continue
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            raise DataError(
+                f"data.{option} names the column {name!r}, which the data does not have.",
+                code="no_column",
+                hint=f"Did you mean {near[0]!r}?" if near else "",
+            )
+
+
+def _infer_types(table: Table, request: DataRequest) -> dict[str, ColumnType]:
+    """The type of each column that is not dropped."""
+    return {
+        name: infer_type(table.column(name), name, decimal=table.decimal, force=request.types.get(name))
         for name in table.names
         if name not in request.drop
     }
-    usable = [name for name, found in typed.items() if found.kind not in UNUSABLE and found.distinct > 1]
-    name, why = find_target(table, request.target, usable)
-    if name in request.drop:
-        raise DataError(f"The column {name!r} is both the target and in data.drop.", code="no_target")
-    target = read_target(table.column(name), name, task=request.task, decimal=table.decimal)
-    numbers = np.flatnonzero(target.used)
-    held_out = validation_rows(strata_of(target.y, target.task), request.validation, seed)
-    chosen, notices = _choose(typed, name, request.keep)
 
+
+def _validation_rows(target: Target, request: DataRequest, seed: int) -> NDArray[np.bool_]:
+    strata = strata_of(target.y, target.task)
+    return validation_rows(strata, request.validation, seed)
+
+
+def _fit_features(
+    table: Table, selection: Selection, scale: Scale, numbers: NDArray[np.int64], held_out: NDArray[np.bool_]
+) -> Features:
+    """Fit the features on the training rows among those that have a target."""
     training = numbers[~held_out]
-    check_matrix(len(numbers), len(chosen))
-    features = fit([(n, typed[n]) for n in chosen], lambda n: table.column(n).iloc[training], request.scale)
-    if not features.names:
-        raise _no_features(typed, name, dict.fromkeys(chosen, "constant"))
-    check_matrix(len(numbers), len(features.names))
+    check_matrix(len(numbers), len(selection.chosen))
+    chosen = [(name, selection.types[name]) for name in selection.chosen]
+    return fit(chosen, lambda name: table.column(name).iloc[training], scale)
+
+
+def _transform(table: Table, features: Features, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The features of the rows that have a target."""
     used = table.frame.iloc[numbers]
-    at = {n: k for k, n in enumerate(table.names)}
+    position = {name: at for at, name in enumerate(table.names)}
     try:
-        x, _ = features.transform(lambda n: used.iloc[:, at[n]], len(used))
+        x, _ = features.transform(lambda name: used.iloc[:, position[name]], len(used))
     except DataError as error:
         if error.code != "value_too_large":
             raise
         raise DataError(f"In the data: {error.message}", code=error.code, hint=error.hint) from None
+    return x
 
-    y, mean, scale = _standardised(target, held_out)
-    others = tuple(n for n in table.names if n != name)
-    fitted = Fitted(others, features, None, target.classes, mean, scale, name)
-    done = {c.name: c for c in features.columns}
-    columns = []
-    for n in table.names:
-        if n == name:
-            columns.append(_target_entry(n, target, why, len(table) - len(numbers)))
-        elif n in request.drop:
-            columns.append({"name": n, "type": "unknown", "role": "dropped", "done": "dropped as asked", "missing": 0})
+
+def _column_reports(
+    table: Table, request: DataRequest, selection: Selection, features: Features, target: ColumnReport
+) -> list[ColumnReport]:
+    """The report of each of the source's columns, in order."""
+    encoders = {encoder.name: encoder for encoder in features.columns}
+    reports = []
+    for name in table.names:
+        if name == target["name"]:
+            reports.append(target)
+        elif name in request.drop:
+            reports.append(dropped_report(name))
         else:
-            columns.append(_entry(n, typed[n], done.get(n), chosen=n in chosen, scale=request.scale, features=features.names))
-            notices += [f"{n!r}: {notice}." for notice in typed[n].notices]
-    groups = _groups(table, request.shards.column, numbers) if request.shards.column is not None else None
-    warnings = [*table.notices, *notices, *_target_warnings(target, len(table))]
-    return Prepared(fitted, x, y, numbers, held_out, groups, target, len(table), list(features.names), columns, warnings)
+            found = selection.types[name]
+            if name not in selection.chosen:
+                reports.append(left_out_report(name, found, found.reason or found.kind))
+            elif name not in encoders:
+                reports.append(left_out_report(name, found, "constant in the training rows"))
+            else:
+                reports.append(feature_report(found, encoders[name], request.scale, features.names))
+    return reports
 
 
-def _check_names(table: Table, request: DataRequest) -> None:
-    named = [("drop", request.drop), ("keep", request.keep), ("types", list(request.types))]
-    if request.shards.column is not None:
-        named.append(("shards.by", [request.shards.column]))
-    for what, names in named:
-        for name in names:
-            if name not in table.names:
-                near = difflib.get_close_matches(name, table.names, n=1, cutoff=0.5)
-                raise DataError(
-                    f"data.{what} names the column {name!r}, which the data does not have.",
-                    code="no_column",
-                    hint=f"Did you mean {near[0]!r}?" if near else "",
-                )
-
-
-def _choose(typed: dict[str, Typed], target: str, keep: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Which columns become features; changes `typed` for what is kept though it looks unusable."""
-    notices = []
-    for name in keep:
-        if name in typed and typed[name].kind in ("text", "id"):
-            typed[name] = replace(typed[name], kind=typed[name].otherwise, reason="kept as asked")
-    chosen = [n for n, found in typed.items() if n != target and found.kind not in UNUSABLE]
-    if not any(typed[n].distinct > 1 for n in chosen):
-        # Rather a column that counts than none: tiny tables of x and y look like that.
-        for name, found in typed.items():
-            if name != target and found.kind == "id" and found.otherwise == "numeric":
-                typed[name] = replace(found, kind="numeric", reason="used for want of others")
-                notices.append(f"{name!r} {found.reason}, but is used: there is no other column.")
-        chosen = [n for n, found in typed.items() if n != target and found.kind not in UNUSABLE]
-    if not chosen:
-        raise _no_features(typed, target, {})
-    looks = {"text": "free text", "id": "an id", "nested": "nested", "empty": "empty"}
-    dropped = [n for n, found in typed.items() if n != target and found.kind in UNUSABLE]
-    for kind, words in looks.items():
-        names = [n for n in dropped if typed[n].kind == kind]
-        if names:
-            hint = "; data.keep keeps them" if kind in ("text", "id") else ""
-            notices.append(f"Left out as {words}: {_listed(names)}{hint}.")
-    return chosen, notices
-
-
-def _no_features(typed: dict[str, Typed], target: str, constant: dict[str, str]) -> DataError:
-    said = [f"{n!r} is {constant.get(n) or found.reason or found.kind}" for n, found in typed.items() if n != target]
-    shown = "; ".join(said[:10]) + (f"; and {len(said) - 10} more" if len(said) > 10 else "")
-    return DataError(
-        f"No column is left to learn from: {shown or f'{target!r} is the only one'}.",
-        code="no_features",
-        hint="data.keep and data.types keep columns that look like ids or free text.",
-    )
-
-
-def _standardised(target: Target, held_out: NDArray[np.bool_]) -> tuple[NDArray[Any], float, float]:
-    """Targets as the model sees them, and the mean and scale of regression targets on training rows."""
-    if target.classes is not None:
-        return target.y.astype(np.int64), 0.0, 1.0
-    largest = float(np.abs(target.y).max())
-    if largest > 1e150:
-        raise DataError(f"The target has values up to {largest:.3g}; expected at most 1e150 in size.", code="value_too_large")
-    mean = float(target.y[~held_out].mean())
-    scale = float(target.y[~held_out].std()) or 1.0
-    with np.errstate(over="ignore"):
-        y = ((target.y - mean) / scale).astype(np.float32)
-    if not np.isfinite(y).all():
-        at = int(np.argmin(np.isfinite(y)))
-        row = int(np.flatnonzero(target.used)[at])
-        raise DataError(
-            f"The target of row {row + 1} is too far from the others ({target.y[at]:.3g}) for a float32.",
-            code="value_too_large",
-            hint="Correct the row, or leave its target empty to drop it.",
-        )
-    return y, mean, scale
+def _type_notices(table: Table, selection: Selection, target: str) -> list[str]:
+    """What type inference noticed about the columns but the target, in their order."""
+    return [
+        f"{name!r}: {notice}."
+        for name in table.names
+        if name != target and name in selection.types
+        for notice in selection.types[name].notices
+    ]
 
 
 def _groups(table: Table, column: str, numbers: NDArray[np.int64]) -> list[str]:
-    codes, values = distinct(table.column(column).iloc[numbers])
-    keys = ["" if is_missing(v) else "=" + key_of(v, numeric=False) for v in values]
-    return [keys[code] for code in codes]
-
-
-def _target_entry(name: str, target: Target, why: str, missing: int) -> dict[str, Any]:
-    kind = "numeric" if target.classes is None else "categorical"
-    done = f"taken as the target: {why}; {target.task}: {target.reason}"
-    return {"name": name, "type": kind, "role": "target", "done": done, "missing": missing}
-
-
-def _target_warnings(target: Target, rows: int) -> list[str]:
-    warnings = []
-    dropped = rows - int(target.used.sum())
-    if dropped:
-        warnings.append(f"{dropped} row(s) without a target were left out.")
-    if target.classes is not None:
-        counts = np.bincount(target.y, minlength=len(target.classes))
-        single = [repr(label) for label, n in zip(target.classes, counts, strict=True) if n == 1]
-        if single:
-            shown = ", ".join(single[:10]) + (f" and {len(single) - 10} more" if len(single) > 10 else "")
-            warnings.append(f"Class(es) with a single row, which stays in training: {shown}.")
-    return warnings
-
-
-def _entry(name: str, typed: Typed, column: Any, *, chosen: bool, scale: str, features: Sequence[str]) -> dict[str, Any]:
-    """What the report says of one column."""
-    entry: dict[str, Any] = {"name": name, "type": typed.kind, "role": "feature", "done": "", "missing": typed.missing}
-    if not chosen:
-        return {**entry, "role": "dropped", "done": f"left out: {typed.reason or typed.kind}"}
-    if column is None:
-        return {**entry, "role": "dropped", "done": "left out: constant in the training rows"}
-    if column.kind == "categorical":
-        own = [f for f in features if f.startswith(f"{name}=")]
-        rare = ", the rare ones together" if f"{name}=(other)" in own else ""
-        filled = "; missing is a category" if column.missing_category else ""
-        done = f"one feature for each of {len(column.categories)} categories{rare}{filled}"
-    else:
-        verb = {"standard": "standardised", "minmax": "scaled to 0..1", "none": "not scaled"}[scale]
-        fill = "the most frequent" if column.kind == "boolean" else "the median"
-        filled = f"; missing filled with {fill}" + (", and marked" if column.flag else "") if typed.missing else ""
-        what = {"numeric": verb, "boolean": "as 0 and 1", "date": f"as {', '.join(column.parts)}, {verb}"}[column.kind]
-        done = what + filled
-    return {**entry, "done": done}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(n) for n in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    """Each row's group, for shards by a column; rows without a value are one group."""
+    codes, values = factorize(table.column(column).iloc[numbers])
+    names = ["" if is_missing(value) else "=" + cell_category(value, numeric=False) for value in values]
+    return [names[code] for code in codes]

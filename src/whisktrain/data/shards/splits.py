@@ -1,4 +1,4 @@
-"""Which rows validate, and which shard holds which row: seeded, stratified, of nearly equal size. Pure functions."""
+"""The validation split, and the shard of each row: seeded, stratified, of nearly equal size. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BINS = 10
 
 
 def strata_of(y: NDArray[np.generic], task: str) -> NDArray[np.int64]:
-    """The stratum of each row: its class, or the tenth of the rows (by order of target) that it is in.
+    """Assign each row its stratum: its class, or the tenth of the rows (by order of target) that it is in.
 
     Args:
         y: Class numbers or values, shape (rows,).
@@ -36,8 +36,8 @@ def strata_of(y: NDArray[np.generic], task: str) -> NDArray[np.int64]:
 def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
     """Draw validation rows from each stratum in proportion to its size.
 
-    The seats are given by largest remainders (equal ones in a drawn order), so that their sum is the share of all rows,
-    rounded. The last row of a stratum always stays in training.
+    The number of rows of each stratum is found by largest remainders (equal ones in a drawn order), so that their sum is the
+    share of all rows, rounded. The last row of a stratum always stays in training.
 
     Args:
         strata: Each row's stratum, shape (rows,).
@@ -47,44 +47,46 @@ def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArr
     Returns:
         Which rows validate, shape (rows,).
     """
-    chosen = np.zeros(len(strata), dtype=bool)
     kinds, counts = np.unique(strata, return_counts=True)
     total = int(np.floor(share * len(strata) + 0.5))
-    exact = share * counts
-    seats = np.floor(exact).astype(np.int64)  # below the count, as the share is at most 0.9
-    drawn_order = seeds.generator(seed, "seats").permutation(len(kinds))
-    while seats.sum() < total and (seats < counts - 1).any():
-        rest = np.where(seats < counts - 1, exact - seats, -np.inf)[drawn_order]
-        seats[drawn_order[int(np.argmax(rest))]] += 1
-    for kind, number in zip(kinds, seats, strict=True):
+    held_out = np.zeros(len(strata), dtype=bool)
+    for kind, number in zip(kinds, _largest_remainders(counts, share, total, seed), strict=True):
         rows = np.flatnonzero(strata == kind)
         drawn = seeds.generator(seed, "validation", int(kind)).permutation(len(rows))[:number]
-        chosen[rows[drawn]] = True
-    return chosen
+        held_out[rows[drawn]] = True
+    return held_out
+
+
+def _largest_remainders(counts: NDArray[np.int64], share: float, total: int, seed: int) -> NDArray[np.int64]:
+    """A share of each count in whole numbers whose sum is `total`, each below its count; shape (counts,)."""
+    exact = share * counts
+    numbers: NDArray[np.int64] = np.floor(exact).astype(np.int64)  # below the count, as the share is at most 0.9
+    order = seeds.generator(seed, "seats").permutation(len(counts))
+    while numbers.sum() < total and (numbers < counts - 1).any():
+        remainders = np.where(numbers < counts - 1, exact - numbers, -np.inf)[order]
+        numbers[order[int(np.argmax(remainders))]] += 1
+    return numbers
 
 
 def stratified(strata: NDArray[np.int64], shards: int, seed: int, purpose: str) -> NDArray[np.int64]:
-    """Deal rows out so that shards differ by at most one row, and by at most one row of each stratum.
+    """Spread rows so that shards differ by at most one row, and by at most one row of each stratum.
 
     Args:
         strata: Each row's stratum, shape (rows,).
         shards: How many shards.
         seed: The request's seed.
-        purpose: What is dealt, in a word.
+        purpose: What is drawn, in a word.
 
     Returns:
         Each row's shard, shape (rows,).
     """
-    dealt = np.concatenate(
-        [
-            rows[seeds.generator(seed, purpose, int(kind)).permutation(len(rows))]
-            for kind in np.unique(strata)
-            for rows in [np.flatnonzero(strata == kind)]
-        ]
-        or [np.empty(0, dtype=np.int64)]
-    )
+    drawn = [np.empty(0, dtype=np.int64)]
+    for kind in np.unique(strata):
+        rows = np.flatnonzero(strata == kind)
+        order = seeds.generator(seed, purpose, int(kind)).permutation(len(rows))
+        drawn.append(rows[order])
     shard = np.empty(len(strata), dtype=np.int64)
-    shard[dealt] = np.arange(len(strata)) % shards
+    shard[np.concatenate(drawn)] = np.arange(len(strata)) % shards
     return shard
 
 
@@ -94,7 +96,8 @@ def contiguous(rows: int, shards: int) -> NDArray[np.int64]:
     Returns:
         Each row's shard, shape (rows,).
     """
-    return np.repeat(np.arange(shards), [len(part) for part in np.array_split(np.arange(rows), shards)])
+    sizes = [len(part) for part in np.array_split(np.arange(rows), shards)]
+    return np.repeat(np.arange(shards), sizes)
 
 
 def by_group(groups: Sequence[str], shards: int) -> NDArray[np.int64]:
@@ -110,7 +113,10 @@ def by_group(groups: Sequence[str], shards: int) -> NDArray[np.int64]:
     names, group, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
     of_group = np.empty(len(names), dtype=np.int64)
     sizes = np.zeros(shards, dtype=np.int64)
-    for at in sorted(range(len(names)), key=lambda at: (-int(counts[at]), at)):
-        of_group[at] = int(np.argmin(sizes))
-        sizes[of_group[at]] += counts[at]
-    return of_group[group]
+    largest_first = sorted(range(len(names)), key=lambda at: (-int(counts[at]), at))
+    for at in largest_first:
+        smallest_shard = int(np.argmin(sizes))
+        of_group[at] = smallest_shard
+        sizes[smallest_shard] += counts[at]
+    found: NDArray[np.int64] = of_group[group]
+    return found

@@ -1,47 +1,60 @@
-"""Shards in the store: written once, the data set's own document last, so that it speaks for all of them."""
+"""Shards in the store: written once; the data set's own document comes last, so that it vouches for all of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain import tensors
+from whisktrain.data.dataset import DatasetBody
+from whisktrain.data.shards.rows import ShardedRows
 from whisktrain.errors import Conflict, NotFound
 from whisktrain.records import ids
 from whisktrain.spec import Rows
-from whisktrain.store.protocol import Document, Store
+from whisktrain.store.protocol import Store
 
-__all__ = ["Dealt", "find_dataset", "read_rows", "read_with_numbers", "write_dataset"]
-
-
-def find_dataset(store: Store, dataset: str, *, attachment: bool = False) -> Document | None:
-    """A data set's document, where it was written completely."""
-    return store.library.get(ids.dataset(dataset), attachment=attachment)
+__all__ = ["NumberedRows", "StoredDataset", "find_dataset", "read_numbered_rows", "read_rows", "write_dataset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Dealt:
-    """All rows of a data set, and where each of them goes.
+class StoredDataset:
+    """A data set as the store holds it.
 
     Attributes:
-        x: Features, float32 of shape (rows, *x_shape).
-        y: Targets, int64 or float32 of shape (rows,).
-        numbers: Each row's number in the source, from 0, shape (rows,).
-        shard: Each row's shard, -1 for validation rows, shape (rows,).
-        slice_: Each validation row's slice, -1 for training rows, shape (rows,).
+        body: Its document's body.
+        preprocessing: The fitted preprocessing, where it was asked for.
     """
 
-    x: NDArray[np.float32]
-    y: NDArray[Any]
+    body: DatasetBody
+    preprocessing: bytes = field(default=b"", repr=False)
+
+
+class NumberedRows(NamedTuple):
+    """Rows, and the number of each in the source, shape (rows,)."""
+
+    rows: Rows
     numbers: NDArray[np.int64]
-    shard: NDArray[np.int64]
-    slice_: NDArray[np.int64]
 
 
-def write_dataset(store: Store, dataset: str, body: dict[str, Any], preprocessing: bytes, rows: Dealt) -> None:
+def find_dataset(store: Store, dataset: str, *, attachment: bool = False) -> StoredDataset | None:
+    """Read a data set's document; None where there is none, or it was not written completely.
+
+    Args:
+        store: Where from.
+        dataset: The data set's id.
+        attachment: Whether to read the fitted preprocessing too.
+    """
+    document = store.library.get(ids.dataset(dataset), attachment=attachment)
+    if document is None:
+        return None
+    return StoredDataset(cast(DatasetBody, document.body), document.attachment or b"")
+
+
+def write_dataset(store: Store, dataset: str, body: DatasetBody, preprocessing: bytes, sharded: ShardedRows) -> None:
     """Write shards, validation slices and then the data set's document; what is there already stays.
 
     Args:
@@ -49,13 +62,25 @@ def write_dataset(store: Store, dataset: str, body: dict[str, Any], preprocessin
         dataset: The data set's id.
         body: The data set's document.
         preprocessing: Its attachment.
-        rows: The rows.
+        sharded: The rows.
     """
-    for k in range(len(body["shards"])):
-        for id_, own in ((ids.shard(dataset, k), rows.shard == k), (ids.validation(dataset, k), rows.slice_ == k)):
-            data = tensors.encode({"x": rows.x[own], "y": rows.y[own], "row": rows.numbers[own]})
-            _create(store, id_, {"schema": ids.SCHEMA, "rows": int(own.sum())}, data)
+    for k in range(sharded.shards):
+        _write_rows(store, ids.shard(dataset, k), sharded, sharded.shard == k)
+        _write_rows(store, ids.validation(dataset, k), sharded, sharded.slice_ == k)
     _create(store, ids.dataset(dataset), body, preprocessing)
+
+
+def _write_rows(store: Store, id_: str, sharded: ShardedRows, own: NDArray[np.bool_]) -> None:
+    rows = sharded.rows
+    data = tensors.encode({"x": rows.x[own], "y": rows.y[own], "row": rows.numbers[own]})
+    _create(store, id_, {"schema": ids.SCHEMA, "rows": int(own.sum())}, data)
+
+
+def _create(store: Store, id_: str, body: Mapping[str, object], data: bytes) -> None:
+    try:
+        store.library.put(id_, dict(body), attachment=data, durable=True)
+    except Conflict:
+        return  # written by an earlier or simultaneous request for the same data
 
 
 def read_rows(store: Store, dataset: str, k: int) -> tuple[Rows, Rows]:
@@ -72,24 +97,20 @@ def read_rows(store: Store, dataset: str, k: int) -> tuple[Rows, Rows]:
     Raises:
         NotFound: There is no such shard.
     """
-    (rows, _), (held_out, _) = read_with_numbers(store, dataset, k)
-    return rows, held_out
+    training, validation = read_numbered_rows(store, dataset, k)
+    return training.rows, validation.rows
 
 
-def read_with_numbers(store: Store, dataset: str, k: int) -> list[tuple[Rows, NDArray[np.int64]]]:
-    """As `read_rows`, each with the rows' numbers in the source."""
-    found = []
-    for id_ in (ids.shard(dataset, k), ids.validation(dataset, k)):
-        document = store.library.get(id_, attachment=True)
-        if document is None or document.attachment is None:
-            raise NotFound(f"There is no {id_!r} in the store.", hint="Preprocess the data again.")
-        stored = tensors.decode(document.attachment)
-        found.append((Rows(stored["x"], stored["y"]), stored["row"].astype(np.int64)))
-    return found
+def read_numbered_rows(store: Store, dataset: str, k: int) -> tuple[NumberedRows, NumberedRows]:
+    """Read a shard and its validation slice as `read_rows` does, with the rows' numbers in the source."""
+    training = _read_rows(store, ids.shard(dataset, k))
+    validation = _read_rows(store, ids.validation(dataset, k))
+    return training, validation
 
 
-def _create(store: Store, id_: str, body: dict[str, Any], data: bytes) -> None:
-    try:
-        store.library.put(id_, body, attachment=data, durable=True)
-    except Conflict:
-        return  # written by an earlier or simultaneous request for the same data
+def _read_rows(store: Store, id_: str) -> NumberedRows:
+    document = store.library.get(id_, attachment=True)
+    if document is None or document.attachment is None:
+        raise NotFound(f"There is no {id_!r} in the store.", hint="Preprocess the data again.")
+    stored = tensors.decode(document.attachment)
+    return NumberedRows(Rows(stored["x"], stored["y"]), stored["row"].astype(np.int64))

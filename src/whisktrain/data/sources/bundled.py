@@ -1,4 +1,4 @@
-"""The data sets that scikit-learn ships: no download, no file."""
+"""The data sets that scikit-learn ships, without download or file."""
 
 from __future__ import annotations
 

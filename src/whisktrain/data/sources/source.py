@@ -1,19 +1,21 @@
-"""Where the data comes from: one door for every kind of source."""
+"""Sources of data: bundled data sets, uploads, addresses and records of the request."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain import tensors
-from whisktrain.data.images.decoding import is_image
+from whisktrain.data.images.files import is_image
 from whisktrain.data.sources.bundled import load_bundled
-from whisktrain.data.sources.download import fetch, shown
-from whisktrain.data.sources.formats import format_of, read_arrays, read_file, unpacked
+from whisktrain.data.sources.download import download, redact_url
+from whisktrain.data.sources.formats import find_format, read_file, unpack
+from whisktrain.data.sources.numpy_files import read_prediction_array
 from whisktrain.data.sources.uploads import get_upload
 from whisktrain.data.table import Images, Table, table_of_records
 from whisktrain.errors import DataError
@@ -23,7 +25,12 @@ from whisktrain.store.protocol import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Source", "open_source", "read_rows_file"]
+__all__ = ["Source", "open_source", "read_prediction_rows"]
+
+
+class _File(NamedTuple):
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +41,18 @@ class Source:
         title: What it is, for people: a set's or file's name, or an address without its secrets.
         name: A short name that a model may have after it.
         digest: Of everything that its rows are made from.
-        content: A file's name and bytes; None for bundled sets and records.
+        content: A file; None for bundled sets and records.
     """
 
     title: str
     name: str
     digest: str
-    content: tuple[str, bytes] | None = field(default=None, repr=False)
+    content: _File | None = field(default=None, repr=False)
 
     def read(self, request: DataRequest) -> Table | Images:
         """Read the rows."""
         if self.content is not None:
-            name, data = self.content
-            return read_file(data, name, request)
+            return read_file(self.content.data, self.content.name, request)
         if request.records is not None:
             return table_of_records(request.records, "data.records")
         return load_bundled(self.title)
@@ -64,21 +70,15 @@ def open_source(request: DataRequest, store: Store) -> Source:
         NotFound: There is no such upload.
     """
     if request.records is not None:
-        if not request.records:
-            raise DataError("data.records has no rows; expected at least two.", code="no_rows")
-        text = json.dumps(request.records, sort_keys=False, ensure_ascii=True)
-        return Source("records", "records", tensors.digest(text.encode()))
+        return _open_records(request.records)
     source = (request.source or "").strip()
     if source in BUNDLED:
         return Source(source, source, f"bundled:{source}")
     if source.startswith("upload:"):
-        upload = get_upload(store, source)
-        if upload.meta["format"] == "images" and request.format not in ("auto", "images"):
-            raise DataError(f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}.")
-        return Source(upload.name, _stem(upload.name), source, (upload.name, upload.bytes))
+        return _open_upload(source, request, store)
     if "://" in source:
-        data, name = fetch(source)
-        return Source(shown(source), _stem(name), tensors.digest(data), (name, data))
+        data, name = download(source)
+        return Source(redact_url(source), _short_name(name), tensors.digest(data), _File(name, data))
     if not source:
         raise DataError(
             "The request names no data.",
@@ -92,8 +92,24 @@ def open_source(request: DataRequest, store: Store) -> Source:
     )
 
 
-def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -> pd.DataFrame | NDArray[Any] | bytes:
-    """Read rows to decide on from an upload.
+def _open_records(records: list[dict[str, object]]) -> Source:
+    if not records:
+        raise DataError("data.records has no rows; expected at least two.", code="no_rows")
+    text = json.dumps(records, sort_keys=False, ensure_ascii=True)
+    return Source("records", "records", tensors.digest(text.encode()))
+
+
+def _open_upload(ref: str, request: DataRequest, store: Store) -> Source:
+    upload = get_upload(store, ref)
+    if upload.meta["format"] == "images" and request.format not in ("auto", "images"):
+        raise DataError(f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}.")
+    return Source(upload.name, _short_name(upload.name), ref, _File(upload.name, upload.bytes))
+
+
+def read_prediction_rows(
+    store: Store, ref: str, request: DataRequest | None = None
+) -> pd.DataFrame | NDArray[np.generic] | bytes:
+    """Read rows to predict from an upload.
 
     Args:
         store: Where the upload is.
@@ -101,7 +117,7 @@ def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -
         request: What the caller says about the file's format; found by default.
 
     Returns:
-        What `Fitted.transform` takes: a frame of cells as they were read; of NumPy files an array; of images the bytes.
+        What `Preprocessor.transform` takes: a frame of cells as they were read; of NumPy files an array; of images the bytes.
 
     Raises:
         NotFound: There is no such upload.
@@ -109,17 +125,18 @@ def read_rows_file(store: Store, ref: str, request: DataRequest | None = None) -
     """
     request = request or DataRequest()
     upload = get_upload(store, ref)
-    data, name = unpacked(upload.bytes, upload.name)
-    kind = format_of(data, name, request.format)
-    if kind == "images" or is_image(data):
+    data, name = unpack(upload.bytes, upload.name)
+    format_ = find_format(data, name, request.format)
+    if format_ == "images" or is_image(data):
         return data
-    if kind in ("npz", "npy"):
-        return read_arrays(data, name)
-    found = read_file(data, name, request)
-    return found.frame if isinstance(found, Table) else data
+    if format_ in ("npz", "npy"):
+        return read_prediction_array(data, name)
+    rows = read_file(data, name, request)
+    return rows.frame if isinstance(rows, Table) else data
 
 
-def _stem(name: str) -> str:
+def _short_name(name: str) -> str:
+    """A file's name without folder and suffix, of at most 64 letters, digits, ".", "_" and "-"."""
     stem = PurePath(name.removesuffix(".gz")).stem or "data"
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem).strip("-._")
-    return kept[:64] or "data"
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+    return allowed.strip("-._")[:64] or "data"

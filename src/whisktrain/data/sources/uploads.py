@@ -1,26 +1,45 @@
-"""Files that users put into the store: named by their content, in parts where they are large."""
+"""Files that users put into the store: named by their content, in several documents where they are large."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from whisktrain import tensors
-from whisktrain.data.images.decoding import IMAGE_SUFFIXES
+from whisktrain.data.images.files import IMAGE_SUFFIXES
 from whisktrain.data.limits import check_size
 from whisktrain.errors import Conflict, Damaged, DataError, NotFound
 from whisktrain.records.ids import SCHEMA
 from whisktrain.records.ids import upload as upload_id
 from whisktrain.store.protocol import Document, Store
 
-__all__ = ["PART_BYTES", "Upload", "delete_upload", "get_upload", "list_uploads", "put_upload"]
+__all__ = ["PART_BYTES", "Upload", "UploadEntry", "delete_upload", "get_upload", "list_uploads", "put_upload"]
 
 PART_BYTES = 32 * 1024 * 1024
-"""An upload of more bytes is kept in several documents of so many."""
+"""The most bytes of an upload that one document holds."""
+
+PREFIX = "upload:"
+
+
+class UploadEntry(TypedDict):
+    """What a list of uploads says of each.
+
+    Attributes:
+        ref: "upload:ID".
+        name: The file's name, as it was put.
+        size: Its length in bytes.
+        format: "images" for a folder and "auto" otherwise.
+    """
+
+    ref: str
+    name: str
+    size: int
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +49,12 @@ class Upload:
     Attributes:
         name: The file's name, as it was put.
         bytes: Its content.
-        meta: `{"ref", "name", "size", "format"}`; the format is "images" for a folder and "auto" otherwise.
+        meta: Its entry in the list of uploads.
     """
 
     name: str
     bytes: bytes = field(repr=False)
-    meta: dict[str, Any]
+    meta: UploadEntry
 
 
 def put_upload(store: Store, content: str | Path | bytes, name: str | None = None) -> str:
@@ -60,13 +79,14 @@ def put_upload(store: Store, content: str | Path | bytes, name: str | None = Non
         data, format_ = _read(path)
     name = name or "data"
     check_size(len(data), f"The file {name!r}")
-    digest = tensors.digest(json.dumps([name, format_, tensors.digest(data)]).encode())
+    made_of = [name, format_, tensors.digest(data)]
+    ref = upload_id(tensors.digest(json.dumps(made_of).encode()))
     parts = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)] or [b""]
-    body = {"schema": SCHEMA, "name": name, "size": len(data), "format": format_, "parts": len(parts)}
     for k, part in enumerate(parts[1:], start=1):
-        _create(store, f"{upload_id(digest)}:{k}", {"schema": SCHEMA, "size": len(part)}, part)
-    _create(store, upload_id(digest), body, parts[0])
-    return upload_id(digest)
+        _create(store, _part_id(ref, k), {"schema": SCHEMA, "size": len(part)}, part)
+    body = {"schema": SCHEMA, "name": name, "size": len(data), "format": format_, "parts": len(parts)}
+    _create(store, ref, body, parts[0])
+    return ref
 
 
 def get_upload(store: Store, ref: str) -> Upload:
@@ -85,16 +105,17 @@ def get_upload(store: Store, ref: str) -> Upload:
         raise NotFound(f"There is no {ref[:100]!r} in the store.", hint="'whisktrain data list' lists the uploads.")
     parts = [head.attachment or b""]
     for k in range(1, int(head.body["parts"])):
-        part = store.library.get(f"{ref}:{k}", attachment=True)
+        part = store.library.get(_part_id(ref, k), attachment=True)
         if part is None:
             raise Damaged(f"Part {k} of {ref!r} is missing in the store.", hint="Put the file again.")
         parts.append(part.attachment or b"")
-    return Upload(str(head.body["name"]), b"".join(parts), _meta(head))
+    entry = _entry(head)
+    return Upload(entry["name"], b"".join(parts), entry)
 
 
-def list_uploads(store: Store) -> list[dict[str, Any]]:
-    """What was put: `{"ref", "name", "size", "format"}` of each, in order of id."""
-    return [_meta(d) for d in store.library.list("upload:") if d.id.count(":") == 1]
+def list_uploads(store: Store) -> list[UploadEntry]:
+    """List the stored files, in order of id."""
+    return [_entry(document) for document in store.library.list(PREFIX) if document.id.count(":") == 1]
 
 
 def delete_upload(store: Store, ref: str) -> bool:
@@ -103,31 +124,42 @@ def delete_upload(store: Store, ref: str) -> bool:
     if head is None:
         return False
     store.library.delete(ref)
-    store.library.delete_many(d.id for d in store.library.list(f"{ref}:", bodies=False))
+    store.library.delete_many(part.id for part in store.library.list(f"{ref}:", bodies=False))
     return True
 
 
+def _part_id(ref: str, k: int) -> str:
+    """The document of an upload's part k >= 1."""
+    return f"{ref}:{k}"
+
+
 def _checked(ref: str) -> str:
-    if ref.startswith("upload:") and ref.count(":") == 1 and len(ref) > len("upload:"):
+    if ref.startswith(PREFIX) and ref.count(":") == 1 and len(ref) > len(PREFIX):
         return ref
     raise DataError(
         f"An upload was named {ref[:100]!r}; expected 'upload:ID', as 'whisktrain data put' answers.", code="bad_upload"
     )
 
 
-def _meta(document: Document) -> dict[str, Any]:
+def _entry(document: Document) -> UploadEntry:
     body = document.body
-    return {"ref": document.id, "name": body["name"], "size": body["size"], "format": body["format"]}
+    return {
+        "ref": document.id,
+        "name": str(body["name"]),
+        "size": int(body["size"]),
+        "format": str(body["format"]),
+    }
 
 
-def _create(store: Store, id_: str, body: dict[str, Any], data: bytes) -> None:
+def _create(store: Store, id_: str, body: Mapping[str, object], data: bytes) -> None:
     try:
-        store.library.put(id_, body, attachment=data, durable=True)
+        store.library.put(id_, dict(body), attachment=data, durable=True)
     except Conflict:
         return  # the same content is there already
 
 
 def _read(path: Path) -> tuple[bytes, str]:
+    """A file's bytes, or a folder's as an archive; and the format."""
     try:
         if path.is_dir():
             return _archive(path), "images"
@@ -139,23 +171,26 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 def _archive(folder: Path) -> bytes:
     """The images of a folder as a tar archive: the same images give the same bytes."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES)
-    files = [
-        p
-        for p in files
-        if len(p.relative_to(folder).parts) > 1 and not any(x.startswith(".") for x in p.relative_to(folder).parts)
-    ]
+    files = sorted(path for path in folder.rglob("*") if _is_labelled_image(path, folder))
     if not files:
         raise DataError(
             f"The folder {str(folder)!r} holds no images by class; expected a sub-folder for each class with images in it.",
             code="no_rows",
         )
-    check_size(sum(p.stat().st_size for p in files), f"The folder {str(folder)!r}")
+    check_size(sum(path.stat().st_size for path in files), f"The folder {str(folder)!r}")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in files:
-            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
             content = path.read_bytes()
+            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def _is_labelled_image(path: Path, folder: Path) -> bool:
+    """Whether a path is an image in a sub-folder, and neither it nor the sub-folder is hidden."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        return False
+    parts = path.relative_to(folder).parts
+    return len(parts) > 1 and not any(part.startswith(".") for part in parts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from whisktrain.data.shards.storage import find_dataset
+from whisktrain.data.shards.storage import StoredDataset, find_dataset
 from whisktrain.errors import Damaged
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
@@ -19,7 +19,6 @@ from whisktrain.records.summary import summarize
 from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of
 from whisktrain.rounds.failpoints import Step, failpoint
-from whisktrain.store.protocol import Document
 from whisktrain.tensors import Tensors
 
 __all__ = ["FinalState", "end", "finish", "make_checkpoint"]
@@ -90,7 +89,7 @@ def _archive(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
     return True
 
 
-def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> bool | None:
+def _publish(records: RunRecords, state: RunState, dataset: StoredDataset | None) -> bool | None:
     """Put the model and point its name to it (F2). Whether there is a model; None where its parameters are gone."""
     outcome = state.outcome
     if outcome is None or outcome.publish is None:
@@ -98,8 +97,9 @@ def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> 
     params, blueprint = records.read_params(outcome.publish), blueprint_of(records)
     if params is None or blueprint is None:
         return None
-    spec, described = state.spec, dataset.body if dataset else {}
-    files = ModelFiles(params.tensors, blueprint.config, (dataset.attachment if dataset else None) or b"")
+    spec = state.spec
+    described = dataset.body if dataset is not None else None
+    files = ModelFiles(params.tensors, blueprint.config, dataset.preprocessing if dataset is not None else b"")
     models = ModelRecords(records.store)
     models.publish(
         spec.name,
@@ -109,9 +109,9 @@ def _publish(records: RunRecords, state: RunState, dataset: Document | None) -> 
             "run": state.run,
             "dataset": spec.dataset,
             "task": spec.task,
-            "classes": described.get("classes"),
-            "target": described.get("target"),
-            "features": described.get("features"),
+            "classes": described.get("classes") if described is not None else None,
+            "target": described.get("target") if described is not None else None,
+            "features": described.get("features") if described is not None else None,
             "x_shape": list(spec.x_shape),
             "layout": blueprint.layout,
             "metrics": outcome.metrics,

@@ -1,0 +1,139 @@
+"""Archives (tar or zip) of image files, in a folder for each class or without classes."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisktrain.data.images.files import IMAGE_SUFFIXES, decode_image, is_image, open_image
+from whisktrain.data.limits import check_matrix, check_size
+from whisktrain.data.table import Images
+from whisktrain.errors import DataError
+
+__all__ = ["read_folder", "read_unlabelled"]
+
+LARGEST = 128
+"""The largest height and width at which images keep their own size, where all have the same."""
+
+DEFAULT_SIZE = (64, 64)
+
+_GREY_MODES = ("1", "L", "I;16", "I", "F")
+
+
+class _File(NamedTuple):
+    name: str
+    content: bytes
+
+
+class _Layout(NamedTuple):
+    """The shape that images are brought to, and what is to be said about it."""
+
+    shape: tuple[int, int, int]
+    notices: tuple[str, ...]
+
+
+def read_folder(data: bytes, what: str, image_size: tuple[int, int] | None) -> Images:
+    """Read an archive with a folder of images for each class.
+
+    Args:
+        data: The archive's bytes.
+        what: Its name, for messages.
+        image_size: Height and width to bring images to; their own where all have the same, else 64 by 64.
+
+    Raises:
+        DataError: It is no such archive, or a file in it is no image.
+    """
+    import pandas as pd
+
+    files = sorted(_image_files(data, what))
+    labels = [PurePosixPath(file.name).parent.name for file in files]
+    if not files or not all(labels):
+        raise DataError(f"{what} holds no images by class; expected a folder for each class with images in it.", code="no_rows")
+    layout = _choose_layout(files, image_size)
+    check_matrix(len(files), int(np.prod(layout.shape)))
+    pixels = np.stack([decode_image(file.content, file.name, layout.shape) for file in files])
+    return Images(pixels, 255.0, pd.Series(labels, dtype=object), notices=layout.notices)
+
+
+def read_unlabelled(data: bytes, what: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read the images of an archive, in order of their names, or a single image file.
+
+    Args:
+        data: The file's bytes.
+        what: Its name, for messages.
+        shape: (height, width, channels) to bring images to.
+
+    Returns:
+        Pixels of shape (rows, *shape).
+
+    Raises:
+        DataError: It is neither, or a file in it is no image.
+    """
+    files = [_File(what, data)] if is_image(data) else sorted(_image_files(data, what))
+    return np.stack([decode_image(file.content, file.name, shape) for file in files])
+
+
+def _choose_layout(files: Sequence[_File], image_size: tuple[int, int] | None) -> _Layout:
+    sizes: Counter[tuple[int, int]] = Counter()
+    grey = True
+    for file in files:
+        image = open_image(file.content, file.name)
+        sizes[image.height, image.width] += 1
+        grey = grey and image.mode in _GREY_MODES
+    channels = 1 if grey else 3
+    if image_size is not None:
+        return _Layout((*image_size, channels), ())
+    (size, _), *others = sizes.most_common()
+    if not others and max(size) <= LARGEST:
+        return _Layout((*size, channels), ())
+    if max(size) > DEFAULT_SIZE[0]:
+        size = DEFAULT_SIZE
+    notice = f"Images were brought to {size[0]} by {size[1]} pixels; data.image_size sets another size."
+    return _Layout((*size, channels), (notice,))
+
+
+def _image_files(data: bytes, what: str) -> Iterator[_File]:
+    """The images in an archive; nothing is unpacked to disk."""
+    try:
+        is_zip = zipfile.is_zipfile(io.BytesIO(data))
+        yield from _zip_members(data, what) if is_zip else _tar_members(data, what)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        raise DataError(f"{what} cannot be read as a tar or zip archive ({error}).", code="bad_archive") from None
+
+
+def _zip_members(data: bytes, what: str) -> Iterator[_File]:
+    total = 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for info in archive.infolist():
+            if info.is_dir() or not _is_image_name(info.filename):
+                continue
+            total += info.file_size
+            check_size(total, what)
+            yield _File(info.filename, archive.read(info))
+
+
+def _tar_members(data: bytes, what: str) -> Iterator[_File]:
+    total = 0
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
+        for member in archive:
+            if not member.isfile() or not _is_image_name(member.name):
+                continue
+            total += member.size
+            check_size(total, what)
+            content = archive.extractfile(member)
+            yield _File(member.name, content.read() if content else b"")
+
+
+def _is_image_name(name: str) -> bool:
+    """Whether a path names an image that is not hidden."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden

@@ -1,0 +1,110 @@
+"""The choice of the columns that become features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from whisktrain.data.columns.column_type import ColumnType, Kind
+from whisktrain.errors import DataError
+
+__all__ = ["Selection", "is_usable", "no_features", "select_features"]
+
+UNUSABLE: dict[Kind, str] = {"text": "free text", "id": "an id", "nested": "nested", "empty": "empty"}
+"""Kinds of columns that do not become features, in words."""
+
+MOST_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The columns that become features.
+
+    Attributes:
+        types: The type of each column; another than inferred where a column is kept though it looks unusable.
+        chosen: Names of the columns that become features, in order.
+        notices: What the user should know, in sentences.
+    """
+
+    types: dict[str, ColumnType]
+    chosen: list[str]
+    notices: list[str]
+
+
+def is_usable(found: ColumnType) -> bool:
+    """Whether a column of this type can become features."""
+    return found.kind not in UNUSABLE
+
+
+def select_features(inferred: Mapping[str, ColumnType], target: str, keep: Sequence[str]) -> Selection:
+    """Choose the columns that become features.
+
+    Args:
+        inferred: The type of each column that the request does not drop.
+        target: The target's name.
+        keep: Columns of ids or free text that the request keeps.
+
+    Raises:
+        DataError: No column can be used.
+    """
+    types = dict(inferred)
+    for name in keep:
+        if name in types and types[name].kind in ("text", "id"):
+            types[name] = replace(types[name], kind=types[name].fallback, reason="kept as asked")
+    notices: list[str] = []
+    if not any(types[name].distinct > 1 for name in _usable(types, target)):
+        notices += _use_counting_columns(types, target)
+    chosen = _usable(types, target)
+    if not chosen:
+        raise no_features(types, target)
+    return Selection(types, chosen, [*notices, *_left_out(types, target)])
+
+
+def _usable(types: Mapping[str, ColumnType], target: str) -> list[str]:
+    return [name for name, found in types.items() if name != target and is_usable(found)]
+
+
+def _use_counting_columns(types: dict[str, ColumnType], target: str) -> list[str]:
+    """Use numbers that look like ids as features, as there is nothing else: small tables of x and y look like that."""
+    notices = []
+    for name, found in types.items():
+        if name != target and found.kind == "id" and found.fallback == "numeric":
+            types[name] = replace(found, kind="numeric", reason="used for want of others")
+            notices.append(f"{name!r} {found.reason}, but is used: there is no other column.")
+    return notices
+
+
+def _left_out(types: Mapping[str, ColumnType], target: str) -> list[str]:
+    """A notice for each kind of column that is left out."""
+    notices = []
+    for kind, words in UNUSABLE.items():
+        names = [name for name, found in types.items() if name != target and found.kind == kind]
+        if names:
+            hint = "; data.keep keeps them" if kind in ("text", "id") else ""
+            notices.append(f"Left out as {words}: {_listed(names)}{hint}.")
+    return notices
+
+
+def no_features(types: Mapping[str, ColumnType], target: str, constant: Sequence[str] = ()) -> DataError:
+    """The error that no column is left, which says of each column why.
+
+    Args:
+        types: The type of each column.
+        target: The target's name.
+        constant: Names of columns that have one value only in the training rows.
+    """
+    reasons = {name: found.reason or found.kind for name, found in types.items() if name != target}
+    reasons |= dict.fromkeys((name for name in constant if name in reasons), "constant")
+    said = [f"{name!r} is {reason}" for name, reason in reasons.items()]
+    more = f"; and {len(said) - MOST_SHOWN} more" if len(said) > MOST_SHOWN else ""
+    shown = "; ".join(said[:MOST_SHOWN]) + more
+    return DataError(
+        f"No column is left to learn from: {shown or f'{target!r} is the only one'}.",
+        code="no_features",
+        hint="data.keep and data.types keep columns that look like ids or free text.",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(repr(name) for name in names[:MOST_SHOWN]) + more
