@@ -45,7 +45,7 @@ class RowCounts(TypedDict):
 
 
 class AskedData(TypedDict):
-    """What the request said about the rows; another request for the same data set may not contradict it."""
+    """Options of the request that made the data set; a later request for it may not contradict them."""
 
     target: str | None
     task: Literal["auto", "classification", "regression"]
@@ -76,7 +76,7 @@ class DatasetBody(TypedDict):
 
     Attributes:
         schema: The document's schema number.
-        source: The source, for people.
+        source: The source, as the user knows it.
         name: A short name that a model may have after it.
         task: "classification" or "regression".
         reason: Why that task.
@@ -88,7 +88,7 @@ class DatasetBody(TypedDict):
         columns: The report of each column.
         warnings: What the user should know, in sentences.
         rows: Rows read, used and dropped.
-        asked: What the request said.
+        asked: Options of the request that made it.
         y: The training targets.
         shards: Training rows of each shard.
         validation: Validation rows of each shard's slice.

@@ -120,8 +120,10 @@ def _find_formats(texts: Sequence[str]) -> _Formats:
         matches = _matches(unread, alternatives)
         if not matches:
             continue
-        best = max(matches, key=lambda format_: (int(matches[format_].sum()), format_.startswith("%m")))
-        if len(matches) == 2 and len({int(matched.sum()) for matched in matches.values()}) == 1:
+        counts = {format_: int(matched.sum()) for format_, matched in matches.items()}
+        best = max(matches, key=lambda format_: (counts[format_], format_.startswith("%m")))
+        ambiguous = len(counts) == 2 and len(set(counts.values())) == 1
+        if ambiguous:
             remark = f"day and month could be either; read as {best}"
         formats.append(best)
         unread = [text for text, matched in zip(unread, matches[best], strict=True) if not matched]

@@ -46,8 +46,10 @@ def infer_plain_numeric(column: Series, name: str) -> ColumnType | None:
         return _infer_plain_text(column, name)
     if is_datetime(column) or column.dtype.kind == "b":
         return None
-    if column.dtype.kind in "iu" and max(abs(int(column.min())), abs(int(column.max()))) > EXACT:
-        return None
+    if column.dtype.kind in "iu":
+        largest = max(abs(int(column.min())), abs(int(column.max())))
+        if largest > EXACT:
+            return None
     numbers, infinite = parse_numbers(column, PLAIN)
     found = bool(infinite.any())
     notices = (f"{int(infinite.sum())} infinite cell(s) count as missing",) if found else ()
@@ -194,4 +196,6 @@ def _counts_up(present: NDArray[np.float64]) -> bool:
     """Whether nearly every number is the one before plus one, and most of the others start again at 0 or 1."""
     steps = np.diff(present)
     starts = np.concatenate([present[:1], present[1:][steps != 1]])
-    return bool((steps == 1).mean() >= 0.95 and np.isin(starts, (0, 1)).mean() >= 0.5)
+    counting = (steps == 1).mean() >= 0.95
+    restarting = np.isin(starts, (0, 1)).mean() >= 0.5
+    return bool(counting and restarting)

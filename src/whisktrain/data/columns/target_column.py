@@ -45,21 +45,21 @@ class TargetColumn(NamedTuple):
 
 
 def find_target(
-    names: Sequence[str], wanted: str | None, usable: Sequence[str], *, of_source: str | None = None
+    names: Sequence[str], named: str | None, usable: Sequence[str], *, of_source: str | None = None
 ) -> TargetColumn:
     """Choose the target's column.
 
     Args:
         names: The columns' names.
-        wanted: The column that the request names.
+        named: The column that the request names.
         usable: Names of the columns that could be one: not empty, no ids, no free text.
         of_source: The target where the source itself names it.
 
     Raises:
         DataError: There is no such column, or none that could be it.
     """
-    if wanted is not None:
-        return TargetColumn(_named_column(names, wanted), "named in the request")
+    if named is not None:
+        return TargetColumn(_named_column(names, named), "named in the request")
     if of_source is not None:
         return TargetColumn(of_source, "the source says so")
     likely = _by_usual_name(names, usable)
@@ -72,18 +72,18 @@ def find_target(
     raise DataError("No column can be the target: all are empty, ids or free text.", code="no_target", hint="Name the target.")
 
 
-def _named_column(names: Sequence[str], wanted: str) -> str:
+def _named_column(names: Sequence[str], named: str) -> str:
     """The column that the request names, exactly or but for case and blanks around it."""
-    if wanted in names:
-        return wanted
-    alike = [name for name in names if _folded(name) == _folded(wanted)]
+    if named in names:
+        return named
+    alike = [name for name in names if _folded(name) == _folded(named)]
     if len(alike) == 1:
         return alike[0]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(named, names, n=1, cutoff=0.5)
     known = ", ".join(repr(name) for name in names[:MOST_SHOWN])
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     raise DataError(
-        f"The target was {wanted!r}; expected one of the columns {known}{more}.",
+        f"The target was {named!r}; expected one of the columns {known}{more}.",
         code="no_target",
         hint=f"Did you mean {near[0]!r}?" if near else "Name one of them.",
     )

@@ -34,7 +34,7 @@ class _File(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The shape that images are brought to, and what is to be said about it."""
+    """The shape that images are brought to, and notices in sentences."""
 
     shape: tuple[int, int, int]
     notices: tuple[str, ...]

@@ -11,7 +11,7 @@ from whisktrain.errors import DataError
 __all__ = ["Selection", "is_usable", "no_features", "select_features"]
 
 UNUSABLE: dict[Kind, str] = {"text": "free text", "id": "an id", "nested": "nested", "empty": "empty"}
-"""Kinds of columns that do not become features, in words."""
+"""Kinds of columns that do not become features, as notices call them."""
 
 MOST_SHOWN = 10
 
@@ -86,7 +86,7 @@ def _left_out(types: Mapping[str, ColumnType], target: str) -> list[str]:
 
 
 def no_features(types: Mapping[str, ColumnType], target: str, constant: Sequence[str] = ()) -> DataError:
-    """The error that no column is left, which says of each column why.
+    """The error that no column is left, with the reason for each column.
 
     Args:
         types: The type of each column.
@@ -95,9 +95,9 @@ def no_features(types: Mapping[str, ColumnType], target: str, constant: Sequence
     """
     reasons = {name: found.reason or found.kind for name, found in types.items() if name != target}
     reasons |= dict.fromkeys((name for name in constant if name in reasons), "constant")
-    said = [f"{name!r} is {reason}" for name, reason in reasons.items()]
-    more = f"; and {len(said) - MOST_SHOWN} more" if len(said) > MOST_SHOWN else ""
-    shown = "; ".join(said[:MOST_SHOWN]) + more
+    each = [f"{name!r} is {reason}" for name, reason in reasons.items()]
+    more = f"; and {len(each) - MOST_SHOWN} more" if len(each) > MOST_SHOWN else ""
+    shown = "; ".join(each[:MOST_SHOWN]) + more
     return DataError(
         f"No column is left to learn from: {shown or f'{target!r} is the only one'}.",
         code="no_features",

@@ -54,6 +54,11 @@ class _Block:
         imputer = SimpleImputer(strategy=self.strategy).fit(np.column_stack(self.values))
         return [float(value) for value in imputer.statistics_]
 
+    def imputed(self, fills: Sequence[float]) -> list[NDArray[np.float64]]:
+        """The features with each missing value filled."""
+        pairs = zip(self.values, fills, strict=True)
+        return [np.where(np.isnan(values), fill, values) for values, fill in pairs]
+
 
 def fit(columns: Sequence[tuple[str, ColumnType]], cells_of: CellsOf, scale: Scale) -> Features:
     """Learn from training rows how columns become features.
@@ -83,8 +88,7 @@ def fit(columns: Sequence[tuple[str, ColumnType]], cells_of: CellsOf, scale: Sca
 
     number_fills, flag_fills = numbers.fills(), flags.fills()
     columns_ = _with_fills(encoders, number_fills, flag_fills)
-    filled = [np.where(np.isnan(own), fill, own) for own, fill in zip(numbers.values, number_fills, strict=True)]
-    scaler = _fit_scaler(filled, numbers.names, scale)
+    scaler = _fit_scaler(numbers.imputed(number_fills), numbers.names, scale)
     one_hot = _fit_one_hot(codes)
     names = (*numbers.names, *_flag_names(columns_), *_one_hot_names(columns_, one_hot))
     return Features(columns_, scaler, one_hot, names)

@@ -30,7 +30,7 @@ class ShardingPlan:
     Attributes:
         task: "classification" or "regression".
         how: How training rows are spread.
-        workers: How many shards are wanted.
+        workers: How many shards are asked for.
         may_reduce: Whether there may be fewer of them.
         seed: The request's seed.
     """
@@ -126,5 +126,6 @@ def _class_distance(y: NDArray[np.int64], shard: NDArray[np.int64], shards: int)
 def _mean_distance(y: NDArray[np.float32], shard: NDArray[np.int64], shards: int) -> NDArray[np.float64]:
     """Distance of each shard's mean from all rows', in units of two standard deviations, shape (shards,)."""
     means = np.array([y[shard == k].mean() for k in range(shards)])
-    distance: NDArray[np.float64] = np.abs(means - y.mean()) / (2 * (float(y.std()) or 1.0))
+    deviation = float(y.std()) or 1.0
+    distance: NDArray[np.float64] = np.abs(means - y.mean()) / (2 * deviation)
     return distance

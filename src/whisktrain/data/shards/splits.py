@@ -29,7 +29,8 @@ def strata_of(y: NDArray[np.generic], task: str) -> NDArray[np.int64]:
         return y.astype(np.int64)
     order = np.argsort(y, kind="stable")
     strata = np.empty(len(y), dtype=np.int64)
-    strata[order] = np.arange(len(y)) * min(BINS, max(1, len(y) // 2)) // max(1, len(y))
+    bins = min(BINS, max(1, len(y) // 2))
+    strata[order] = np.arange(len(y)) * bins // max(1, len(y))
     return strata
 
 

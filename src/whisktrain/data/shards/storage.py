@@ -1,4 +1,4 @@
-"""Shards in the store: written once; the data set's own document comes last, so that it vouches for all of them."""
+"""Shards in the store: written once; the data set's own document comes last, so that all of them exist where it does."""
 
 from __future__ import annotations
 

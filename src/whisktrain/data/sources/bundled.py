@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from whisktrain.data.table import Images, Table
+from whisktrain.data.table import Images, Table, with_names
 from whisktrain.errors import DataError
 from whisktrain.request import BUNDLED
 
 __all__ = ["load_bundled"]
+
+DIGITS_SHAPE = (8, 8, 1)
+DIGITS_LARGEST = 16.0
 
 
 def load_bundled(name: str) -> Table | Images:
@@ -25,14 +28,15 @@ def load_bundled(name: str) -> Table | Images:
     if name not in BUNDLED:
         raise DataError(f"The data set was {name!r}; expected one of {', '.join(BUNDLED)}.", code="bad_source")
     bunch = getattr(datasets, f"load_{name}")()
+    names = [str(feature) for feature in bunch.feature_names]
     if name == "digits":
+        pixels = bunch.images.reshape(-1, *DIGITS_SHAPE)
         labels = pd.Series(bunch.target.astype(np.int64))
-        return Images(bunch.images.reshape(-1, 8, 8, 1), 16.0, labels, tuple(str(n) for n in bunch.feature_names))
-    frame = pd.DataFrame(np.asarray(bunch.data, dtype=np.float64), columns=pd.Index([str(n) for n in bunch.feature_names]))
+        return Images(pixels, DIGITS_LARGEST, labels, tuple(names))
+    frame = pd.DataFrame(np.asarray(bunch.data, dtype=np.float64))
     if name == "diabetes":
         frame["target"] = bunch.target.astype(np.float64)
     else:
-        classes = np.asarray([str(n) for n in bunch.target_names], dtype=object)
+        classes = np.asarray([str(label) for label in bunch.target_names], dtype=object)
         frame["target"] = pd.Series(classes[bunch.target], dtype=object)
-    frame.columns = frame.columns.astype(object)
-    return Table(frame, target="target")
+    return Table(with_names(frame, [*names, "target"]), target="target")

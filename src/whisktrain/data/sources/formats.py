@@ -77,7 +77,7 @@ def find_format(data: bytes, name: str, asked: str) -> str:
 
 
 def _by_magic(data: bytes) -> str | None:
-    """The format that the first bytes tell."""
+    """The format by the file's first bytes."""
     if data.startswith(_PARQUET_MAGIC):
         return "parquet"
     if data.startswith(NPY_MAGIC):
@@ -108,7 +108,7 @@ def read_file(data: bytes, name: str, request: DataRequest) -> Table | Images:
     Args:
         data: Its bytes.
         name: Its name.
-        request: What the caller said about it.
+        request: The request's section `data`.
 
     Raises:
         DataError: It cannot be read in that format, or holds no rows.

@@ -38,7 +38,7 @@ class Source:
     """A source whose content is known, but not read yet.
 
     Attributes:
-        title: What it is, for people: a set's or file's name, or an address without its secrets.
+        title: What the user knows it by: a set's or file's name, or an address without its secrets.
         name: A short name that a model may have after it.
         digest: Of everything that its rows are made from.
         content: A file; None for bundled sets and records.

@@ -115,7 +115,8 @@ def get_upload(store: Store, ref: str) -> Upload:
 
 def list_uploads(store: Store) -> list[UploadEntry]:
     """List the stored files, in order of id."""
-    return [_entry(document) for document in store.library.list(PREFIX) if document.id.count(":") == 1]
+    documents = store.library.list(PREFIX)
+    return [_entry(document) for document in documents if _is_ref(document.id)]
 
 
 def delete_upload(store: Store, ref: str) -> bool:
@@ -133,8 +134,13 @@ def _part_id(ref: str, k: int) -> str:
     return f"{ref}:{k}"
 
 
+def _is_ref(id_: str) -> bool:
+    """Whether an id is an upload's own, not one of its further parts'."""
+    return id_.startswith(PREFIX) and id_.count(":") == 1
+
+
 def _checked(ref: str) -> str:
-    if ref.startswith(PREFIX) and ref.count(":") == 1 and len(ref) > len(PREFIX):
+    if _is_ref(ref) and ref != PREFIX:
         return ref
     raise DataError(
         f"An upload was named {ref[:100]!r}; expected 'upload:ID', as 'whisktrain data put' answers.", code="bad_upload"
