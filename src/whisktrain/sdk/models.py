@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from whisktrain.errors import ConfigurationError, RequestError
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import JsonObject
 from whisktrain.records.models import ModelFiles, ModelRecords, StoredModel
 from whisktrain.serving import catalogue
 
 if TYPE_CHECKING:
     from whisktrain.sdk.session import Session
-    from whisktrain.spec import Figures
+    from whisktrain.spec import Figures, Label
 
 __all__ = ["ModelEntry", "ModelReport", "Models"]
 
@@ -34,9 +34,9 @@ class ModelEntry(TypedDict):
 class ModelReport(ModelEntry):
     """What is known of one model: also its labels, its columns, its data set and its settings."""
 
-    classes: list[Json] | None
+    classes: list[Label] | None
     target: str | None
-    features: Json
+    features: list[str] | None
     x_shape: list[int]
     dataset: str
     training: JsonObject

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from whisktrain.records.round_times import RoundMs
     from whisktrain.records.run import Status
     from whisktrain.records.summary import RunSummary
-    from whisktrain.serving.decisions import Decision, Label
-    from whisktrain.spec import Figures, Task
+    from whisktrain.serving.decisions import Decision
+    from whisktrain.spec import Figures, Label, Task
 
 __all__ = ["RESULT_KEYS", "Decided", "DecisionAnswer", "RunFigures", "RunResult", "result_of"]
 

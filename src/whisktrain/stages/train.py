@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from whisktrain.data.shards.storage import find_dataset
 from whisktrain.errors import NotFound, RequestError
@@ -130,7 +130,7 @@ def _dataset(store: Store, dataset: str) -> DatasetBody:
     found = find_dataset(store, dataset)
     if found is None:
         raise NotFound(f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again.")
-    return cast("DatasetBody", found.body)
+    return found.body
 
 
 def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limits: Limits) -> Spec:

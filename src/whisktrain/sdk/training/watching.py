@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.training import outcomes
@@ -13,7 +13,6 @@ from whisktrain.sdk.training.following import Progress, Snapshots
 from whisktrain.sdk.training.report import data_report
 
 if TYPE_CHECKING:
-    from whisktrain.data.dataset import DatasetBody
     from whisktrain.jsontypes import Json
     from whisktrain.sdk.session import Session
     from whisktrain.sdk.training.interrupts import Interrupts
@@ -133,7 +132,7 @@ class TrainingWatch:
         from whisktrain.data.shards.storage import find_dataset
 
         found = find_dataset(self._session.store, dataset)
-        for line in data_report(cast("DatasetBody", found.body)) if found is not None else ():
+        for line in data_report(found.body) if found is not None else ():
             self._session.narrate(line)
 
     def _look_at_activation(self, training: bool) -> RunResult | None:
