@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisktrain.doctor.findings import Progress, wait_for
-from whisktrain.errors import Conflict, WhisktrainError
+from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
-from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.models import ModelRecords
 from whisktrain.records.run_records import RunRecords
 
 if TYPE_CHECKING:
-    from whisktrain.store.protocol import Document, Store
+    from whisktrain.store.protocol import Store
 
 __all__ = ["ProbeRun", "clean"]
 
@@ -58,38 +59,33 @@ def clean(client: Client, store: Store, probe: ProbeRun, *, orderly: bool, progr
     """
     if not probe.upload:
         return
+    records = RunRecords(store, probe.run)
     with contextlib.suppress(WhisktrainError):  # a store that has gone in the meantime has been reported already
-        if probe.activation and not _ended(client, store, probe):
-            if orderly and store.rounds.get(ids.run(probe.run)) is not None:
-                _stop(client, store, probe, progress)
-            if not _ended(client, store, probe):
-                _delete_open_run(client, store, probe, progress)
-        _delete(store, probe)
+        if probe.activation and not _ended(client, records, probe):
+            if orderly and records.exists():
+                records.request_stop()
+                what = "end to end: ending the probe's run"
+                wait_for(lambda: _ended(client, records, probe) or None, what, STOP_S, progress)
+            if not _ended(client, records, probe):
+                _delete_open_run(client, records, probe, progress)
+        _delete(records, probe)
 
 
-def _ended(client: Client, store: Store, probe: ProbeRun) -> bool:
+def _ended(client: Client, records: RunRecords, probe: ProbeRun) -> bool:
     """Whether no activation works for the probe any more."""
-    return store.rounds.get(ids.run(probe.run)) is None and client.activation(probe.activation) is not None
+    return not records.exists() and client.activation(probe.activation) is not None
 
 
-def _stop(client: Client, store: Store, probe: ProbeRun, progress: Progress) -> None:
-    with contextlib.suppress(Conflict):
-        store.rounds.put(ids.stop(probe.run), {"schema": ids.SCHEMA})
-    wait_for(lambda: _ended(client, store, probe) or None, "end to end: ending the probe's run", STOP_S, progress)
-
-
-def _delete_open_run(client: Client, store: Store, probe: ProbeRun, progress: Progress) -> None:
+def _delete_open_run(client: Client, records: RunRecords, probe: ProbeRun, progress: Progress) -> None:
     """End the run from outside: `train` waits for its summary, which also keeps it from being opened later."""
     from whisktrain.data.sources.uploads import delete_upload
 
-    body = {"schema": ids.SCHEMA, "status": "stopped", "reason": "the probe was given up", "model": None}
-    with contextlib.suppress(Conflict):
-        store.library.put(ids.summary(probe.run), body)
-    delete_upload(store, probe.upload)  # a preprocess that starts later finds nothing to work on
-    started, records = time.monotonic(), RunRecords(store, probe.run)
+    RunArchive(records.store, probe.run).put_abandoned("the probe was given up")
+    delete_upload(records.store, probe.upload)  # a preprocess that starts later finds nothing to work on
+    started = time.monotonic()
 
     def is_released() -> bool | None:
-        store.rounds.delete_many([ids.run(probe.run), *records.leftovers()])
+        records.delete_all()
         ended = client.activation(probe.activation) is not None
         late_writes_are_over = time.monotonic() - started > _LAST_WRITE_S
         return True if ended and late_writes_are_over and not records.leftovers() else None
@@ -97,30 +93,16 @@ def _delete_open_run(client: Client, store: Store, probe: ProbeRun, progress: Pr
     wait_for(is_released, "end to end: taking the probe's run away", RELEASE_S, progress)
 
 
-def _delete(store: Store, probe: ProbeRun) -> None:
+def _delete(records: RunRecords, probe: ProbeRun) -> None:
+    from whisktrain.data.shards.catalogue import delete_dataset, list_datasets
     from whisktrain.data.sources.uploads import delete_upload
 
+    store = records.store
     delete_upload(store, probe.upload)
-    store.rounds.delete_many([ids.run(probe.run), *RunRecords(store, probe.run).leftovers()])
-    going = [ids.summary(probe.run), ids.checkpoint(probe.run), ids.alias(probe.name)]
-    for prefix in ("model", "version"):
-        going += _listed(store, f"{prefix}:{probe.name}:")
-    for dataset in store.library.list("dataset:"):
-        if _is_of(dataset, probe):
-            going += _parts_of(store, dataset)
-    store.library.delete_many([id_ for id_ in going if store.library.get(id_) is not None])
-
-
-def _listed(store: Store, prefix: str) -> list[str]:
-    return [document.id for document in store.library.list(prefix, bodies=False)]
-
-
-def _is_of(dataset: Document, probe: ProbeRun) -> bool:
-    """Whether a data set has the probe's own labels."""
-    return any(str(label).startswith(f"{probe.name}-") for label in dataset.body.get("classes") or ())
-
-
-def _parts_of(store: Store, dataset: Document) -> list[str]:
-    """The ids of a data set and of its shards."""
-    name = dataset.id.removeprefix("dataset:")
-    return [*_listed(store, f"shard:{name}:"), *_listed(store, f"validation:{name}:"), dataset.id]
+    records.delete_all()
+    RunArchive(store, probe.run).delete()
+    ModelRecords(store).delete_name(probe.name)
+    for dataset, body in list_datasets(store).items():
+        # The probe's own labels: no other data set has them.
+        if any(str(label).startswith(f"{probe.name}-") for label in body.get("classes") or ()):
+            delete_dataset(store, dataset)

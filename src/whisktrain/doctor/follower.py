@@ -15,7 +15,7 @@ from whisktrain.doctor.hints import START_FOLLOWER, diagnose, no_container
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.manifest import Package
-from whisktrain.records import ids
+from whisktrain.records.run_records import RunRecords
 
 if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
@@ -92,18 +92,18 @@ class _WakeUp:
 
     def observe(self, progress: Progress) -> None:
         """Put the document, wait for the fire and the sweep, delete it."""
-        document = ids.stop(self.run)
-        self.store.rounds.put(document, {"schema": ids.SCHEMA})
+        records = RunRecords(self.store, self.run)
+        records.request_stop()
         try:
             wait_for(self._poll_fire, "follower: waiting for its fire", FIRE_S, progress)
             if self.start is not None or self.swept:
                 wait_for(self._poll_sweep, "wake-up: waiting for the aggregate that the rule starts", SWEEP_S, progress)
             self._look_for_document()
         finally:
-            self.store.rounds.delete(document)
+            records.withdraw_stop()
 
     def _look_for_document(self) -> None:
-        self.swept = self.store.rounds.get(ids.stop(self.run)) is None
+        self.swept = not RunRecords(self.store, self.run).stop_requested()
 
     def _poll_fire(self) -> bool | None:
         self._look_for_document()

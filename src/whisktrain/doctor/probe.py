@@ -17,11 +17,13 @@ from whisktrain.jsontypes import JsonObject
 from whisktrain.openwhisk.client import Activation, Client, failure_of
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
-from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.run import RunState
+from whisktrain.records.run_records import RunRecords
 from whisktrain.version import __version__
 
 if TYPE_CHECKING:
-    from whisktrain.store.protocol import Document, Store
+    from whisktrain.store.protocol import Store
 
 __all__ = ["check_end_to_end", "most_seconds"]
 
@@ -156,26 +158,17 @@ class _Probe:
 
     def _stored_step(self) -> tuple[Step, tuple[str, ...]]:
         """The step that the store's documents show, and what changes with every progress."""
-        run = self.store.rounds.get(ids.run(self.made.run))
-        if run is not None:
+        records = RunRecords(self.store, self.made.run)
+        state = records.read()
+        if state is not None:
             self.prepared = True
-            step = self._step_of_run(run)
-            return step, (step, run.rev)
-        if self.prepared or self.store.library.get(ids.summary(self.made.run)) is not None:
+            step = _step_of_run(records, state)
+            return step, (step, state.rev)
+        if self.prepared or RunArchive(self.store, self.made.run).summary() is not None:
             self.prepared = True
             return "predict", ("predict",)
         step = "train" if self.step == "train" else "preprocess"
         return step, (step,)
-
-    def _step_of_run(self, document: Document) -> Step:
-        run, rounds = self.made.run, self.store.rounds
-        round_ = int(document.body["round"])
-        if document.body["status"] != "running":
-            return "finish"
-        if round_ == 0:
-            built = rounds.list(f"params:{run}:", bodies=False) or rounds.list(f"failure:{run}:", bodies=False)
-            return "fire" if built else "worker"
-        return "aggregate" if rounds.list(ids.updates_of_round(run, round_), bodies=False) else "worker"
 
     def _preprocess_ended(self) -> bool:
         """Whether preprocess has a record; the record names the sequence as its cause."""
@@ -221,15 +214,23 @@ class _Probe:
 
     def _worker_failure(self) -> tuple[str, str] | None:
         """Message and hint of the worker's failure: from its own document, else from its last activation's record."""
-        for document in self.store.rounds.list(f"failure:{self.made.run}:"):
-            error = document.body.get("error") or {}
-            return str(error.get("message")), str(error.get("hint") or "See `wsk activation list worker`.")
+        for failure in RunRecords(self.store, self.made.run).failures():
+            return failure.error["message"], failure.error["hint"] or "See `wsk activation list worker`."
         entry = self.package.action("worker")
         for last in self.client.activations(name=f"{self.package.name}/worker", limit=1):
             if not last.succeeded and last.start >= self.started_ms - _CLOCK_SKEW_MS:
                 text, diagnosis = explain_failure(self.client.activation(last.id) or last, entry)
                 return f"{text} (activation {last.id})", diagnosis.hint
         return None
+
+
+def _step_of_run(records: RunRecords, state: RunState) -> Step:
+    """The step that an open run is at."""
+    if state.final:
+        return "finish"
+    if state.round == 0:
+        return "fire" if records.built(state) or records.has_failures(0) else "worker"
+    return "aggregate" if records.shards(state.round) else "worker"
 
 
 def _error_of(answer: JsonObject) -> JsonObject:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from whisktrain.errors import Conflict, NotFound
 from whisktrain.records import ids
@@ -46,12 +47,16 @@ class RunArchive:
 
     def put_summary(self, summary: RunSummary) -> None:
         """Create the summary; the first one stays."""
-        self._create(ids.summary(self.run), cast(dict[str, Any], summary), None)
+        self._create(ids.summary(self.run), summary, None)
+
+    def put_abandoned(self, reason: str) -> None:
+        """Create the summary of a run that was ended from outside: it only says why, and keeps the run from being opened."""
+        body = {"schema": ids.SCHEMA, "status": "stopped", "reason": reason, "model": None}
+        self._create(ids.summary(self.run), body, None)
 
     def put_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Create the checkpoint; the first one stays."""
-        body = cast(dict[str, Any], checkpoint.to_body())
-        self._create(ids.checkpoint(self.run), body, checkpoint.attachment())
+        self._create(ids.checkpoint(self.run), checkpoint.to_body(), checkpoint.attachment())
 
     def resumes_at(self) -> int | None:
         """The round at which the checkpoint continues; None without a checkpoint."""
@@ -79,7 +84,7 @@ class RunArchive:
         """Delete summary and checkpoint."""
         self._library.delete_many([ids.checkpoint(self.run), ids.summary(self.run)])
 
-    def _create(self, id_: str, body: dict[str, Any], attachment: bytes | None) -> None:
+    def _create(self, id_: str, body: Mapping[str, object], attachment: bytes | None) -> None:
         try:
             self._library.put(id_, body, attachment=attachment, durable=True)
         except Conflict:

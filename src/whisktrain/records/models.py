@@ -197,9 +197,8 @@ class ModelRecords:
 
     def publish(self, name: str, version: int, body: ModelBody, files: ModelFiles) -> None:
         """Create a model; the first one stays, since one run alone owns the version."""
-        content = cast(JsonObject, body)
         try:
-            self._library.put(ids.model(name, version), content, attachment=files.to_bytes(), durable=True)
+            self._library.put(ids.model(name, version), body, attachment=files.to_bytes(), durable=True)
         except Conflict:
             return
 
@@ -227,6 +226,12 @@ class ModelRecords:
             if found is None or found.body["version"] == newest or self._swap_alias(name, newest, found):
                 break
         self._library.delete_many([ids.model(name, version) for version in versions])
+
+    def delete_name(self, name: str) -> None:
+        """Delete a name with all its models and the claims on its versions."""
+        claims = [document.id for document in self._library.list(ids.version_prefix(name), bodies=False)]
+        self.delete(name, self.versions(name))
+        self._library.delete_many(claims)
 
     def _swap_alias(self, name: str, version: int | None, before: Document | None) -> bool:
         """Replace the alias that was read (None: delete it); whether it was unchanged since."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 from whisktrain.records import ids
 from whisktrain.store.protocol import Document, Store
@@ -54,7 +54,7 @@ class Registrations:
         Raises:
             Conflict: It has been changed in between.
         """
-        self._rounds.put(ids.registration(namespace, trigger), cast(dict[str, Any], body), rev=rev)
+        self._rounds.put(ids.registration(namespace, trigger), body, rev=rev)
 
     def delete(self, namespace: str, trigger: str) -> None:
         """Delete a registration; one that is absent already is no error."""

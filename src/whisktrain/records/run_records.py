@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 from whisktrain import tensors
 from whisktrain.errors import Conflict, StoreUnreachable
@@ -194,7 +193,7 @@ class RunRecords:
             data: The tensors' bytes, of the digest that the document names.
         """
         try:
-            self._rounds.put(document.id, cast(dict[str, Any], document.body), rev=document.rev, attachment=data)
+            self._rounds.put(document.id, document.body, rev=document.rev, attachment=data)
         except Conflict:
             return
 
@@ -210,8 +209,8 @@ class RunRecords:
         Raises:
             Conflict: The shard has an update already; see `author`.
         """
-        body = cast(dict[str, Any], update.to_body())
-        self._rounds.put(ids.update(self.run, round_, update.shard), body, attachment=update.attachment())
+        id_ = ids.update(self.run, round_, update.shard)
+        self._rounds.put(id_, update.to_body(), attachment=update.attachment())
 
     def author(self, round_: int, shard: int) -> Author | None:
         """The writer of a shard's update; None where it is absent."""
@@ -312,6 +311,10 @@ class RunRecords:
         """Ask the run to stop; asking twice does no harm."""
         self._create(ids.stop(self.run), {})
 
+    def withdraw_stop(self) -> None:
+        """Delete the request to stop."""
+        self._rounds.delete(ids.stop(self.run))
+
     def stop_requested(self) -> bool:
         """Whether the run was asked to stop."""
         return self._rounds.get(ids.stop(self.run)) is not None
@@ -327,6 +330,10 @@ class RunRecords:
         found = (self._rounds.get(id_) for id_ in ids.singles(self.run))
         return self.round_documents() | {d.id: d.rev for d in found if d is not None}
 
+    def delete_all(self) -> None:
+        """Delete the run document and everything else of the run in the rounds' database."""
+        self._rounds.delete_many([ids.run(self.run), *self.leftovers()])
+
     def delete_documents(self, going: Iterable[str], known: Mapping[str, str]) -> None:
         """Delete documents of the run in as few requests as possible.
 
@@ -336,7 +343,7 @@ class RunRecords:
         """
         self._rounds.delete_many(going, known=known)
 
-    def _create(self, id_: str, body: Mapping[str, Any], attachment: bytes | None = None) -> str | None:
+    def _create(self, id_: str, body: Mapping[str, object], attachment: bytes | None = None) -> str | None:
         """Put a document that is written once; its revision where this call wrote it."""
         try:
             return self._rounds.put(id_, {"schema": ids.SCHEMA, **body}, attachment=attachment)
