@@ -1,4 +1,4 @@
-"""The feed action's life cycle: it registers the triggers that the follower fires, without storing anybody's key."""
+"""The feed action's life cycle: it registers the triggers that the follower fires, without storing a key."""
 
 from __future__ import annotations
 
