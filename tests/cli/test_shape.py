@@ -35,7 +35,7 @@ def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
     """Adding a field to the request's schema makes an option of `train`, of the SDK and of the reference."""
     from whisktrain.request.marks import NotAnOption
     from whisktrain.request.options import options, settings
-    from whisktrain.sdk.options import TrainOptions
+    from whisktrain.sdk.options import PredictOptions, TrainOptions
 
     fields = [s.name for s in settings() if s.mark(NotAnOption) is None]
     assert len(set(fields)) == len(fields), "the name of an option belongs to one section"
@@ -46,6 +46,10 @@ def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
     assert set(options()) == set(fields)
     assert {p.name for p in train.params} - by_hand == set(fields)
     assert set(TrainOptions.__annotations__) == set(fields)
+    [predict] = [command for path, command in commands() if path == ("predict",)]
+    of_predict = {s.name for s in options().values() if s.section == "predict"}
+    assert {p.name for p in predict.params} - {"model", "rows_file", "rows", "output", *SHARED} == of_predict
+    assert set(PredictOptions.__annotations__) == of_predict
     assert documented == set(fields)
     assert {flag for p in train.params if p.name in fields for flag in p.opts} == {s.flag for s in options().values()}
     assert all(s.description for s in settings())

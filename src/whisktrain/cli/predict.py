@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
-from whisktrain.cli.context import CommandContext, command
+from whisktrain.cli.context import CommandContext
 from whisktrain.cli.output.ending import decision_lines
+from whisktrain.cli.schema import SchemaCommand, Settings
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json
+
+if TYPE_CHECKING:
+    from whisktrain.sdk.options import PredictOptions
 
 __all__ = ["add_to"]
 
 
-@command
 def predict(
     context: CommandContext,
     *,
@@ -25,10 +28,7 @@ def predict(
         None, "--input", metavar="FILE", help="Rows: CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY; - reads JSON from stdin."
     ),
     rows: str | None = typer.Option(None, "--rows", metavar="JSON", help="Rows as JSON: objects by column, or arrays."),
-    top_k: int | None = typer.Option(None, "--top-k", help="How many classes to name for each row.", show_default="3"),
-    missing: Literal["error", "fill"] | None = typer.Option(
-        None, "--missing", help="What to do about absent columns: an error, or the training fill.", show_default="error"
-    ),
+    settings: Settings,
     output: Path | None = typer.Option(
         None, "--output", metavar="FILE", help="Write the decisions as JSON lines to this file."
     ),
@@ -40,7 +40,7 @@ def predict(
     if rows is not None or str(rows_file) == "-":
         given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
     with context.connect() as connection:
-        answer = connection.predict(model, given, top_k=top_k, missing=missing)
+        answer = connection.predict(model, given, **cast("PredictOptions", settings))
     for notice in answer.get("notices", []):
         context.say(f"note: {notice}")
     if output is not None:
@@ -59,6 +59,11 @@ def _json(text: str) -> Json:
         ) from None
 
 
+class _PredictCommand(SchemaCommand):
+    function = staticmethod(predict)
+    sections = ("predict",)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("predict")(predict)
+    app.command("predict", cls=_PredictCommand, help=predict.__doc__)(lambda: None)

@@ -1,4 +1,4 @@
-"""The options of `whisktrain train` that follow from the request's schema.
+"""The options of `whisktrain train` and `predict` that follow from the request's schema.
 
 The schema needs pydantic (0.2 s to load), so that they are made when the command is parsed or documented, not at import.
 """
@@ -27,15 +27,21 @@ class Settings(dict[str, object]):
 
 
 class SchemaCommand(TyperCommand):
-    """A command whose function takes `Settings`, in place of which it has one option for each setting of a training."""
+    """A command whose function takes `Settings`, in place of which it has one option for each setting.
 
-    function: Callable[..., int]
+    Attributes:
+        function: The function.
+        sections: The sections of the request whose settings are its options.
+    """
+
+    function: Callable[..., int | None]
+    sections: tuple[str, ...] = ("data", "model", "train", "predict")
 
     @cached_property
     def _whole(self) -> TyperCommand:
         """The command with all options, as typer makes it of a function that lists them."""
         scratch = typer.Typer(add_completion=False, rich_markup_mode=None)
-        scratch.command(self.name, help=self.help)(command(_with_options(self.function)))
+        scratch.command(self.name, help=self.help)(command(_with_options(self.function, self.sections)))
         made = typer.main.get_command(scratch)
         assert isinstance(made, TyperCommand)
         return made
@@ -54,15 +60,15 @@ class SchemaCommand(TyperCommand):
         return self._whole.invoke(ctx)
 
 
-def _with_options(function: Callable[..., int]) -> Callable[..., int]:
+def _with_options(function: Callable[..., int | None], sections: tuple[str, ...]) -> Callable[..., int | None]:
     """The function with an option for each setting, instead of its parameter of type `Settings`."""
     from whisktrain.request.options import options
 
-    known = options()
+    known = {name: setting for name, setting in options().items() if setting.section in sections}
     signature = inspect.signature(function, eval_str=True)
     [place] = [p.name for p in signature.parameters.values() if p.annotation is Settings]
 
-    def wrapper(context: object, **given: object) -> int:
+    def wrapper(context: object, **given: object) -> int | None:
         values = {name: given.pop(name) for name in known}
         settings = Settings({n: _request_value(known[n], v) for n, v in values.items() if v is not None})
         return function(context, **given, **{place: settings})

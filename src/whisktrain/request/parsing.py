@@ -2,7 +2,7 @@
 
 A request is parsed once at each entry to the platform, always by `parse`:
 
-- the SDK (and through it the CLI) parses the whole request before it starts anything, so that a mistake costs no invocation;
+- the SDK (and through it the CLI) parses a request before it starts anything, so that a mistake costs no invocation;
 - an action parses what it is invoked with, since any holder of the key may invoke it: `preprocess` the whole request, `train`
   the request in the answer of `preprocess`, `predict` its own section.
 

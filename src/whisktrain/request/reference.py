@@ -33,7 +33,7 @@ from the data, the given model and the platform.
 The option is that of [`whisktrain train`](cli.md); `Connection.train` and `fit` take the same settings by their keys.
 """
 
-_MODULE_HEAD = '''"""The options of `Connection.train` and `fit`; rendered from the request's schema by `make reference`."""
+_MODULE_HEAD = '''"""The options of a connection's `train`, `fit` and `predict`; rendered by `make reference`."""
 
 from __future__ import annotations
 
@@ -42,13 +42,7 @@ from typing import Literal, TypedDict
 
 from whisktrain.jsontypes import Json
 
-__all__ = ["TrainOptions"]
-
-
-class TrainOptions(TypedDict, total=False):
-    """Settings of a training by their keys in the request, whatever section they belong to; None: not given.
-
-    Attributes:
+__all__ = ["PredictOptions", "TrainOptions"]
 '''
 
 
@@ -95,12 +89,25 @@ def _table(title: str, model: object, columns: Sequence[str], rows: Iterable[lis
 
 def options_module() -> str:
     """The module `whisktrain.sdk.options`."""
+    train = "Settings of a training by their keys in the request, whatever section they belong to; None: not given."
+    predict = "Settings of a decision by their keys in the request's section `predict`; None: not given."
+    known = list(options().values())
+    return "\n\n".join(
+        [
+            _MODULE_HEAD,
+            _typed_dict("TrainOptions", train, known),
+            _typed_dict("PredictOptions", predict, [s for s in known if s.section == "predict"]),
+        ]
+    )
+
+
+def _typed_dict(name: str, text: str, known: list[Setting]) -> str:
     attributes = [
-        textwrap.fill(f"{s.name}: {s.description}", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
-        for s in options().values()
+        textwrap.fill(f"{s.name}: {s.description}", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12) for s in known
     ]
-    fields = [f"    {s.name}: {_python_type(s)} | None" for s in options().values()]
-    return _MODULE_HEAD + "\n".join(attributes) + '\n    """\n\n' + "\n".join(fields) + "\n"
+    fields = [f"    {s.name}: {_python_type(s)} | None" for s in known]
+    head = [f"class {name}(TypedDict, total=False):", f'    """{text}', "", "    Attributes:"]
+    return "\n".join([*head, *attributes, '    """', "", *fields]) + "\n"
 
 
 def _python_type(setting: Setting) -> str:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import cast
 
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json
+from whisktrain.request.parsing import parse
+from whisktrain.request.sections import PredictRequest
 
-__all__ = ["as_rows", "read_rows"]
+__all__ = ["as_rows", "parse_predict", "read_rows"]
+
+
+def parse_predict(section: Mapping[str, Json]) -> PredictRequest:
+    """Check a `predict` section, as `parse`, with its rows in any of these forms."""
+    rows = section.get("rows")
+    if rows is None:
+        return parse(PredictRequest, section)
+    return parse(PredictRequest, {**section, "rows": as_rows(read_rows(rows) if isinstance(rows, str) else rows)})
 
 
 def as_rows(content: Json) -> Json:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from whisktrain.jsontypes import Json, JsonObject
-    from whisktrain.sdk.options import TrainOptions
+    from whisktrain.sdk.options import PredictOptions, TrainOptions
     from whisktrain.sdk.training.fitting import KerasModel
     from whisktrain.sdk.training.watching import Report
     from whisktrain.sdk.where import Where
@@ -120,24 +120,26 @@ class Connection(Session):
         return fit(self, keras_model, x, y, progress=progress, options=options)
 
     def predict(
-        self, model: str, rows: object, *, top_k: int | None = None, missing: str | None = None, output: str | None = None
+        self, model: str, rows: object, *, output: str | None = None, **options: Unpack[PredictOptions]
     ) -> DecisionAnswer:
         """Decide on rows with a trained model.
 
         Args:
             model: "NAME" (the newest version) or "NAME:VERSION".
             rows: Objects by column or arrays of features, one or many; a file; or "upload:ID".
-            top_k: How many classes to name for each row (3).
-            missing: "error" or "fill": what to do about absent columns.
             output: "auto", "inline" or "upload": where decisions go that are too many for an answer. Where they are stored and
                 the store is known, they are fetched.
+            **options: Any other setting by its name in the request's section `predict`, such as `top_k`.
 
         Raises:
             NotFound: There is no such model.
             RequestError: The rows cannot be used.
         """
-        given: JsonObject = {"top_k": top_k, "missing": missing, "output": output}
+        from whisktrain.request.rows import parse_predict
+
+        given = cast("JsonObject", {"output": output, **options})
         chosen = {key: value for key, value in given.items() if value is not None}
-        arguments = {"model": model, **rows_section(self, rows), **chosen, "lib_version": __version__}
-        answer = cast("DecisionAnswer", self.client.call("whisktrain/predict", arguments))
+        section: JsonObject = {"model": model, **rows_section(self, rows), **chosen}
+        parse_predict(section)
+        answer = cast("DecisionAnswer", self.client.call("whisktrain/predict", {**section, "lib_version": __version__}))
         return with_decisions(self, answer) if output != "upload" else answer

@@ -1,4 +1,4 @@
-"""The options of `Connection.train` and `fit`; rendered from the request's schema by `make reference`."""
+"""The options of a connection's `train`, `fit` and `predict`; rendered by `make reference`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from whisktrain.jsontypes import Json
 
-__all__ = ["TrainOptions"]
+__all__ = ["PredictOptions", "TrainOptions"]
 
 
 class TrainOptions(TypedDict, total=False):
@@ -79,5 +79,17 @@ class TrainOptions(TypedDict, total=False):
     name: str | None
     lease: float | None
     key: str | None
+    top_k: int | None
+    missing: Literal["error", "fill"] | None
+
+
+class PredictOptions(TypedDict, total=False):
+    """Settings of a decision by their keys in the request's section `predict`; None: not given.
+
+    Attributes:
+        top_k: How many classes to name for each row.
+        missing: What to do about absent columns: an error, or the training fill.
+    """
+
     top_k: int | None
     missing: Literal["error", "fill"] | None

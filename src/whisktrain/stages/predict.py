@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from whisktrain.errors import RequestError, WhisktrainError
-from whisktrain.jsontypes import Json, JsonObject
-from whisktrain.request import PredictRequest, parse
-from whisktrain.request.rows import as_rows, read_rows
+from whisktrain.jsontypes import Json
+from whisktrain.request import PredictRequest
+from whisktrain.request.rows import parse_predict
 from whisktrain.serving import answers, messages
 from whisktrain.serving.loaded import LoadedModel, open_model
 from whisktrain.serving.results import DecisionAnswer, RunResult
@@ -48,7 +48,7 @@ def predict(payload: Mapping[str, Json], *, store: Store) -> RunResult | Decisio
     """
     if "run" in payload and "status" in payload:
         return _after_training(cast(RunResult, dict(payload)), store)
-    request = _parse(payload)
+    request = parse_predict(payload)
     if request.model is None:
         raise RequestError("The request names no model.", code="no_model", hint='Give "model": "NAME" or "NAME:VERSION".')
     model = open_model(store, request.model)
@@ -60,7 +60,7 @@ def _after_training(result: RunResult, store: Store) -> RunResult:
     """The result of the sequence: stage 2's, with decisions where rows were given."""
     section = result.pop("predict", {})
     message = messages.of_training(result)
-    request = _parse(section)
+    request = parse_predict(section)
     if request.rows is None and request.source is None:
         return {**result, "message": message}
     if result["status"] != "completed":
@@ -109,12 +109,3 @@ def _json(content: bytes) -> Json:
         return cast(Json, json.loads(content))
     except ValueError:
         return None
-
-
-def _parse(section: Mapping[str, Json]) -> PredictRequest:
-    """The checked request, with texts of a web query read as JSON, and a single row as a list of rows."""
-    found: JsonObject = dict(section)
-    rows = found.get("rows")
-    if rows is not None:
-        found["rows"] = as_rows(read_rows(rows) if isinstance(rows, str) else rows)
-    return parse(PredictRequest, found)
