@@ -1,0 +1,68 @@
+"""How a pass of an aggregate ends early: the run has moved on, failed, or is complete."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from whisktrain.errors import Damaged, ErrorRecord, TrainingError
+from whisktrain.records import ids
+from whisktrain.records.failures import MERGE, Failure
+from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState
+from whisktrain.rounds.aggregate.closing import cost_after
+from whisktrain.rounds.aggregate.collecting import CollectedRound
+from whisktrain.rounds.aggregate.context import AggregateContext
+from whisktrain.rounds.aggregate.finish import FinalState, end, finish
+from whisktrain.rounds.aggregate.repair import repair_params
+from whisktrain.rules.next_round import NextRound
+from whisktrain.rules.verdict import Verdict, failure_sentence
+
+__all__ = ["complete", "fail", "record_merge_failure", "restart"]
+
+
+def restart(context: AggregateContext) -> str | None:
+    """Another aggregate advanced the run: restart from A1."""
+    context.state = None
+    return "there is no time left" if context.clock.out_of_time else None
+
+
+def complete(context: AggregateContext, state: RunState, collected: CollectedRound, following: NextRound) -> str | None:
+    """FINISH as the run was to end: its last evaluation is complete."""
+    ending = following.ending or Ending("completed", "")
+    entries = following.history.entries
+    outcome = Outcome(time.time(), publish=state.params, metrics=following.metrics, history=entries)
+    evaluated = replace(state, cost=cost_after(state, collected, context.clock), latest=following.latest)
+    return _end(context, evaluated, FinalState(ending.status, ending.reason, outcome))
+
+
+def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | None:
+    """FINISH as failed, or diverged: the first failing worker is named first, with its log."""
+    cause = verdict.cause or Failure(MERGE, 0, TrainingError("").to_record())
+    sentence = failure_sentence(cause, state)
+    error: ErrorRecord = {**cause.error, "message": sentence}
+    outcome = Outcome(time.time(), error=error, log=cause.log)
+    if not cause.fatal and state.phase == "train":
+        optimizer_state = ids.optimizer_state(state.run, state.round)
+        state = replace(state, point=ResumePoint(state.round, state.params, optimizer_state, state.best))
+    reason = f"{sentence} {cause.error['hint']}" if cause.error.get("code") == "worker_refused" else sentence
+    return _end(context, state, FinalState("diverged" if cause.diverged else "failed", reason, outcome))
+
+
+def _end(context: AggregateContext, state: RunState, final: FinalState) -> str | None:
+    context.cleanup.wait()
+    context.state = None
+    if not end(context.records, state, final, context.nonce):
+        return None  # another aggregate advanced the run: restart from A1
+    finish(context.records)
+    return f"the run is {final.status}"
+
+
+def record_merge_failure(context: AggregateContext, state: RunState, error: Exception) -> str | None:
+    """Record that the merge itself failed, like a worker's failure, so that it ends the run after some attempts."""
+    if isinstance(error, Damaged) and repair_params(context.records, state):
+        return restart(context)
+    known = [f.attempt for f in context.records.failures(state.round) if f.shard == MERGE]
+    failure = Failure.from_exception(MERGE, max(known, default=0) + 1, error, context.clock.execution)
+    context.records.put_failure(state.round, failure)
+    context.state = None
+    return None
