@@ -178,10 +178,16 @@ class TrainingError(WhisktrainError):
     exit_code = 6
 
 
+_NOT_FINITE_HINT = "Lower the learning rate, scale the features, or clip gradients."
+
+
 class Diverged(TrainingError):
     """The loss or a gradient was not finite."""
 
     code = "diverged"
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str = "", retryable: bool | None = None) -> None:
+        super().__init__(message, code=code, hint=hint or _NOT_FINITE_HINT, retryable=retryable)
 
 
 class DeadlineExceeded(WhisktrainError):

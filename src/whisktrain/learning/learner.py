@@ -12,7 +12,7 @@ from whisktrain.errors import Diverged, RequestError
 from whisktrain.learning import checks, losses
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import KerasLayout, tensor_entries, variables
-from whisktrain.learning.computing.evaluation import NOT_FINITE_HINT, Evaluation, RunningSums
+from whisktrain.learning.computing.evaluation import Evaluation, RunningSums
 from whisktrain.learning.computing.gradients import Gradient
 from whisktrain.learning.computing.local import LocalSteps
 from whisktrain.learning.computing.opened import open_model
@@ -120,7 +120,6 @@ class KerasModel:
         if not all_finite(tensors.values()):
             raise Diverged(
                 f"the update of shard {work.shard} in round {work.round} is not finite; expected finite numbers.",
-                hint=NOT_FINITE_HINT,
             )
         return tensors, sums
 

@@ -15,9 +15,8 @@ from whisktrain.learning.keras_types import BackendTensor
 from whisktrain.spec import MetricSums, Rows
 from whisktrain.tensors import Tensor, Tensors
 
-__all__ = ["NOT_FINITE_HINT", "Evaluation", "RunningSums"]
+__all__ = ["Evaluation", "RunningSums"]
 
-NOT_FINITE_HINT = "Lower the learning rate, clip gradients, or scale the features."
 
 _NUMBERS_AT_ONCE = 2**17
 _LEAST_ROWS_AT_ONCE, _MOST_ROWS_AT_ONCE = 32, 2048
@@ -53,7 +52,6 @@ class RunningSums:
             raise Diverged(
                 f"the loss of {len(y)} rows is {result.loss + result.penalty} and the model's output is not finite everywhere; "
                 "expected finite numbers.",
-                hint=NOT_FINITE_HINT,
             )
         self._rows += len(y)
         self._loss += result.loss

@@ -85,7 +85,6 @@ def close(records: RunRecords, state: RunState, collected: CollectedRound, stop:
     if not tensors.all_finite(merged.params.values()):
         raise Diverged(
             f"The parameters were not finite after round {state.round}.",
-            hint="Lower the learning rate, scale the features, or clip gradients.",
         )
     return ClosedRound(following, merged.params, merged.optimizer_state)
 

@@ -277,7 +277,6 @@ def _check_finite(contribution: Contribution, round_: int, shard: int) -> None:
     if not finite:
         raise Diverged(
             f"The loss or a gradient of shard {shard} was not finite in round {round_}.",
-            hint="Lower the learning rate, scale the features, or clip gradients.",
         )
 
 
