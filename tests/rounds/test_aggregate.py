@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from interrupted import InterruptedStore, refused
@@ -15,7 +16,7 @@ from whisktrain.records.archive import RunArchive
 from whisktrain.records.failures import MERGE
 from whisktrain.records.run import Best, Ending
 from whisktrain.rounds import caches
-from whisktrain.rounds.aggregate import activation
+from whisktrain.rounds.aggregate import activation, waiting
 from whisktrain.store.protocol import Store
 
 
@@ -101,7 +102,7 @@ def test_without_leases_it_keeps_to_the_platforms_rate(store: Store, monkeypatch
     change(records, platform={"invocations_per_minute": 60})
     serve_workers(store)
     pauses: list[float] = []
-    monkeypatch.setattr(activation.time, "sleep", pauses.append)
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(time=time.time, sleep=pauses.append))
     serve_aggregate(store)
     assert len(pauses) == 1 and 2.0 < pauses[0] <= 3.0, "two workers and the aggregate at one invocation a second"
 
