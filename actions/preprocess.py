@@ -14,5 +14,7 @@ def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     from whisktrain.stages.preprocess import preprocess
 
     request = parse(Request, arguments)
-    workers = plan_workers(context.limits) if request.train.workers == "auto" else request.train.workers
+    workers = (
+        plan_workers(context.limits) if request.train.workers == "auto" else request.train.workers
+    )
     return dict(preprocess(request, context.store, workers=workers))

@@ -56,10 +56,25 @@ class Learner:
 
     def contribute(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> Contribution:
         """A made-up gradient."""
-        part = {"rows": 1, "loss": 0.5, "divisor": 1.0, "penalty": 0.0, "state": {"accuracy": [1.0, 1.0]}}
+        part = {
+            "rows": 1,
+            "loss": 0.5,
+            "divisor": 1.0,
+            "penalty": 0.0,
+            "state": {"accuracy": [1.0, 1.0]},
+        }
         phase = "train" if work.phase == "train" else "training"
-        numbers = {"rows": 1, "divisor": 1.0, "train": None, "validation": None, "training": None, phase: part}
-        return Contribution({"w": np.full(self.weights, 1e-3, np.float32)} if work.phase == "train" else {}, numbers)
+        numbers = {
+            "rows": 1,
+            "divisor": 1.0,
+            "train": None,
+            "validation": None,
+            "training": None,
+            phase: part,
+        }
+        return Contribution(
+            {"w": np.full(self.weights, 1e-3, np.float32)} if work.phase == "train" else {}, numbers
+        )
 
 
 class Threads:
@@ -72,7 +87,9 @@ class Threads:
         """Start one."""
         activation = uuid.uuid4().hex
         threading.Thread(
-            target=serve, args=(self.store, self, self.learner, (action, arguments), activation), daemon=True
+            target=serve,
+            args=(self.store, self, self.learner, (action, arguments), activation),
+            daemon=True,
         ).start()
         return activation
 
@@ -86,22 +103,37 @@ class Processes:
     def invoke(self, action: str, arguments: dict[str, Any]) -> str:
         """Start one."""
         activation = uuid.uuid4().hex
-        given = json.dumps([self.address, self.weights, self.folder, [action, arguments], activation])
+        given = json.dumps(
+            [self.address, self.weights, self.folder, [action, arguments], activation]
+        )
         subprocess.Popen([sys.executable, __file__, "--child", given])
         return activation
 
 
-def serve(store: Store, invoker: Any, learner: Learner, call: tuple[str, dict[str, Any]], activation: str) -> None:
+def serve(
+    store: Store, invoker: Any, learner: Learner, call: tuple[str, dict[str, Any]], activation: str
+) -> None:
     action, arguments = call
-    common: dict[str, Any] = {"store": store, "invoker": invoker, "execution": activation, "deadline": time.time() + 290}
+    common: dict[str, Any] = {
+        "store": store,
+        "invoker": invoker,
+        "execution": activation,
+        "deadline": time.time() + 290,
+    }
     if action == "worker":
         worker.serve(arguments["run"], arguments["slot"], learner=learner, **common)
     elif action == "aggregate":
         aggregate.serve(arguments["run"], after=arguments.get("after", ""), **common)
     else:
         stop = threading.Event()
-        threading.Thread(target=_when_gone, args=(Path(arguments["until"]), stop), daemon=True).start()
-        Follower(store, lambda _, given: invoker.invoke("aggregate", given) and None, fires_per_minute=600).run(stop)
+        threading.Thread(
+            target=_when_gone, args=(Path(arguments["until"]), stop), daemon=True
+        ).start()
+        Follower(
+            store,
+            lambda _, given: invoker.invoke("aggregate", given) and None,
+            fires_per_minute=600,
+        ).run(stop)
 
 
 def _when_gone(path: Path, stop: threading.Event) -> None:
@@ -110,7 +142,9 @@ def _when_gone(path: Path, stop: threading.Event) -> None:
     stop.set()
 
 
-def child(address: str, weights: int, folder: str, call: tuple[str, dict[str, Any]], activation: str) -> None:
+def child(
+    address: str, weights: int, folder: str, call: tuple[str, dict[str, Any]], activation: str
+) -> None:
     counted: Counter[str] = Counter()
     attempt = HttpSession._attempt
 
@@ -164,9 +198,13 @@ def opened(address: str | None, folder: str) -> Iterator[tuple[str, Store]]:
             store.drop()
 
 
-def measure(workers: int, weights: int, rounds: int, *, processes: bool, address: str | None) -> None:
+def measure(
+    workers: int, weights: int, rounds: int, *, processes: bool, address: str | None
+) -> None:
     with tempfile.TemporaryDirectory() as folder, opened(address, folder) as (place, store):
-        data = tensors.encode({"x": np.zeros((4, 1), np.float32), "y": np.zeros(4, np.int64), "row": np.arange(4)})
+        data = tensors.encode(
+            {"x": np.zeros((4, 1), np.float32), "y": np.zeros(4, np.int64), "row": np.arange(4)}
+        )
         for k in range(workers):
             for kind in ("shard", "validation"):
                 store.library.put(f"{kind}:d:{k}", {"schema": 1, "rows": 4}, attachment=data)
@@ -204,11 +242,31 @@ def measure(workers: int, weights: int, rounds: int, *, processes: bool, address
                 time.sleep(0.2)
         found = summary.body
         name = f"{workers} workers, {weights * 4 / 1e6:.2f} MB, {'processes' if processes else 'threads'}"
-        print(f"{name:40} p50 {found['round_ms']['p50']:7.2f} ms   p95 {found['round_ms']['p95']:7.2f} ms", flush=True)
-        for step in ("A2", "A3", "A4", "A5", "A6", "A6.swapped", "A7", "A8", "A9", "W1", "W2", "W3", "W4", "W4.written"):
+        print(
+            f"{name:40} p50 {found['round_ms']['p50']:7.2f} ms   p95 {found['round_ms']['p95']:7.2f} ms",
+            flush=True,
+        )
+        for step in (
+            "A2",
+            "A3",
+            "A4",
+            "A5",
+            "A6",
+            "A6.swapped",
+            "A7",
+            "A8",
+            "A9",
+            "W1",
+            "W2",
+            "W3",
+            "W4",
+            "W4.written",
+        ):
             if clock.spent[step] and not processes:
                 print(f"    from {step:12} {1000 * float(np.median(clock.spent[step])):7.2f} ms")
-        while threading.active_count() > 1 or [d for d in store.rounds.list("", bodies=False) if d.id[:4] != "regi"]:
+        while threading.active_count() > 1 or [
+            d for d in store.rounds.list("", bodies=False) if d.id[:4] != "regi"
+        ]:
             time.sleep(0.05)
         following.unlink()
         if address is not None:
@@ -225,8 +283,14 @@ def report(folder: Path, activations: int, rounds: int) -> None:
     for left in map(json.loads, (path.read_text() for path in found)):
         requests.update({f"{left['action']:9} {kind}": n for kind, n in left["requests"].items()})
         cpu[left["action"]] += left["cpu"]
-    print(f"    {sum(requests.values()) / rounds:.1f} requests a round, by {len(found)} activations", end="")
-    print("; ms of processor:", ", ".join(f"{action} {1000 * s / rounds:.1f}" for action, s in sorted(cpu.items())))
+    print(
+        f"    {sum(requests.values()) / rounds:.1f} requests a round, by {len(found)} activations",
+        end="",
+    )
+    print(
+        "; ms of processor:",
+        ", ".join(f"{action} {1000 * s / rounds:.1f}" for action, s in sorted(cpu.items())),
+    )
     for kind, n in sorted(requests.items()):
         if n >= rounds / 20:
             print(f"        {n / rounds:6.2f}  {kind}")
@@ -238,7 +302,11 @@ def main() -> None:
     parser.add_argument("--processes", action="store_true")
     parser.add_argument("--weights", type=int, nargs="+", default=[1_000, 200_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--store", default=os.environ.get("WHISKTRAIN_BENCH_STORE"), help="a CouchDB, with its administrator")
+    parser.add_argument(
+        "--store",
+        default=os.environ.get("WHISKTRAIN_BENCH_STORE"),
+        help="a CouchDB, with its administrator",
+    )
     options = parser.parse_args()
     processes = options.processes or options.store is not None
     for weights in options.weights:

@@ -22,12 +22,19 @@ from whisktrain.store import Store, open_store
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Measure a store.")
-    arguments.add_argument("address", nargs="?", help="sqlite:PATH or http(s)://…; a temporary embedded store by default")
+    arguments.add_argument(
+        "address",
+        nargs="?",
+        help="sqlite:PATH or http(s)://…; a temporary embedded store by default",
+    )
     arguments.add_argument("--writers", type=int, default=8)
     arguments.add_argument("--bytes", type=int, default=800_000)
     arguments.add_argument("--repeat", type=int, default=100)
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as home, contextlib.closing(open_store(given.address or f"sqlite:{home}")) as store:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        contextlib.closing(open_store(given.address or f"sqlite:{home}")) as store,
+    ):
         store.ensure()
         address = given.address or f"sqlite:{home}"
         small = report("small put", puts(store, "small", None, given.repeat))
@@ -35,7 +42,11 @@ def main() -> None:
         data = os.urandom(given.bytes)
         report(f"put of {given.bytes} bytes", puts(store, "large", data, given.repeat), small)
         report("… durable", puts(store, "durable", data, given.repeat, durable=True), small)
-        report("get of them", timed(lambda k: store.rounds.get(f"large:{k}", attachment=True), given.repeat), small)
+        report(
+            "get of them",
+            timed(lambda k: store.rounds.get(f"large:{k}", attachment=True), given.repeat),
+            small,
+        )
         report("wake-up of a waiting reader", list(wakes(store, given.repeat)), small)
         begun = time.perf_counter()
         took = race(address, given.writers, given.bytes, given.repeat)
@@ -44,16 +55,23 @@ def main() -> None:
         print(f"{'… together at least':34} {rate:9.0f} MB/s")
         everything = [document.id for document in store.rounds.list("", bodies=False)]
         report(
-            "deletion of a document, of many", [_seconds(lambda: store.rounds.delete_many(everything)) / len(everything)], small
+            "deletion of a document, of many",
+            [_seconds(lambda: store.rounds.delete_many(everything)) / len(everything)],
+            small,
         )
 
 
 def report(name: str, took: list[float], unit: float | None = None) -> float:
     """Print one line; returns the median in seconds."""
     ordered = sorted(took)
-    median, p99 = statistics.median(ordered), ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))]
+    median, p99 = (
+        statistics.median(ordered),
+        ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))],
+    )
     ratio = "" if unit is None else f"{median / unit:8.1f} x a small put"
-    print(f"{name:34} {median * 1e3:9.2f} ms p50 {p99 * 1e3:9.2f} ms p99 {ordered[-1] * 1e3:9.2f} ms at most {ratio}")
+    print(
+        f"{name:34} {median * 1e3:9.2f} ms p50 {p99 * 1e3:9.2f} ms p99 {ordered[-1] * 1e3:9.2f} ms at most {ratio}"
+    )
     return median
 
 
@@ -62,9 +80,14 @@ def timed(work: Callable[[int], object], repeat: int) -> list[float]:
     return [_seconds(partial(work, k)) for k in range(repeat)]
 
 
-def puts(store: Store, name: str, data: bytes | None, repeat: int, *, durable: bool = False) -> list[float]:
+def puts(
+    store: Store, name: str, data: bytes | None, repeat: int, *, durable: bool = False
+) -> list[float]:
     """Seconds of each of so many puts."""
-    return timed(lambda k: store.rounds.put(f"{name}:{k}", {"k": k}, attachment=data, durable=durable), repeat)
+    return timed(
+        lambda k: store.rounds.put(f"{name}:{k}", {"k": k}, attachment=data, durable=durable),
+        repeat,
+    )
 
 
 def wakes(store: Store, repeat: int) -> Iterator[float]:

@@ -24,8 +24,13 @@ def keras_alone() -> float:
 
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype("float32")[:1438]
-    hidden: list[Any] = [keras.layers.Dense(128, activation="relu"), keras.layers.Dense(64, activation="relu")]
-    model = keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10, activation="softmax")])
+    hidden: list[Any] = [
+        keras.layers.Dense(128, activation="relu"),
+        keras.layers.Dense(64, activation="relu"),
+    ]
+    model = keras.Sequential(
+        [keras.Input((64,)), *hidden, keras.layers.Dense(10, activation="softmax")]
+    )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y[:1438], batch_size=64, epochs=1, verbose=0)
     started = time.perf_counter()
@@ -53,7 +58,9 @@ def main() -> None:
     print(f"  Keras alone       {alone:6.2f} s  {1000 * alone / rounds:6.2f} ms a step   1.0")
     for name in ("cold", "warm"):
         seconds, ms = found[name]["seconds"], found[name]["round_ms"]["p50"]
-        print(f"  whisktrain {name}   {seconds:6.2f} s  {ms:6.2f} ms a round  {seconds / alone:.1f}")
+        print(
+            f"  whisktrain {name}   {seconds:6.2f} s  {ms:6.2f} ms a round  {seconds / alone:.1f}"
+        )
 
 
 if __name__ == "__main__":

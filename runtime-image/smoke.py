@@ -55,7 +55,13 @@ def check(what: str, condition: bool, seen: Any) -> None:
 def start(url: str) -> float:
     """Initialise the proxy with the action; returns the seconds that it took."""
     env = {"__OW_ACTION_NAME": "/guest/whisktrain/smoke", "__OW_NAMESPACE": "guest"}
-    value = {"name": "smoke", "main": "main", "binary": False, "code": ACTION.read_text(), "env": env}
+    value = {
+        "name": "smoke",
+        "main": "main",
+        "binary": False,
+        "code": ACTION.read_text(),
+        "env": env,
+    }
     before = time.monotonic()
     status, answer = post(f"{url}/init", {"value": value}, patience=60)
     check("/init: the library is imported", status == 200, answer)
@@ -65,7 +71,12 @@ def start(url: str) -> float:
 def run(url: str, **arguments: Any) -> Any:
     """Run the action once, as the invoker does: every value of the context is a string."""
     deadline = str(int((time.time() + 110) * 1000))
-    body = {"value": {**arguments, "store": STORE}, "activation_id": "0" * 32, "deadline": deadline, "namespace": "guest"}
+    body = {
+        "value": {**arguments, "store": STORE},
+        "activation_id": "0" * 32,
+        "deadline": deadline,
+        "namespace": "guest",
+    }
     status, answer = post(f"{url}/run", body)
     check(f"/run {arguments}", status == 200 and isinstance(answer, dict), answer)
     return answer
@@ -82,15 +93,23 @@ def speak(url: str, target: str, label: str | None) -> None:
     print(f"     cold start: {start(url):.2f} s")
     version = run(url, probe=True).get("lib_version")
     check(
-        f"the library's version is {version}" + (f", the label says {label}" if label else ""), label in (None, version), label
+        f"the library's version is {version}" + (f", the label says {label}" if label else ""),
+        label in (None, version),
+        label,
     )
     refused = run(url, lib_version="0.0.0", step="memory").get("error") or {}
-    fits = refused.get("code") == "version_mismatch" and f"Install whisktrain {version}" in str(refused.get("hint"))
+    fits = refused.get("code") == "version_mismatch" and f"Install whisktrain {version}" in str(
+        refused.get("hint")
+    )
     check("a caller of another version is refused with the fix", fits, refused)
     if target == "light":
         answer = run(url, step="light")
         fits = answer.get("status") == "training" and answer.get("invoked") == ["worker"]
-        check("preprocess made the shards, train opened the run, an aggregate looked at it", fits, answer)
+        check(
+            "preprocess made the shards, train opened the run, an aggregate looked at it",
+            fits,
+            answer,
+        )
         print(f"     first work: {answer['seconds']:.2f} s")
     else:
         answer = run(url, step="keras")
@@ -101,9 +120,15 @@ def speak(url: str, target: str, label: str | None) -> None:
         )
         answer = run(url, step="train")
         decided = (answer.get("decisions") or [{}])[0].get("class")
-        check("a whole training: preprocess, train, workers, aggregates, predict", answer.get("status") == "completed", answer)
+        check(
+            "a whole training: preprocess, train, workers, aggregates, predict",
+            answer.get("status") == "completed",
+            answer,
+        )
         check("its model decides", decided is not None, answer)
-        print(f"     preprocess and building the model: {answer['first']:.2f} s; in all {answer['seconds']:.2f} s")
+        print(
+            f"     preprocess and building the model: {answer['first']:.2f} s; in all {answer['seconds']:.2f} s"
+        )
     before = time.monotonic()
     used = run(url, step="memory")
     print(f"     warm answer: {time.monotonic() - before:.3f} s")
@@ -117,13 +142,22 @@ def speak(url: str, target: str, label: str | None) -> None:
 
 def label_of(image: str) -> str:
     """The version that the image's label says."""
-    command = ["docker", "image", "inspect", "--format", '{{index .Config.Labels "org.opencontainers.image.version"}}', image]
+    command = [
+        "docker",
+        "image",
+        "inspect",
+        "--format",
+        '{{index .Config.Labels "org.opencontainers.image.version"}}',
+        image,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
     """Start the container where asked, and talk to it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--image")
     parser.add_argument("--url")
     parser.add_argument("--target", choices=["train", "light"], required=True)
@@ -148,7 +182,9 @@ def main() -> None:
     ]
     container = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        port = subprocess.run(["docker", "port", container, "8080"], check=True, capture_output=True, text=True).stdout.strip()
+        port = subprocess.run(
+            ["docker", "port", container, "8080"], check=True, capture_output=True, text=True
+        ).stdout.strip()
         speak(f"http://{port.splitlines()[0]}", options.target, label_of(options.image))
     finally:
         subprocess.run(["docker", "rm", "--force", container], check=False, capture_output=True)

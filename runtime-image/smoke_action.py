@@ -30,7 +30,9 @@ class Recorder:
 def main(arguments: dict[str, Any], context: Context) -> dict[str, Any]:
     """Take one step: "keras", "light", "train" or "memory"."""
     began = time.perf_counter()
-    answer: dict[str, Any] = {"keras": keras, "light": light, "train": train, "memory": memory}[arguments["step"]](context)
+    answer: dict[str, Any] = {"keras": keras, "light": light, "train": train, "memory": memory}[
+        arguments["step"]
+    ](context)
     return {**answer, "seconds": round(time.perf_counter() - began, 3)}
 
 
@@ -44,9 +46,15 @@ def keras(_: Context) -> dict[str, Any]:
     keras = backend.keras()  # as a worker does: with one thread
 
     imported = time.perf_counter() - began
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="ones", use_bias=False)])
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="ones", use_bias=False)]
+    )
     found = np.asarray(model(np.array([[1.0, 2.0]], np.float32)))
-    return {"backend": keras.backend.backend(), "import": round(imported, 3), "result": found.tolist()}
+    return {
+        "backend": keras.backend.backend(),
+        "import": round(imported, 3),
+        "result": found.tolist(),
+    }
 
 
 def prepared(context: Context) -> dict[str, Any]:
@@ -57,7 +65,13 @@ def prepared(context: Context) -> dict[str, Any]:
     context.store.ensure()
     settings = {"key": RUN, "workers": 2, "rounds": 3, "batch": "full", "lease": 0, "name": RUN}
     request = parse(
-        Request, {"data": "iris", "model": "linear", "train": settings, "predict": {"rows": [[5.1, 3.5, 1.4, 0.2]]}}
+        Request,
+        {
+            "data": "iris",
+            "model": "linear",
+            "train": settings,
+            "predict": {"rows": [[5.1, 3.5, 1.4, 0.2]]},
+        },
     )
     return preprocess(request, context.store, workers=2)
 
@@ -69,7 +83,9 @@ def opened(context: Context) -> tuple[dict[str, Any], Recorder]:
 
     recorder = Recorder()
     common = {"store": context.store, "invoker": recorder, "execution": "smoke-train"}
-    answer = stage(prepared(context), **common, deadline=context.deadline, limits=Limits(), wait=False)
+    answer = stage(
+        prepared(context), **common, deadline=context.deadline, limits=Limits(), wait=False
+    )
     return answer, recorder
 
 
@@ -80,7 +96,11 @@ def light(context: Context) -> dict[str, Any]:
     answer, recorder = opened(context)
     common = {"store": context.store, "invoker": recorder, "execution": "smoke-aggregate"}
     closed = aggregate(RUN, **common, deadline=context.deadline)
-    return {"status": answer["status"], "invoked": [name for name, _ in recorder.calls], "aggregate": closed["left"]}
+    return {
+        "status": answer["status"],
+        "invoked": [name for name, _ in recorder.calls],
+        "aggregate": closed["left"],
+    }
 
 
 def train(context: Context) -> dict[str, Any]:
@@ -93,13 +113,21 @@ def train(context: Context) -> dict[str, Any]:
     began = time.perf_counter()
     answer, recorder = opened(context)
     learner, first = KerasLearner(), 0.0
-    while (summary := context.store.library.get(f"summary:{RUN}")) is None and time.time() < context.deadline - 5:
+    while (
+        summary := context.store.library.get(f"summary:{RUN}")
+    ) is None and time.time() < context.deadline - 5:
         # As many activations as the stages asked for; the follower's fire, which comes after each round, last.
         for name, given in [*recorder.calls, ("aggregate", {"run": RUN})]:
-            where = {"store": context.store, "invoker": recorder, "execution": f"smoke-{time.time_ns()}"}
+            where = {
+                "store": context.store,
+                "invoker": recorder,
+                "execution": f"smoke-{time.time_ns()}",
+            }
             recorder.calls = []
             if name == "worker":
-                worker(given["run"], given["slot"], **where, learner=learner, deadline=context.deadline)
+                worker(
+                    given["run"], given["slot"], **where, learner=learner, deadline=context.deadline
+                )
                 first = first or time.perf_counter() - began
             else:
                 aggregate(given["run"], **where, deadline=context.deadline)
@@ -120,7 +148,10 @@ def memory(_: Context) -> dict[str, Any]:
     """Peak memory in MB: of the container with its page cache, where its cgroup can be read; of this process alone."""
     import resource
 
-    found: dict[str, Any] = {"process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "container_mb": None}
+    found: dict[str, Any] = {
+        "process_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "container_mb": None,
+    }
     for name in ("memory.peak", "memory/memory.max_usage_in_bytes"):
         file = Path("/sys/fs/cgroup") / name
         if file.is_file():

@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
     try:
-        with _home(options.home) as home, Host(home, port=options.port, bind=options.host, limits=limits) as host:
+        with (
+            _home(options.home) as home,
+            Host(home, port=options.port, bind=options.host, limits=limits) as host,
+        ):
             print(f"APIHOST={host.apihost}\nAUTH={host.auth}", flush=True)  # noqa: T201
             ended.wait()
     except HostError as error:
@@ -49,11 +52,27 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m openwhisk_local",
         description="An OpenWhisk for one machine. It prints APIHOST and AUTH, and serves until Ctrl-C.",
     )
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=3233, help="the port; 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--home", type=Path, metavar="DIR", help="keep the key there, and write a wskprops file")
-    parser.add_argument("--memory", type=_memory, metavar="MB", help="of all actions together (default: 3/4 of the machine)")
-    parser.add_argument("--openwhisk-limits", action="store_true", help="the limits of OpenWhisk 2.0.0 standalone")
+    parser.add_argument(
+        "--host",
+        type=_loopback,
+        default="127.0.0.1",
+        help="a loopback address (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=3233, help="the port; 0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="keep the key there, and write a wskprops file"
+    )
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        metavar="MB",
+        help="of all actions together (default: 3/4 of the machine)",
+    )
+    parser.add_argument(
+        "--openwhisk-limits", action="store_true", help="the limits of OpenWhisk 2.0.0 standalone"
+    )
     return parser
 
 
@@ -70,7 +89,9 @@ def _memory(text: str) -> int:
     """Read the memory of all actions together, in MB."""
     least = Limits.default_memory_mb
     if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of MB of at least {least}, the default of one action")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of MB of at least {least}, the default of one action"
+        )
     return int(text)
 
 
@@ -80,7 +101,9 @@ def _home(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="openwhisk-local-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix="openwhisk-local-", ignore_cleanup_errors=True
+    ) as temporary:
         yield Path(temporary)
 
 

@@ -26,7 +26,13 @@ from openwhisk_local.rest.activations import ActivationRecords
 from openwhisk_local.rest.operations import Collection, Operation, list_operations
 from openwhisk_local.rest.packages import Packages
 from openwhisk_local.rest.requests import ApiRequest
-from openwhisk_local.rest.responses import CORS, NegotiatedResponse, answer, answer_declined, answer_text
+from openwhisk_local.rest.responses import (
+    CORS,
+    NegotiatedResponse,
+    answer,
+    answer_declined,
+    answer_text,
+)
 from openwhisk_local.rest.routing import ExactRoute, canonical_path
 from openwhisk_local.rest.rules import Rules
 from openwhisk_local.rest.triggers import Triggers
@@ -38,7 +44,9 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="OpenWhisk secure realm",charset=
 _TRANSACTION = re.compile(r"[\w-]{1,64}", re.ASCII)
 _NAMESPACE = "/api/v1/namespaces/{namespace:segment}"
 _WEB_ACTION = "/api/v1/web/{owner:segment}/{package:segment}/{action:name}{rest:rest}"
-_IN_COLLECTION = re.compile(r"/api/v1/namespaces/([^/]*)/(?:actions|packages|triggers|rules|activations|limits)(?:/.*)?")
+_IN_COLLECTION = re.compile(
+    r"/api/v1/namespaces/([^/]*)/(?:actions|packages|triggers|rules|activations|limits)(?:/.*)?"
+)
 
 _HttpHandler = Callable[[Request, str], Awaitable[Response]]
 """Answers a request, given its transaction id."""
@@ -136,7 +144,9 @@ class Api:
         return self._namespace if segment == "_" else check_namespace(segment)
 
     async def _web_action(self, request: Request, transaction: str) -> Response:
-        web_request = ApiRequest(request, request.path_params["owner"], self._namespace, transaction)
+        web_request = ApiRequest(
+            request, request.path_params["owner"], self._namespace, transaction
+        )
         return await self._web.answer(web_request, authenticated=self._is_authenticated(request))
 
     async def _about_platform(self, request: Request, transaction: str) -> Response:
@@ -146,7 +156,9 @@ class Api:
         return answer(about_api())
 
     async def _ping(self, request: Request, transaction: str) -> Response:
-        return NegotiatedResponse("pong", headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
+        return NegotiatedResponse(
+            "pong", headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain"
+        )
 
     async def _list_namespaces(self, request: Request, transaction: str) -> Response:
         self._authenticate(request)

@@ -62,14 +62,20 @@ class Host:
         limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        reserved = sorted(name for name in environment or {} if name in SHELL_VARIABLES or name.startswith("__OW_"))
+        reserved = sorted(
+            name
+            for name in environment or {}
+            if name in SHELL_VARIABLES or name.startswith("__OW_")
+        )
         if reserved:
             raise HostError(
                 f"the environment of action processes names variables that the host sets itself: {', '.join(reserved)}.",
                 hint="Leave them out, or rename them.",
             )
         self.limits = limits or Limits()
-        self.activations = ActivationStore(self.limits.activations_kept, self.limits.activation_bytes_kept)
+        self.activations = ActivationStore(
+            self.limits.activations_kept, self.limits.activation_bytes_kept
+        )
         self._home = Path(home)
         self._port = port
         self._bind = bind
@@ -95,7 +101,9 @@ class Host:
             if not path.exists():
                 self._home.mkdir(parents=True, exist_ok=True)
                 made = _write_private(self._home, f"{uuid.uuid4()}:{secrets.token_urlsafe(48)}\n")
-                with contextlib.suppress(FileExistsError):  # another host of this home was first: use its key
+                with contextlib.suppress(
+                    FileExistsError
+                ):  # another host of this home was first: use its key
                     path.hardlink_to(made)
                 made.unlink()
             self._auth = path.read_text().strip()
@@ -118,19 +126,26 @@ class Host:
             self._home.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self._home / "processes")
             listener = self._listen()
-            _write_private(self._home, f"APIHOST={self.apihost}\nAUTH={self.auth}\n").replace(self.wskprops_path)
+            _write_private(self._home, f"APIHOST={self.apihost}\nAUTH={self.auth}\n").replace(
+                self.wskprops_path
+            )
         except OSError as error:
             raise HostError(
-                f"the host's home {self._home} cannot be used: {error.strerror}.", hint="Name another one with --home."
+                f"the host's home {self._home} cannot be used: {error.strerror}.",
+                hint="Name another one with --home.",
             ) from error
         self._up.clear()
         self._failure = None
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="openwhisk-local", daemon=True)
+        self._thread = threading.Thread(
+            target=self._serve, args=(listener,), name="openwhisk-local", daemon=True
+        )
         self._thread.start()
         if not self._up.wait(_START_S) or self._failure is not None:
             failure = self._failure
             self.stop()
-            raise HostError(f"the host did not start: {failure or 'no answer in time'}.") from failure
+            raise HostError(
+                f"the host did not start: {failure or 'no answer in time'}."
+            ) from failure
         return self
 
     def stop(self) -> None:

@@ -11,7 +11,9 @@ EXISTS = "resource already exists"
 OTHER_COLLECTION = "Resource by this name exists but is not in this collection."
 NAME_ILLEGAL = "The name of the entity contains illegal characters."
 NAME_MALFORMED = "The fully qualified name of the entity must contain at least the namespace and the name of the entity."
-PARAMETERS_NOT_ALLOWED = "Request defines parameters that are not allowed (e.g., reserved properties)."
+PARAMETERS_NOT_ALLOWED = (
+    "Request defines parameters that are not allowed (e.g., reserved properties)."
+)
 SEQUENCE_TOO_LONG = "Too many actions in the sequence."
 SEQUENCE_EMPTY = "No component specified for the sequence."
 SEQUENCE_CYCLIC = "Sequence may not refer to itself."
@@ -42,7 +44,13 @@ class Rejection(Exception):
     """
 
     def __init__(
-        self, status: int, message: str, *, cors: bool = True, headers: dict[str, str] | None = None, layout: Layout = "compact"
+        self,
+        status: int,
+        message: str,
+        *,
+        cors: bool = True,
+        headers: dict[str, str] | None = None,
+        layout: Layout = "compact",
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -77,7 +77,14 @@ class WhisktrainError(Exception):
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, code: str | None = None, hint: str = "", retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        retryable: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -91,7 +98,12 @@ class WhisktrainError(Exception):
 
     def to_record(self) -> ErrorRecord:
         """The failure as JSON: `{"code", "message", "hint", "retryable"}`."""
-        return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+        }
 
     def __reduce__(self) -> tuple[object, ...]:
         return from_record, (self.to_record(), type(self).__name__)
@@ -186,7 +198,14 @@ class Diverged(TrainingError):
 
     code = "diverged"
 
-    def __init__(self, message: str, *, code: str | None = None, hint: str = "", retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        retryable: bool | None = None,
+    ) -> None:
         super().__init__(message, code=code, hint=hint or _NOT_FINITE_HINT, retryable=retryable)
 
 
@@ -212,7 +231,9 @@ def _tree(root: type[WhisktrainError]) -> dict[str, type[WhisktrainError]]:
     return found
 
 
-def from_record(record: ErrorRecord | Mapping[str, object], kind: str | None = None) -> WhisktrainError:
+def from_record(
+    record: ErrorRecord | Mapping[str, object], kind: str | None = None
+) -> WhisktrainError:
     """Build the exception that a failure record describes.
 
     Args:
@@ -224,7 +245,9 @@ def from_record(record: ErrorRecord | Mapping[str, object], kind: str | None = N
     """
     tree = _tree(WhisktrainError)
     code = str(record.get("code", "error"))
-    cls = tree.get(kind or "") or next((c for c in tree.values() if c.code == code), WhisktrainError)
+    cls = tree.get(kind or "") or next(
+        (c for c in tree.values() if c.code == code), WhisktrainError
+    )
     return cls(
         str(record.get("message", "unknown failure")),
         code=code,

@@ -38,7 +38,9 @@ def encode(tensors: Mapping[str, Tensor]) -> bytes:
     from safetensors.numpy import save
 
     # ascontiguousarray makes a 0-d array 1-d, hence the reshape
-    packed = {name: np.ascontiguousarray(t).reshape(np.shape(t)) for name, t in sorted(tensors.items())}
+    packed = {
+        name: np.ascontiguousarray(t).reshape(np.shape(t)) for name, t in sorted(tensors.items())
+    }
     return bytes(save(packed))
 
 
@@ -61,7 +63,8 @@ def decode(data: bytes) -> Tensors:
         found = load(data)
     except SafetensorError as error:
         raise Damaged(
-            f"{len(data)} bytes were read that are no safetensors ({error}).", hint="The attachment was cut or altered."
+            f"{len(data)} bytes were read that are no safetensors ({error}).",
+            hint="The attachment was cut or altered.",
         ) from error
     return {name: found[name] for name in sorted(found)}
 

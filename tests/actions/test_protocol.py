@@ -21,7 +21,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = {
     name: ROOT / entry["function"]
-    for name, entry in yaml.safe_load((ROOT / "wskdeploy.yaml").read_text())["packages"]["whisktrain"]["actions"].items()
+    for name, entry in yaml.safe_load((ROOT / "wskdeploy.yaml").read_text())["packages"][
+        "whisktrain"
+    ]["actions"].items()
 }
 LAUNCHER = """
 import json, os, sys, traceback
@@ -53,7 +55,11 @@ class Process:
         (folder / "exec__.py").write_text(LAUNCHER)
         self.name = name
         read, write = os.pipe()
-        environment = {"__OW_API_HOST": "http://127.0.0.1:9", "__OW_EXECUTION_ENV": "whisktrain", "__OW_WAIT_FOR_ACK": "1"}
+        environment = {
+            "__OW_API_HOST": "http://127.0.0.1:9",
+            "__OW_EXECUTION_ENV": "whisktrain",
+            "__OW_WAIT_FOR_ACK": "1",
+        }
         command = [
             sys.executable,
             "-c",
@@ -73,7 +79,9 @@ class Process:
         self.answers = os.fdopen(read, "r", encoding="utf-8")
         self.watch = threading.Timer(60, self.child.kill)
         self.watch.start()
-        assert json.loads(self.answers.readline() or "null") == {"ok": True}, self.child.stderr.read()
+        assert json.loads(self.answers.readline() or "null") == {"ok": True}, (
+            self.child.stderr.read()
+        )
 
     def run(self, value, **more: str):
         line = {
@@ -123,20 +131,33 @@ def test_every_action_starts_says_what_it_is_and_fails_as_data(name, process, tm
     answer = action.run({"probe": True, "store": store})
     assert answer["action"] == f"/guest/whisktrain/{name}"
     assert answer["store"]["ok"] is True
-    refused = action.run({"lib_version": "0.0.0", "store": store, "__ow_headers": {"authorization": SECRET}})
+    refused = action.run(
+        {"lib_version": "0.0.0", "store": store, "__ow_headers": {"authorization": SECRET}}
+    )
     assert refused["error"]["code"] == "version_mismatch"
     without_store = action.run(
-        {"run": "r", "slot": 0, "data": "iris", "lifecycleEvent": "CREATE", "triggerName": "/_/t", "rows": [[1]]}
+        {
+            "run": "r",
+            "slot": 0,
+            "data": "iris",
+            "lifecycleEvent": "CREATE",
+            "triggerName": "/_/t",
+            "rows": [[1]],
+        }
     )
     assert set(without_store["error"]) == {"code", "message", "hint", "retryable", "kind"}
-    nonsense = action.run({"run": [1], "slot": {}, "model": 5, "request": 7, "store": store, "secret": SECRET})
+    nonsense = action.run(
+        {"run": [1], "slot": {}, "model": 5, "request": 7, "store": store, "secret": SECRET}
+    )
     assert set(nonsense["error"]) == {"code", "message", "hint", "retryable", "kind"}
     out, err = action.end()
     assert SECRET not in out + err
 
 
 @pytest.mark.parametrize("name", ["preprocess", "train", "aggregate", "changes"])
-def test_light_actions_import_no_tensorflow_and_nothing_heavy_before_they_run(name, process, tmp_path) -> None:
+def test_light_actions_import_no_tensorflow_and_nothing_heavy_before_they_run(
+    name, process, tmp_path
+) -> None:
     file = tmp_path / "spy.py"
     file.write_text(
         ACTIONS[name].read_text()
@@ -146,7 +167,13 @@ def test_light_actions_import_no_tensorflow_and_nothing_heavy_before_they_run(na
     )
     action = process(name, file)
     found = action.run(
-        {"run": "r", "data": "iris", "lifecycleEvent": "READ", "triggerName": "/_/t", "store": f"sqlite:{tmp_path}/s"}
+        {
+            "run": "r",
+            "data": "iris",
+            "lifecycleEvent": "READ",
+            "triggerName": "/_/t",
+            "store": f"sqlite:{tmp_path}/s",
+        }
     )
     assert found["before"] == []
     assert not {"tensorflow", "keras"} & set(found["after"])

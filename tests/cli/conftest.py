@@ -78,7 +78,10 @@ class Machine:
         found = []
         for process in psutil.process_iter():
             try:
-                if str(self.home) in process.environ().get("WHISKTRAIN_HOME", "") or str(self.home) in process.cwd():
+                if (
+                    str(self.home) in process.environ().get("WHISKTRAIN_HOME", "")
+                    or str(self.home) in process.cwd()
+                ):
                     found.append(" ".join(process.cmdline()))
             except (psutil.Error, OSError):
                 continue
@@ -87,8 +90,15 @@ class Machine:
 
 def machine_in(folder: Path) -> Machine:
     (folder / ".wskprops").write_text("APIHOST=https://far.invalid\nAUTH=0:1\n")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WHISK", "WSK", "COLUMNS", "NO_COLOR", "FORCE_COLOR"))}
-    return Machine(folder, {**kept, "HOME": str(folder), "WHISKTRAIN_HOME": str(folder / "state"), "COLUMNS": "100"})
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("WHISK", "WSK", "COLUMNS", "NO_COLOR", "FORCE_COLOR"))
+    }
+    return Machine(
+        folder,
+        {**kept, "HOME": str(folder), "WHISKTRAIN_HOME": str(folder / "state"), "COLUMNS": "100"},
+    )
 
 
 @pytest.fixture(scope="session")

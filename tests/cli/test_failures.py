@@ -45,7 +45,9 @@ def test_what_nobody_expected_shows_no_traceback_unless_asked(
     assert report(error, as_json=False) == 1
     err = capsys.readouterr().err
     assert "Traceback" not in err
-    assert err.startswith("error: Something that should not happen: ZeroDivisionError: division by zero\nhint: ")
+    assert err.startswith(
+        "error: Something that should not happen: ZeroDivisionError: division by zero\nhint: "
+    )
     monkeypatch.setenv("WHISKTRAIN_DEBUG", "1")
     report(error, as_json=False)
     assert "ZeroDivisionError" in capsys.readouterr().err

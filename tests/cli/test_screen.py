@@ -36,7 +36,10 @@ SHOWN = Progress(
 
 
 def test_a_run_is_one_line() -> None:
-    assert line(SHOWN) == "round 46/460 (epoch 2/20)  loss 0.2292  val accuracy 0.9499  workers 3/4  12.3 s  21 ms/round"
+    assert (
+        line(SHOWN)
+        == "round 46/460 (epoch 2/20)  loss 0.2292  val accuracy 0.9499  workers 3/4  12.3 s  21 ms/round"
+    )
     assert "epoch" not in line(SHOWN, 80)
     assert len(line(SHOWN, 80)) <= 80
     assert "3/4, 1 failed" in line(replace(SHOWN, failed=1))
@@ -46,7 +49,10 @@ def test_a_run_is_one_line() -> None:
 
 
 def history(epochs: int) -> tuple[dict[str, float], ...]:
-    return tuple({"epoch": k, "round": 23 * k, "loss": 1 / k, "val_accuracy": 0.9} for k in range(1, epochs + 1))
+    return tuple(
+        {"epoch": k, "round": 23 * k, "loss": 1 / k, "val_accuracy": 0.9}
+        for k in range(1, epochs + 1)
+    )
 
 
 def test_off_a_terminal_each_epoch_has_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +64,10 @@ def test_off_a_terminal_each_epoch_has_one_line(capsys: pytest.CaptureFixture[st
     lines = err.splitlines()
     assert lines[0] == "training m:1: 4 workers, 460 rounds in 20 epochs"
     assert [text.split()[1] for text in lines[1:]] == [f"{k}/20" for k in range(1, 21)]
-    assert lines[2] == "epoch 2/20  round 46/460  loss 0.5000  val accuracy 0.9000  12.3 s  21 ms/round"
+    assert (
+        lines[2]
+        == "epoch 2/20  round 46/460  loss 0.5000  val accuracy 0.9000  12.3 s  21 ms/round"
+    )
 
 
 def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +121,12 @@ def test_on_a_terminal_it_is_one_live_line(monkeypatch: pytest.MonkeyPatch) -> N
 def test_tables_are_aligned_and_facts_leave_nothing_out() -> None:
     assert columns(("a", "name"), [(1, "x"), (22.5, None)]) == "A     NAME\n1     x\n22.5  -"
     text = facts(
-        {"run": "r", "none": None, "metrics": {"loss": 0.123456, "none": None}, "round_ms": {"p50": None}, "list": [1, 2]}
+        {
+            "run": "r",
+            "none": None,
+            "metrics": {"loss": 0.123456, "none": None},
+            "round_ms": {"p50": None},
+            "list": [1, 2],
+        }
     )
     assert text.splitlines() == ["run   r", "metrics", "  loss  0.1235", "list  1, 2"]

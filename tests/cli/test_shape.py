@@ -28,7 +28,9 @@ def commands() -> list[tuple[tuple[str, ...], Any]]:
 
 @pytest.mark.parametrize("path", reference.files())
 def test_what_is_rendered_from_commands_and_schema_is_up_to_date(path: str) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == reference.files()[path], "run: make reference"
+    assert (ROOT / path).read_text(encoding="utf-8") == reference.files()[path], (
+        "run: make reference"
+    )
 
 
 def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
@@ -42,16 +44,26 @@ def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
     [train] = [command for path, command in commands() if path == ("train",)]
     by_hand = {"data", "model", "init", "predict", "no_wait", "progress", *SHARED}
     page = (ROOT / "docs" / "reference" / "request.md").read_text(encoding="utf-8")
-    documented = {s.name for s in settings() if f"| `{s.name}` |" in page and f"| `{s.flag}` |" in page}
+    documented = {
+        s.name for s in settings() if f"| `{s.name}` |" in page and f"| `{s.flag}` |" in page
+    }
     assert set(options()) == set(fields)
     assert {p.name for p in train.params} - by_hand == set(fields)
     assert set(TrainOptions.__annotations__) == set(fields)
     [predict] = [command for path, command in commands() if path == ("predict",)]
     of_predict = {s.name for s in options().values() if s.section == "predict"}
-    assert {p.name for p in predict.params} - {"model", "rows_file", "rows", "output", *SHARED} == of_predict
+    assert {p.name for p in predict.params} - {
+        "model",
+        "rows_file",
+        "rows",
+        "output",
+        *SHARED,
+    } == of_predict
     assert set(PredictOptions.__annotations__) == of_predict
     assert documented == set(fields)
-    assert {flag for p in train.params if p.name in fields for flag in p.opts} == {s.flag for s in options().values()}
+    assert {flag for p in train.params if p.name in fields for flag in p.opts} == {
+        s.flag for s in options().values()
+    }
     assert all(s.description for s in settings())
 
 
@@ -60,20 +72,34 @@ def test_a_setting_is_defined_once_and_is_an_option_everywhere() -> None:
     [
         (["--workers", "4", "--batch", "full"], {"train": {"workers": 4, "batch": "full"}}),
         (["--workers", "auto", "--batch", "32"], {"train": {"workers": "auto", "batch": 32}}),
-        (["--type", "a=b=numeric", "--type", "c=date"], {"data": {"types": {"a=b": "numeric", "c": "date"}}}),
-        (["--drop", "a", "--drop", "b", "--keep", "c"], {"data": {"drop": ["a", "b"], "keep": ["c"]}}),
+        (
+            ["--type", "a=b=numeric", "--type", "c=date"],
+            {"data": {"types": {"a=b": "numeric", "c": "date"}}},
+        ),
+        (
+            ["--drop", "a", "--drop", "b", "--keep", "c"],
+            {"data": {"drop": ["a", "b"], "keep": ["c"]}},
+        ),
         (["--shards", "by:site"], {"data": {"shards": {"how": "by:site"}}}),
         (["--shards", "contiguous"], {"data": {"shards": {"how": "contiguous"}}}),
         (
             ["--optimizer", "sgd", "--outer", "nesterov"],
             {"train": {"optimizer": {"name": "sgd"}, "outer": {"name": "nesterov"}}},
         ),
-        (["--image-size", "28", "32", "--metric", "mae"], {"data": {"image_size": [28, 32]}, "model": {"metrics": ["mae"]}}),
-        (["--learning-rate", "0.1", "--top-k", "2"], {"train": {"learning_rate": 0.1}, "predict": {"top_k": 2}}),
+        (
+            ["--image-size", "28", "32", "--metric", "mae"],
+            {"data": {"image_size": [28, 32]}, "model": {"metrics": ["mae"]}},
+        ),
+        (
+            ["--learning-rate", "0.1", "--top-k", "2"],
+            {"train": {"learning_rate": 0.1}, "predict": {"top_k": 2}},
+        ),
         ([], {}),
     ],
 )
-def test_options_become_the_request(words: list[str], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_become_the_request(
+    words: list[str], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from whisktrain.request import Request, parse
     from whisktrain.sdk import Connection
     from whisktrain.sdk import requests as sdk_requests
@@ -81,7 +107,15 @@ def test_options_become_the_request(words: list[str], expected: dict[str, Any], 
     seen: list[dict[str, Any]] = []
 
     def train(
-        self: Connection, data: str, *, model: str, init: None, predict: None, progress: Any, wait: bool, **options: Any
+        self: Connection,
+        data: str,
+        *,
+        model: str,
+        init: None,
+        predict: None,
+        progress: Any,
+        wait: bool,
+        **options: Any,
     ) -> Any:
         seen.append(sdk_requests.build({}, {}, options))
         return {"status": "completed", "run": "r"}
@@ -93,7 +127,14 @@ def test_options_become_the_request(words: list[str], expected: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    "words", [["--workers", "many"], ["--batch", "some"], ["--type", "x"], ["--epochs", "x"], ["--image-size", "3"]]
+    "words",
+    [
+        ["--workers", "many"],
+        ["--batch", "some"],
+        ["--type", "x"],
+        ["--epochs", "x"],
+        ["--image-size", "3"],
+    ],
 )
 def test_an_option_of_the_wrong_type_is_a_usage_error(words: list[str], fresh: Any) -> None:
     done = fresh.run("train", "iris", *words, "--json")
@@ -121,7 +162,9 @@ def test_the_names_that_others_script_against_are_there() -> None:
         *(f"models {verb}" for verb in ("list", "show", "export", "delete")),
         *(f"data {verb}" for verb in ("put", "list", "delete")),
     ):
-        assert {"--apihost", "--auth", "--platform", "--store", "--home", "--json"} <= found[name], name
+        assert {"--apihost", "--auth", "--platform", "--store", "--home", "--json"} <= found[
+            name
+        ], name
     options = """--target --model --workers --epochs --rounds --batch --sync --local-steps --optimizer --learning-rate --seed
         --validation --scale --class-weight --patience --name --task --drop --init --lease --predict --no-wait --progress"""
     assert set(options.split()) <= found["train"]
@@ -147,14 +190,25 @@ def test_help_loads_nothing_heavy(machine: Any) -> None:
     heavy = "{'numpy', 'keras', 'pydantic', 'pandas', 'rich', 'requests'}"
     code = f"import sys, whisktrain.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=machine.environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        env=machine.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
     "words",
-    [["train", "iris", "--wokers", "2"], ["train", "iris", "--progress", "plain"], ["train"], ["nonsense"], ["runs", "show"]],
+    [
+        ["train", "iris", "--wokers", "2"],
+        ["train", "iris", "--progress", "plain"],
+        ["train"],
+        ["nonsense"],
+        ["runs", "show"],
+    ],
 )
 def test_a_usage_error_is_two_lines_and_exit_2(words: list[str], fresh: Any) -> None:
     done = fresh.run(*words)
@@ -185,7 +239,9 @@ def test_a_wrong_request_is_refused_before_anything_starts(fresh: Any) -> None:
 def test_the_first_line_names_platform_and_store_and_a_wskprops_changes_nothing(fresh: Any) -> None:
     done = fresh.run("models", "list")
     assert done.code == 0
-    assert done.err.splitlines()[0].endswith(f"this machine's own host, store sqlite:{fresh.home / 'store'}")
+    assert done.err.splitlines()[0].endswith(
+        f"this machine's own host, store sqlite:{fresh.home / 'store'}"
+    )
     assert "far.invalid" not in done.err
     assert done.out == ""
 
@@ -201,7 +257,13 @@ def test_empty_lists_are_still_json(fresh: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["runs", "show", "x"], ["models", "show", "x"], ["data", "delete", "upload:x"], ["runs", "stop", "x"]]
+    "words",
+    [
+        ["runs", "show", "x"],
+        ["models", "show", "x"],
+        ["data", "delete", "upload:x"],
+        ["runs", "stop", "x"],
+    ],
 )
 def test_what_is_not_there_is_exit_5(words: list[str], fresh: Any) -> None:
     done = fresh.run(*words, "--json")
@@ -213,7 +275,9 @@ def test_a_platform_that_does_not_answer_is_exit_4(fresh: Any) -> None:
     done = fresh.run("doctor", "--apihost", "http://127.0.0.1:9", "--auth", "u:k3y", "--quick")
     assert done.code == 3, "doctor reports it as a finding"
     assert "FAIL  platform" in done.out
-    done = fresh.run("predict", "m", "--rows", "[[1]]", "--apihost", "http://127.0.0.1:9", "--auth", "u:k3y")
+    done = fresh.run(
+        "predict", "m", "--rows", "[[1]]", "--apihost", "http://127.0.0.1:9", "--auth", "u:k3y"
+    )
     assert done.code == 4
     assert "k3y" not in done.err + done.out
     assert "Traceback" not in done.err
@@ -223,7 +287,9 @@ def test_a_home_that_cannot_be_written_is_exit_3_or_4(fresh: Any) -> None:
     (fresh.folder / "file").write_text("")
     done = fresh.run("models", "list", "--home", str(fresh.folder / "file" / "x"))
     assert done.code in (3, 4)
-    assert done.err.splitlines()[-2].startswith("error: ") or done.err.splitlines()[-1].startswith("error: ")
+    assert done.err.splitlines()[-2].startswith("error: ") or done.err.splitlines()[-1].startswith(
+        "error: "
+    )
     assert "Traceback" not in done.err
 
 
@@ -233,7 +299,9 @@ def test_data_is_put_listed_and_deleted(fresh: Any) -> None:
     assert put.code == 0
     reference_ = put.out.strip()
     assert reference_.startswith("upload:")
-    assert fresh.run("data", "put", "t.csv", "--json").json["data"] == reference_, "the same content is stored once"
+    assert fresh.run("data", "put", "t.csv", "--json").json["data"] == reference_, (
+        "the same content is stored once"
+    )
     assert [d["name"] for d in fresh.run("data", "list", "--json").json["data"]] == ["t.csv"]
     assert fresh.run("data", "delete", reference_).code == 0
     assert fresh.run("data", "list", "--json").json == {"data": []}
@@ -249,14 +317,22 @@ def test_local_says_where_it_is_and_sigterm_stops_it(fresh: Any) -> None:
     process = fresh.start("local", "--bare", "--port", "0")
     try:
         said = read_until_up(process)
-        assert Path(said["WSK_CONFIG_FILE"]).read_text() == f"APIHOST={said['APIHOST']}\nAUTH={said['AUTH']}\n"
+        assert (
+            Path(said["WSK_CONFIG_FILE"]).read_text()
+            == f"APIHOST={said['APIHOST']}\nAUTH={said['AUTH']}\n"
+        )
         assert Path(said["WSK_CONFIG_FILE"]) == fresh.home / "wskprops"
         listing = requests.get(
-            f"{said['APIHOST']}/api/v1/namespaces/_/actions", auth=tuple(said["AUTH"].split(":")), timeout=10
+            f"{said['APIHOST']}/api/v1/namespaces/_/actions",
+            auth=tuple(said["AUTH"].split(":")),
+            timeout=10,
         )
         assert listing.json() == [], "nothing is deployed"
         second = fresh.run("local", "--bare", "--port", "0")
-        assert (second.code, second.err.splitlines()[-2][:40]) == (3, f"error: A host is running on {fresh.home} "[:40])
+        assert (second.code, second.err.splitlines()[-2][:40]) == (
+            3,
+            f"error: A host is running on {fresh.home} "[:40],
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)

@@ -11,7 +11,20 @@ import time
 from typing import Any
 
 RESULT = {
-    *("status", "run", "model", "task", "classes", "workers", "rounds", "seconds", "round_ms", "metrics", "cost", "decisions"),
+    *(
+        "status",
+        "run",
+        "model",
+        "task",
+        "classes",
+        "workers",
+        "rounds",
+        "seconds",
+        "round_ms",
+        "metrics",
+        "cost",
+        "decisions",
+    ),
     "message",
 }
 ESCAPES = re.compile(r"[\x1b\r]")
@@ -41,7 +54,9 @@ def test_json_is_exactly_the_documented_result(trained: Any, machine: Any) -> No
 def test_narration_is_on_stderr_a_line_for_each_epoch_without_escapes(trained: Any) -> None:
     lines = trained.err.splitlines()
     assert "this machine's own host" in lines[0]
-    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == [f"{k}/8" for k in range(1, 9)]
+    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == [
+        f"{k}/8" for k in range(1, 9)
+    ]
     assert not ESCAPES.search(trained.err + trained.out)
     epoch = next(line for line in lines if line.startswith("epoch 8/8"))
     assert "val accuracy" in epoch
@@ -49,7 +64,9 @@ def test_narration_is_on_stderr_a_line_for_each_epoch_without_escapes(trained: A
 
 
 def test_predict_answers_on_stdout(trained: Any, machine: Any) -> None:
-    (machine.folder / "new.csv").write_text("petal_length,zzz,sepal_length,sepal_width,petal_width\n1.4,9,5.1,3.5,0.2\n")
+    (machine.folder / "new.csv").write_text(
+        "petal_length,zzz,sepal_length,sepal_width,petal_width\n1.4,9,5.1,3.5,0.2\n"
+    )
     columns = machine.run("models", "show", "flowers", "--json").json["features"]
     csv = ",".join([*reversed(columns), "zzz"]) + "\n0.2,1.4,3.5,5.1,9\n"
     (machine.folder / "new.csv").write_text(csv)
@@ -92,10 +109,8 @@ def test_runs_and_models_are_listed_shown_exported_deleted(trained: Any, machine
 
 
 def test_a_run_that_diverges_names_worker_and_fix_and_is_exit_6(machine: Any) -> None:
-    words = (
-        "train wine --model mlp --workers 1 --rounds 30 --optimizer sgd --learning-rate 1e30 --name bad --progress off --json"
-    )
-    done = machine.run(*words.split())
+    words = "train wine --model mlp --workers 1 --rounds 30 --optimizer sgd --learning-rate 1e30"
+    done = machine.run(*words.split(), "--name", "bad", "--progress", "off", "--json")
     assert done.code == 6, done.err
     assert done.json["status"] == "failed"
     error = done.json["error"]
@@ -108,7 +123,9 @@ def test_a_run_that_diverges_names_worker_and_fix_and_is_exit_6(machine: Any) ->
 
 
 def test_a_wrong_target_is_exit_2_and_names_the_nearest(machine: Any) -> None:
-    (machine.folder / "t.csv").write_text("size,colour,kept\n" + "".join(f"{i},{'rb'[i % 2]},{i % 2}\n" for i in range(40)))
+    (machine.folder / "t.csv").write_text(
+        "size,colour,kept\n" + "".join(f"{i},{'rb'[i % 2]},{i % 2}\n" for i in range(40))
+    )
     done = machine.run("train", "t.csv", "--target", "kpt", "--workers", "1")
     assert done.code == 2
     assert done.out == ""
@@ -116,7 +133,19 @@ def test_a_wrong_target_is_exit_2_and_names_the_nearest(machine: Any) -> None:
     assert done.err.splitlines()[-2].startswith("error: The target was 'kpt'")
 
 
-LONG = ("train", "iris", "--model", "linear", "--workers", "1", "--epochs", "3000", "--name", "long", "--home")
+LONG = (
+    "train",
+    "iris",
+    "--model",
+    "linear",
+    "--workers",
+    "1",
+    "--epochs",
+    "3000",
+    "--name",
+    "long",
+    "--home",
+)
 
 
 def press(process: subprocess.Popen[str], times: int) -> tuple[str, str]:
@@ -165,11 +194,24 @@ def test_ctrl_c_twice_stops_at_once(machine: Any) -> None:
     run = re.search(r"run (\S+) started", err)
     assert run
     assert f"runs resume {run[1]}" in err
-    assert out == "" or "status    stopped" in out, "it may have stopped in order before the second one came"
+    assert out == "" or "status    stopped" in out, (
+        "it may have stopped in order before the second one came"
+    )
 
 
 def test_sigkill_leaves_no_process_and_the_run_goes_on_when_watched(machine: Any) -> None:
-    process = machine.start("train", "iris", "--model", "linear", "--workers", "1", "--epochs", "200", "--name", "killed")
+    process = machine.start(
+        "train",
+        "iris",
+        "--model",
+        "linear",
+        "--workers",
+        "1",
+        "--epochs",
+        "200",
+        "--name",
+        "killed",
+    )
     assert process.stderr is not None
     seen = ""
     for line in process.stderr:

@@ -22,9 +22,48 @@ from whisktrain.request import Request, parse
 from whisktrain.stages.preprocess import preprocess
 from whisktrain.store import Store, open_store
 
-NUMBERS = ["1", "2.5", "-3", "1e3", "0", "007", "1,5", "1.234,5", "1,234", "$5", "12%", "9007199254740993", "inf", "1e400"]
-WORDS = ["red", "green", "Ünï", "yes", "no", "TRUE", "NA", "None", "?", "error", "_id", "☃", "a b c d e f.", "", " x "]
-DATES = ["2020-01-02", "2020-13-45", "31/12/2019", "12/31/2019", "Jan 5, 2020", "2020-01-02T03:04:05Z", "1.2.2020"]
+NUMBERS = [
+    "1",
+    "2.5",
+    "-3",
+    "1e3",
+    "0",
+    "007",
+    "1,5",
+    "1.234,5",
+    "1,234",
+    "$5",
+    "12%",
+    "9007199254740993",
+    "inf",
+    "1e400",
+]
+WORDS = [
+    "red",
+    "green",
+    "Ünï",
+    "yes",
+    "no",
+    "TRUE",
+    "NA",
+    "None",
+    "?",
+    "error",
+    "_id",
+    "☃",
+    "a b c d e f.",
+    "",
+    " x ",
+]
+DATES = [
+    "2020-01-02",
+    "2020-13-45",
+    "31/12/2019",
+    "12/31/2019",
+    "Jan 5, 2020",
+    "2020-01-02T03:04:05Z",
+    "1.2.2020",
+]
 CELLS = [
     st.sampled_from(NUMBERS),
     st.sampled_from(WORDS),
@@ -37,10 +76,16 @@ CELLS = [
     st.booleans() | st.none(),
     st.booleans() | st.integers(0, 1) | st.sampled_from(["yes", "0"]),
     st.text(max_size=6),
-    st.lists(st.integers(), max_size=2) | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+    st.lists(st.integers(), max_size=2)
+    | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
     st.none(),
 ]
-NAMES = st.lists(st.text(max_size=8) | st.sampled_from(["y", "id", "label", "x"]), min_size=2, max_size=5, unique=True)
+NAMES = st.lists(
+    st.text(max_size=8) | st.sampled_from(["y", "id", "label", "x"]),
+    min_size=2,
+    max_size=5,
+    unique=True,
+)
 
 
 @st.composite
@@ -64,7 +109,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def check(store: Store, data: dict[str, Any], rows: Any) -> None:
     """Preprocess, and compare what was written with what deciding on `rows` gives."""
     try:
-        payload = preprocess(parse(Request, {"data": data, "train": {"workers": 1}}), store, workers=1)
+        payload = preprocess(
+            parse(Request, {"data": data, "train": {"workers": 1}}), store, workers=1
+        )
     except DataError as error:
         assert error.message.strip()
         return

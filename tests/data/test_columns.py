@@ -70,7 +70,9 @@ def test_every_float_is_read_exactly(value: float) -> None:
 def test_missing_spellings() -> None:
     column = texts("", "NA", "n/a", "NaN", "null", "#N/A", "<NA>", " ", "x", "None")
     assert missing_mask(column).tolist() == [True] * 8 + [False, False]
-    assert missing_mask(objects(None, float("nan"), pd.NA, pd.NaT, 0, False, "")).tolist() == [True] * 4 + [False] * 2 + [True]
+    assert missing_mask(objects(None, float("nan"), pd.NA, pd.NaT, 0, False, "")).tolist() == [
+        True
+    ] * 4 + [False] * 2 + [True]
 
 
 def kind(column: pd.Series[Any], name: str = "x", **options: Any) -> str:
@@ -164,7 +166,9 @@ def test_a_forced_type_that_cannot_be_is_an_error() -> None:
     assert infer_type(texts("1", "2", "1"), "d", force="categorical").numeric_keys
 
 
-@pytest.mark.parametrize(("cell", "key"), [(1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), (2.5, "2.5"), ("2.50", "2.5")])
+@pytest.mark.parametrize(
+    ("cell", "key"), [(1, "1"), (1.0, "1"), ("1", "1"), ("1.0", "1"), (2.5, "2.5"), ("2.50", "2.5")]
+)
 def test_numbers_as_categories_are_the_same_however_written(cell: Any, key: str) -> None:
     assert cell_category(cell, numeric=True) == key
 
@@ -188,7 +192,9 @@ def test_dates_mean_what_pandas_says(moments: list[Any], format_: str) -> None:
     days, bad = parse_dates(texts(*cells), [format_.replace("%Y-%m-%d %H:%M:%S", "ISO8601")])
     expected = pd.to_datetime(pd.Series(cells), format=format_)
     assert not bad.any()
-    assert np.allclose(days, (expected - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1), rtol=0, atol=1e-9)
+    assert np.allclose(
+        days, (expected - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1), rtol=0, atol=1e-9
+    )
     for part, oracle in [
         ("month", expected.dt.month),
         ("day", expected.dt.day),

@@ -23,11 +23,19 @@ def rows(text: str | bytes, **options: str) -> tuple[list[str], list[list[str]]]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"],
+)
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-def test_delimiter_encoding_and_line_ends_are_found(delimiter: str, encoding: str, ending: str) -> None:
+def test_delimiter_encoding_and_line_ends_are_found(
+    delimiter: str, encoding: str, ending: str
+) -> None:
     text = HEADED.format(d=delimiter).replace("\n", ending)
-    assert rows(text.encode(encoding)) == (["name", "größe", "note"], [["anna", "1", "é"], ["bert", "2", "ü"]])
+    assert rows(text.encode(encoding)) == (
+        ["name", "größe", "note"],
+        [["anna", "1", "é"], ["bert", "2", "ü"]],
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,10 @@ def test_empty_cells_beyond_the_header_do_no_harm() -> None:
 
 
 def test_a_missing_header_keeps_the_first_row() -> None:
-    assert rows("5.1,3.5,setosa\n4.9,3.0,virginica\n")[1] == [["5.1", "3.5", "setosa"], ["4.9", "3.0", "virginica"]]
+    assert rows("5.1,3.5,setosa\n4.9,3.0,virginica\n")[1] == [
+        ["5.1", "3.5", "setosa"],
+        ["4.9", "3.0", "virginica"],
+    ]
 
 
 def test_excels_separator_line() -> None:
@@ -121,18 +132,24 @@ def test_an_encoding_that_does_not_fit_is_an_error() -> None:
         read_delimited(b"a\n1\n", "f", encoding="klingon")
 
 
-WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters='"'), min_size=1, max_size=8).map(
-    lambda s: "w" + s.strip() + "w"
-)
+WORDS = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters='"'),
+    min_size=1,
+    max_size=8,
+).map(lambda s: "w" + s.strip() + "w")
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.data(), st.sampled_from([",", ";", "\t", "|"]), st.integers(2, 5), st.integers(1, 6))
-def test_what_csv_writes_is_read_back(data: st.DataObject, delimiter: str, columns: int, count: int) -> None:
+def test_what_csv_writes_is_read_back(
+    data: st.DataObject, delimiter: str, columns: int, count: int
+) -> None:
     names = [f"n{k}" for k in range(columns)]
     cells = [[data.draw(WORDS) for _ in names] for _ in range(count)]
     buffer = io.StringIO()
     csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([names, *cells])
     found = rows(buffer.getvalue(), delimiter=delimiter)
-    expected = pd.read_csv(io.StringIO(buffer.getvalue()), sep=delimiter, dtype=str, na_filter=False)
+    expected = pd.read_csv(
+        io.StringIO(buffer.getvalue()), sep=delimiter, dtype=str, na_filter=False
+    )
     assert found == (names, cells) == (list(expected.columns), expected.to_numpy().tolist())

@@ -49,10 +49,18 @@ def test_has_header(sample: list[list[str]], expected: bool) -> None:
     [
         (["1.5", "2.25"], ",", "."),
         (["1,5", "2,25"], ";", ","),
-        (["1.234", "5.678"], ";", "."),  # either: the delimiter does not decide against a point that is there
+        (
+            ["1.234", "5.678"],
+            ";",
+            ".",
+        ),  # either: the delimiter does not decide against a point that is there
         (["1,234", "5,678"], ";", ","),
         (["1,234", "5,678"], ",", "."),
-        (["1.234", "999"], ",", ","),  # a number below one thousand without a mark: these are thousands
+        (
+            ["1.234", "999"],
+            ",",
+            ",",
+        ),  # a number below one thousand without a mark: these are thousands
         (["1.234.567", "2"], ",", ","),
         (["1,234.5"], ";", "."),
         (["1.234,5"], ",", ","),

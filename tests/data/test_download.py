@@ -15,7 +15,9 @@ from whisktrain.data.sources import addresses, download
 from whisktrain.data.sources.download import redact_url
 from whisktrain.errors import DataError
 
-CSV = b"a,b,t\n" + b"".join(f"{k},{k % 7 + 0.5},{'uv'[k // 2 % 2]}\n".encode() for k in range(3, 93, 2))
+CSV = b"a,b,t\n" + b"".join(
+    f"{k},{k % 7 + 0.5},{'uv'[k // 2 % 2]}\n".encode() for k in range(3, 93, 2)
+)
 REAL = socket.getaddrinfo
 
 
@@ -27,7 +29,10 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.startswith("/to/"):
             self.send_response(302)
-            self.send_header("Location", path.removeprefix("/to/") if "://" in path else "/" + path.removeprefix("/to/"))
+            self.send_header(
+                "Location",
+                path.removeprefix("/to/") if "://" in path else "/" + path.removeprefix("/to/"),
+            )
             self.end_headers()
         elif path == "/loop":
             self.send_response(301)
@@ -156,14 +161,17 @@ def test_other_schemes_are_refused(url: str) -> None:
         "224.0.0.1",
     ],
 )
-def test_private_addresses_are_refused(host: str, server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_addresses_are_refused(
+    host: str, server: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
     assert code(f"http://{host}:{server.server_port}/") == "private_address"
     assert server.seen == []
 
 
 @pytest.mark.parametrize(
-    ("address", "public"), [("93.184.216.34", True), ("2606:2800:220:1::1", True), ("::ffff:8.8.8.8", True)]
+    ("address", "public"),
+    [("93.184.216.34", True), ("2606:2800:220:1::1", True), ("::ffff:8.8.8.8", True)],
 )
 def test_public_addresses_are_known(address: str, public: bool) -> None:
     assert addresses.is_public(address) is public
@@ -190,11 +198,15 @@ def test_every_address_of_a_name_is_checked(monkeypatch: pytest.MonkeyPatch) -> 
     assert code("http://two.example/") == "private_address"
 
 
-def test_the_connection_goes_to_the_checked_address(server: Quiet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_goes_to_the_checked_address(
+    server: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that answers otherwise the second time gains nothing: it is asked once."""
     monkeypatch.delenv(addresses.ALLOW_PRIVATE, raising=False)
     checked: list[str] = []
-    monkeypatch.setattr(addresses, "is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1")
+    monkeypatch.setattr(
+        addresses, "is_public", lambda ip: checked.append(ip) is None and ip == "127.0.0.1"
+    )
     asked = resolving(monkeypatch, {"rebind.example": [["127.0.0.1"], ["127.0.0.2"]]})
     assert download.download(f"http://rebind.example:{server.server_port}/x.csv")[0] == CSV
     assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])
@@ -211,19 +223,31 @@ def test_redirects_are_checked_again(server: Quiet, monkeypatch: pytest.MonkeyPa
     assert code(f"{base}/to/ftp://inside.example/x") == "bad_address"
 
 
-def test_passwords_go_to_their_host_only_and_are_never_shown(server: Quiet, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_go_to_their_host_only_and_are_never_shown(
+    server: Quiet, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolving(monkeypatch, {"other.example": [["127.0.0.1"]]})
     with_password = base.replace("http://", "http://user:s3cret@")
-    download.download(f"{with_password}/to/http://other.example:{server.server_port}/d.csv?token=abc")
-    assert ["authorization" in {name.lower() for name in headers} for _, headers in server.seen] == [True, False]
+    download.download(
+        f"{with_password}/to/http://other.example:{server.server_port}/d.csv?token=abc"
+    )
+    assert [
+        "authorization" in {name.lower() for name in headers} for _, headers in server.seen
+    ] == [True, False]
     with pytest.raises(DataError) as caught:
         download.download(f"{with_password}/missing?token=s3cret")
     assert "s3cret" not in str(caught.value)
     assert redact_url("http://user:s3cret@host/p?token=s3cret#s3cret") == "http://host/p"
 
 
-def test_preprocessing_from_an_address_keeps_its_secrets(base: str, make: Callable[..., Any]) -> None:
+def test_preprocessing_from_an_address_keeps_its_secrets(
+    base: str, make: Callable[..., Any]
+) -> None:
     made = make(f"{base.replace('http://', 'http://user:s3cret@')}/people.csv?token=s3cret")
-    assert (made.report["target"], made.report["name"], made.report["source"]) == ("t", "people", f"{base}/people.csv")
+    assert (made.report["target"], made.report["name"], made.report["source"]) == (
+        "t",
+        "people",
+        f"{base}/people.csv",
+    )
     assert "s3cret" not in str(made.payload) + str(made.body)
     assert made.payload["request"]["data"] == {"source": f"dataset:{made.id}"}

@@ -31,7 +31,8 @@ def table(rows: int = 300, seed: int = 0) -> pd.DataFrame:
             "income": np.round(rng.lognormal(8, 1, rows), 2),
             "city": rng.choice(["Rome", "Oslo", "Lima"], rows, p=[0.5, 0.3, 0.2]),
             "member": rng.choice(["yes", "no"], rows),
-            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, rows), unit="D"),
+            "since": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(rng.integers(0, 900, rows), unit="D"),
             "t": rng.choice(["good", "bad"], rows),
         }
     )
@@ -51,7 +52,12 @@ def oracle(frame: pd.DataFrame, training: np.ndarray, rows: np.ndarray, scaler: 
     """The documented features by scikit-learn and pandas alone."""
     days = (frame["since"] - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     dates = pd.DataFrame(
-        {"d": days, "m": frame["since"].dt.month, "dd": frame["since"].dt.day, "w": frame["since"].dt.day_of_week}
+        {
+            "d": days,
+            "m": frame["since"].dt.month,
+            "dd": frame["since"].dt.day,
+            "w": frame["since"].dt.day_of_week,
+        }
     )
     numbers = pd.concat([frame[["age", "income"]], dates], axis=1).to_numpy(float)
     imputer = SimpleImputer(strategy="median").fit(numbers[training])
@@ -59,19 +65,31 @@ def oracle(frame: pd.DataFrame, training: np.ndarray, rows: np.ndarray, scaler: 
         scaler.fit(imputer.transform(numbers[training]))
     filled = imputer.transform(numbers[rows])
     block = filled if scaler is None else scaler.transform(filled)
-    flags = np.column_stack([frame["income"].isna().to_numpy()[rows], (frame["member"] == "yes").to_numpy()[rows]]).astype(
-        float
-    )
+    flags = np.column_stack(
+        [frame["income"].isna().to_numpy()[rows], (frame["member"] == "yes").to_numpy()[rows]]
+    ).astype(float)
     city = frame[["city"]].astype(object).where(frame[["city"]].notna(), "~missing")
-    encoder = OneHotEncoder(min_frequency=max(2, min(10, len(training) // 100)), handle_unknown="infrequent_if_exist")
+    encoder = OneHotEncoder(
+        min_frequency=max(2, min(10, len(training) // 100)), handle_unknown="infrequent_if_exist"
+    )
     encoder.fit(city.iloc[training].to_numpy())
     return np.hstack([block, flags, encoder.transform(city.iloc[rows].to_numpy()).toarray()])
 
 
-@pytest.mark.parametrize(("scale", "scaler"), [("standard", StandardScaler()), ("minmax", MinMaxScaler()), ("none", None)])
-def test_features_equal_scikit_learns(make: Callable[..., Any], store: Store, scale: str, scaler: Any) -> None:
+@pytest.mark.parametrize(
+    ("scale", "scaler"),
+    [("standard", StandardScaler()), ("minmax", MinMaxScaler()), ("none", None)],
+)
+def test_features_equal_scikit_learns(
+    make: Callable[..., Any], store: Store, scale: str, scaler: Any
+) -> None:
     frame = table()
-    made = make(put_upload(store, frame.to_csv(index=False).encode(), "t.csv"), target="t", scale=scale, workers=3)
+    made = make(
+        put_upload(store, frame.to_csv(index=False).encode(), "t.csv"),
+        target="t",
+        scale=scale,
+        workers=3,
+    )
     training, held_out = numbers_of(made)
     assert sorted([*training, *held_out]) == list(range(len(frame)))
     for rows, found in ((training, made.training[0]), (held_out, made.validation[0])):
@@ -108,11 +126,17 @@ def test_only_training_rows_teach(make: Callable[..., Any]) -> None:
 def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     records = frame.drop(columns="t").to_dict("records")
     return [
-        {k: None if pd.isna(v) else v.isoformat() if isinstance(v, pd.Timestamp) else v for k, v in r.items()} for r in records
+        {
+            k: None if pd.isna(v) else v.isoformat() if isinstance(v, pd.Timestamp) else v
+            for k, v in r.items()
+        }
+        for r in records
     ]
 
 
-def test_deciding_equals_training_however_rows_are_sent(make: Callable[..., Any], store: Store) -> None:
+def test_deciding_equals_training_however_rows_are_sent(
+    make: Callable[..., Any], store: Store
+) -> None:
     frame = table()
     made = make(put_upload(store, frame.to_csv(index=False).encode(), "t.csv"), target="t")
     fitted = load(made.fitted_bytes)
@@ -122,7 +146,14 @@ def test_deciding_equals_training_however_rows_are_sent(make: Callable[..., Any]
     backwards = [dict(reversed(list(r.items()))) for r in records]
     arrays = [[r[name] for name in fitted.columns] for r in records]
     text = [{k: "" if v is None else str(v) for k, v in r.items()} for r in records]
-    for rows in (records, backwards, arrays, text, frame.iloc[training], frame.drop(columns="t").iloc[training]):
+    for rows in (
+        records,
+        backwards,
+        arrays,
+        text,
+        frame.iloc[training],
+        frame.drop(columns="t").iloc[training],
+    ):
         assert fitted.transform(rows).x.tobytes() == expected.tobytes()
     for at in range(0, len(records), 17):
         for row in ([records[at]], [arrays[at]], [text[at]], records[at : at + 2]):
@@ -131,13 +162,19 @@ def test_deciding_equals_training_however_rows_are_sent(make: Callable[..., Any]
 
 CELL = st.one_of(
     st.none(),
-    st.floats(-(2.0**126), 2.0**126, width=32),  # scaled, the largest float32 would overflow, which is an error
+    st.floats(
+        -(2.0**126), 2.0**126, width=32
+    ),  # scaled, the largest float32 would overflow, which is an error
     st.integers(-(10**6), 10**6),
     st.integers(-1000, 1000).map(str),
     st.sampled_from(["", "NA", "?"]),
 )
 ROW = st.fixed_dictionaries(
-    {"n": CELL, "c": st.sampled_from(["a", "b", "new", None, 1, 2.5]), "b": st.sampled_from([True, "no", 1, None])}
+    {
+        "n": CELL,
+        "c": st.sampled_from(["a", "b", "new", None, 1, 2.5]),
+        "b": st.sampled_from([True, "no", 1, None]),
+    }
 )
 
 
@@ -150,7 +187,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store = open_store(f"sqlite:{tmp_path_factory.mktemp('small')}")
     rng = np.random.default_rng(0)
     rows = [
-        {"n": None if k % 9 == 0 else float(rng.normal()), "c": "abc"[k % 3], "b": bool(k % 2), "t": "uv"[k % 2]}
+        {
+            "n": None if k % 9 == 0 else float(rng.normal()),
+            "c": "abc"[k % 3],
+            "b": bool(k % 2),
+            "t": "uv"[k % 2],
+        }
         for k in range(60)
     ]
     made = preprocess(parse(Request, {"data": {"records": rows, "target": "t"}}), store, workers=1)
@@ -160,9 +202,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store.close()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(ROW, min_size=1, max_size=6))
-def test_a_row_gives_the_same_alone_and_in_any_batch(small: Any, rows: list[dict[str, Any]]) -> None:
+def test_a_row_gives_the_same_alone_and_in_any_batch(
+    small: Any, rows: list[dict[str, Any]]
+) -> None:
     batch = small.transform(rows).x
     assert np.isfinite(batch).all()
     for at, row in enumerate(rows):
@@ -201,7 +247,10 @@ def test_unknown_categories_and_wrong_cells(small: Any) -> None:
 
 
 def test_rare_and_unknown_categories_share_a_feature(make: Callable[..., Any]) -> None:
-    rows = [{"c": "ab"[k % 2] if k % 10 else f"rare{k % 23}", "n": k % 5 + 0.5, "t": k % 2} for k in range(400)]
+    rows = [
+        {"c": "ab"[k % 2] if k % 10 else f"rare{k % 23}", "n": k % 5 + 0.5, "t": k % 2}
+        for k in range(400)
+    ]
     made = make(rows, target="t", validation=0.0)
     fitted = load(made.fitted_bytes)
     assert made.body["features"][-1] == "c=(other)"
@@ -211,13 +260,19 @@ def test_rare_and_unknown_categories_share_a_feature(make: Callable[..., Any]) -
 
 def test_cardinality_is_bounded(make: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
-    rows = [{"c": f"c{rng.integers(300)}", "n": float(rng.normal()), "t": int(rng.integers(2))} for _ in range(9000)]
+    rows = [
+        {"c": f"c{rng.integers(300)}", "n": float(rng.normal()), "t": int(rng.integers(2))}
+        for _ in range(9000)
+    ]
     made = make(rows, target="t")
     assert made.body["x_shape"][0] <= 1 + 64
 
 
 def test_wrong_cells_count_as_missing_where_training_had_such(make: Callable[..., Any]) -> None:
-    rows = [{"n": "broken" if k == 7 else k * 0.37 % 5, "m": k % 5 + 0.5, "t": k % 2} for k in range(100)]
+    rows = [
+        {"n": "broken" if k == 7 else k * 0.37 % 5, "m": k % 5 + 0.5, "t": k % 2}
+        for k in range(100)
+    ]
     made = make(rows, target="t")
     assert "'broken'" in made.said()
     fitted = load(made.fitted_bytes)
@@ -236,7 +291,9 @@ def test_decimal_commas_hold_for_deciding_too(make: Callable[..., Any], store: S
         fitted.transform([{"a": "150.5", "b": 1}])
 
 
-def test_the_same_request_gives_the_same_bytes_in_another_process(make: Callable[..., Any], tmp_path: Any) -> None:
+def test_the_same_request_gives_the_same_bytes_in_another_process(
+    make: Callable[..., Any], tmp_path: Any
+) -> None:
     rows = json.loads(table().to_json(orient="records", date_format="iso"))
     made = make(rows, target="t", workers=3)
     script = """
@@ -260,7 +317,10 @@ print(id_, *[digest(store.library.get(n, attachment=True).attachment) for n in n
     )
     from whisktrain.tensors import digest
 
-    names = [f"dataset:{made.id}", *[f"{kind}:{made.id}:{k}" for kind in ("shard", "validation") for k in range(3)]]
+    names = [
+        f"dataset:{made.id}",
+        *[f"{kind}:{made.id}:{k}" for kind in ("shard", "validation") for k in range(3)],
+    ]
     own = [digest(made.store.library.get(n, attachment=True).attachment) for n in names]
     assert done.stdout.split() == [made.id, *own]
 
@@ -275,7 +335,20 @@ def test_nothing_is_pickled_and_damage_is_noticed(make: Callable[..., Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["error", "_id", "__ow_x", "type", "", "a.b.c", "größe 名", "x\ny", "=1", "_rev", "constructor"]
+    "name",
+    [
+        "error",
+        "_id",
+        "__ow_x",
+        "type",
+        "",
+        "a.b.c",
+        "größe 名",
+        "x\ny",
+        "=1",
+        "_rev",
+        "constructor",
+    ],
 )
 def test_any_column_name_works(make: Callable[..., Any], name: str) -> None:
     rows = [{name: k % 11 + 0.5, "c": "pq"[k % 2], "t": "uv"[k % 2]} for k in range(60)]

@@ -70,7 +70,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_every_format_gives_the_same_features(make: Callable[..., Any], store: Store, name: str) -> None:
+def test_every_format_gives_the_same_features(
+    make: Callable[..., Any], store: Store, name: str
+) -> None:
     expected = make(RECORDS, target="t")
     made = make(put_upload(store, FILES[name], name), target="t")
     assert made.body["features"] == expected.body["features"]
@@ -108,11 +110,19 @@ def test_formats_are_found(data: bytes, name: str, asked: str, kind: str) -> Non
 def test_npz_of_rows(make: Callable[..., Any], store: Store) -> None:
     x, y = RNG.normal(size=(50, 3)), RNG.integers(0, 3, 50)
     made = make(put_upload(store, saved(x=x, y=y), "d.npz"))
-    assert (made.report["task"], made.report["classes"], made.report["x_shape"]) == ("classification", [0, 1, 2], [3])
+    assert (made.report["task"], made.report["classes"], made.report["x_shape"]) == (
+        "classification",
+        [0, 1, 2],
+        [3],
+    )
     assert made.column("x0")["role"] == "feature"
     fitted = load(made.fitted_bytes)
     alone = fitted.transform(read_prediction_rows(store, put_upload(store, saved(x=x), "n.npz")))
-    assert alone.x.tobytes() == fitted.transform(x.tolist()).x.tobytes() == fitted.transform(x).x.tobytes()
+    assert (
+        alone.x.tobytes()
+        == fitted.transform(x.tolist()).x.tobytes()
+        == fitted.transform(x).x.tobytes()
+    )
 
 
 def test_npy_of_rows_takes_the_last_column(make: Callable[..., Any], store: Store) -> None:
@@ -143,7 +153,13 @@ def test_parquet_keeps_types(make: Callable[..., Any], store: Store) -> None:
     assert made.report["classes"] == [2**60, 2**60 + 1]
     assert f"big={2**60 + 1}" in made.body["features"]
     fitted = load(made.fitted_bytes)
-    row = {"when": "2020-02-03T10:00:00+01:00", "big": 2**60 + 1, "kind": "p", "flag": None, "n": None}
+    row = {
+        "when": "2020-02-03T10:00:00+01:00",
+        "big": 2**60 + 1,
+        "kind": "p",
+        "flag": None,
+        "n": None,
+    }
     assert fitted.transform([row]).x.tobytes() == fitted.transform(pd.DataFrame([row])).x.tobytes()
 
 
@@ -164,7 +180,9 @@ def test_parquet_keeps_types(make: Callable[..., Any], store: Store) -> None:
         (b"\x1f\x8bnonsense", "x.csv.gz", "bad_archive"),
     ],
 )
-def test_damaged_files_are_clear_errors(make: Callable[..., Any], store: Store, data: bytes, name: str, code: str) -> None:
+def test_damaged_files_are_clear_errors(
+    make: Callable[..., Any], store: Store, data: bytes, name: str, code: str
+) -> None:
     with pytest.raises(DataError) as caught:
         make(put_upload(store, data, name))
     assert caught.value.code == code
@@ -179,9 +197,13 @@ def test_pickles_are_refused(make: Callable[..., Any], store: Store) -> None:
         assert caught.value.code == "bad_array"
 
 
-def test_large_files_and_bombs_are_refused(make: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_and_bombs_are_refused(
+    make: Callable[..., Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bomb = put_upload(store, gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000), "bomb.csv.gz")
-    wide = put_upload(store, saved(x=np.zeros((1000, 400), np.uint8), y=np.arange(1000) % 2), "wide.npz")
+    wide = put_upload(
+        store, saved(x=np.zeros((1000, 400), np.uint8), y=np.arange(1000) % 2), "wide.npz"
+    )
     monkeypatch.setenv("WHISKTRAIN_MAX_DATA_MB", "1")
     for ref in (bomb, wide):
         with pytest.raises(DataError) as caught:
@@ -197,6 +219,15 @@ def test_unknown_sources() -> None:
     from whisktrain.store import open_store
 
     store = open_store("sqlite:/nonexistent")
-    for source in ("mnist", "", None, "/etc/passwd", "file:///etc/passwd", "ftp://example.org/x.csv", "upload:", "upload:a:b"):
+    for source in (
+        "mnist",
+        "",
+        None,
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "ftp://example.org/x.csv",
+        "upload:",
+        "upload:a:b",
+    ):
         with pytest.raises((DataError, NotFound)):
             open_source(DataRequest(source=source), store)

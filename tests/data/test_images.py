@@ -43,7 +43,9 @@ def folder(root: Path, *, size: tuple[int, ...] = (12, 10), rows: int = 8) -> di
     return pictures
 
 
-def test_a_folder_of_images_by_class(make: Callable[..., Any], store: Store, tmp_path: Path) -> None:
+def test_a_folder_of_images_by_class(
+    make: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
     pictures = folder(tmp_path / "pets")
     ref = put_upload(store, tmp_path / "pets")
     assert ref == put_upload(store, tmp_path / "pets")
@@ -76,11 +78,15 @@ def test_a_folder_of_images_by_class(make: Callable[..., Any], store: Store, tmp
     assert fitted.transform(whole).x.shape == (24, 12, 10, 1)
 
 
-def test_colours_sizes_and_transparency(make: Callable[..., Any], store: Store, tmp_path: Path) -> None:
+def test_colours_sizes_and_transparency(
+    make: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
     for label, shape in (("a", (90, 80, 3)), ("b", (100, 40, 4)), ("c", (70, 70))):
         (tmp_path / "p" / label).mkdir(parents=True)
         for k in range(3):
-            (tmp_path / "p" / label / f"{k}.png").write_bytes(png(RNG.integers(0, 256, shape, dtype=np.uint8)))
+            (tmp_path / "p" / label / f"{k}.png").write_bytes(
+                png(RNG.integers(0, 256, shape, dtype=np.uint8))
+            )
     ref = put_upload(store, tmp_path / "p")
     made = make(ref, workers=1)
     assert made.report["x_shape"] == [64, 64, 3]
@@ -116,7 +122,10 @@ def test_arrays_of_images(make: Callable[..., Any], store: Store) -> None:
         made = make(npz(x, y))
         whole = x if x.ndim == 4 else x[..., None]
         assert made.report["x_shape"] == list(whole.shape[1:])
-        assert load(made.fitted_bytes).transform(x).x.tobytes() == (whole.astype(float) / divisor).astype(np.float32).tobytes()
+        assert (
+            load(made.fitted_bytes).transform(x).x.tobytes()
+            == (whole.astype(float) / divisor).astype(np.float32).tobytes()
+        )
     values = make(npz(RNG.random((30, 6, 5)), RNG.normal(size=30)))
     assert values.report["task"] == "regression"
 
@@ -125,7 +134,11 @@ def test_digits(make: Callable[..., Any]) -> None:
     from sklearn.datasets import load_digits
 
     made = make("digits", workers=4)
-    assert (made.report["x_shape"], made.report["image"], made.report["classes"]) == ([8, 8, 1], True, list(range(10)))
+    assert (made.report["x_shape"], made.report["image"], made.report["classes"]) == (
+        [8, 8, 1],
+        True,
+        list(range(10)),
+    )
     x, y = made.training
     assert x.min() == 0
     assert x.max() == 1
@@ -138,7 +151,9 @@ def test_digits(make: Callable[..., Any]) -> None:
     assert len(y) == 1797 - sum(made.report["validation"])
 
 
-def test_what_is_no_picture_is_a_clear_error(make: Callable[..., Any], store: Store, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_a_clear_error(
+    make: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
     (tmp_path / "e" / "a").mkdir(parents=True)
     with pytest.raises(DataError, match="no images by class"):
         put_upload(store, tmp_path / "e")

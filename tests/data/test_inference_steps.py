@@ -24,7 +24,9 @@ def column(*cells: Any, text: bool = False) -> pd.Series[Any]:
     return pd.Series(list(cells), dtype="str" if text else object)
 
 
-@pytest.mark.parametrize("name", ["id", "ID", "customerId", "row_number", "Serial No", "key", "x-uuid"])
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "customerId", "row_number", "Serial No", "key", "x-uuid"]
+)
 def test_names_of_ids(name: str) -> None:
     assert has_id_name(name)
 
@@ -88,7 +90,12 @@ def test_plain_numbers_are_inferred_without_their_distinct_cells() -> None:
         ([f"v{k}" for k in range(9)], "x", "categorical", ""),
         ([f"v{k % 30}" for k in range(40)], "x", "id", "most rows have their own value"),
         ([f"v{k % 30}" for k in range(200)], "x", "categorical", ""),
-        ([f"v{k % 30}" for k in range(200)], "customerId", "id", "named like an id, with many values"),
+        (
+            [f"v{k % 30}" for k in range(200)],
+            "customerId",
+            "id",
+            "named like an id, with many values",
+        ),
         ([f"it is number {k}" for k in range(8)], "x", "text", "free text"),
         (["It is good, really.", "It is bad, really!"] * 9, "x", "text", "free text, in sentences"),
     ],
@@ -116,7 +123,9 @@ def test_date_formats(cells: list[str], formats: tuple[str, ...]) -> None:
 
 def test_few_other_cells_among_dates_are_tolerated() -> None:
     for others, kind in ((1, "date"), (4, None)):
-        series = column(*[f"2020-01-{k:02}" for k in range(1, 29)], *[f"no-date {k}" for k in range(others)])
+        series = column(
+            *[f"2020-01-{k:02}" for k in range(1, 29)], *[f"no-date {k}" for k in range(others)]
+        )
         found = infer_date(DistinctCells.of(series), series)
         assert (None if found is None else found.kind) == kind
 
@@ -157,8 +166,17 @@ def test_the_reason_of_each_column_that_is_left_out() -> None:
 ENCODERS = [
     ColumnEncoder("a", "numeric", fill=(1.5,), flag=True, style=NumberStyle(",", ".")),
     ColumnEncoder("b", "boolean", fill=(1.0,), tolerant=True),
-    ColumnEncoder("d", "date", fill=(1.0, 2.0), formats=("%d.%m.%Y", "ISO8601"), parts=("days", "month")),
-    ColumnEncoder("c", "categorical", fill=(2.0,), categories=("1", "2"), missing_category=True, numeric_keys=True),
+    ColumnEncoder(
+        "d", "date", fill=(1.0, 2.0), formats=("%d.%m.%Y", "ISO8601"), parts=("days", "month")
+    ),
+    ColumnEncoder(
+        "c",
+        "categorical",
+        fill=(2.0,),
+        categories=("1", "2"),
+        missing_category=True,
+        numeric_keys=True,
+    ),
 ]
 
 
@@ -175,7 +193,9 @@ def test_category_codes() -> None:
 
 def test_cells_that_are_not_what_the_column_holds() -> None:
     numeric = ENCODERS[0]
-    with pytest.raises(DataError, match="Row 2 has 'x' in the column 'a'; expected a number with a decimal comma"):
+    with pytest.raises(
+        DataError, match="Row 2 has 'x' in the column 'a'; expected a number with a decimal comma"
+    ):
         numeric.values(column("1,5", "x"))
     values, notices = replace(numeric, tolerant=True).values(column("1,5", "x"))
     assert np.array_equal(values, [1.5, np.nan], equal_nan=True)
@@ -188,7 +208,10 @@ def test_cells_that_are_not_what_the_column_holds() -> None:
         (ENCODERS[0], "standardised; missing filled with the median, and marked"),
         (ENCODERS[1], "as 0 and 1; missing filled with the most frequent"),
         (ENCODERS[2], "as days, month, standardised; missing filled with the median"),
-        (ENCODERS[3], "one feature for each of 2 categories, the rare ones together; missing is a category"),
+        (
+            ENCODERS[3],
+            "one feature for each of 2 categories, the rare ones together; missing is a category",
+        ),
     ],
 )
 def test_the_report_of_a_feature(encoder: ColumnEncoder, done: str) -> None:

@@ -23,7 +23,13 @@ Make = Callable[..., Any]
 def people(rows: int = 90, classes: str = "uv") -> list[dict[str, Any]]:
     rng = np.random.default_rng(1)
     return [
-        {"a": float(rng.normal()), "b": "xyz"[k % 3], "site": f"s{k % 5}", "t": classes[k % len(classes)]} for k in range(rows)
+        {
+            "a": float(rng.normal()),
+            "b": "xyz"[k % 3],
+            "site": f"s{k % 5}",
+            "t": classes[k % len(classes)],
+        }
+        for k in range(rows)
     ]
 
 
@@ -31,12 +37,18 @@ def people(rows: int = 90, classes: str = "uv") -> list[dict[str, Any]]:
 def test_bundled_sets(make: Make, source: str) -> None:
     made = make(source, workers=3)
     report = made.report
-    assert sum(report["shards"]) + sum(report["validation"]) == report["rows"]["used"] == report["rows"]["read"]
+    assert (
+        sum(report["shards"]) + sum(report["validation"])
+        == report["rows"]["used"]
+        == report["rows"]["read"]
+    )
     assert max(report["shards"]) - min(report["shards"]) <= 1
     assert max(report["validation"]) - min(report["validation"]) <= 1
     assert sum(report["validation"]) == round(0.2 * report["rows"]["used"])
     assert report["task"] == ("regression" if source == "diabetes" else "classification")
-    for (rows, held_out), n, v in zip(made.shards, report["shards"], report["validation"], strict=True):
+    for (rows, held_out), n, v in zip(
+        made.shards, report["shards"], report["validation"], strict=True
+    ):
         assert rows.x.shape == (n, *report["x_shape"])
         assert held_out.x.shape == (v, *report["x_shape"])
         assert rows.x.dtype == np.float32
@@ -49,7 +61,10 @@ def test_bundled_sets(make: Make, source: str) -> None:
 def test_the_payload_is_small_json_and_nothing_else(make: Make) -> None:
     made = make("iris")
     assert set(made.payload) == {"request", "dataset", "data"}
-    assert made.payload["request"] == {"data": {"source": "iris"}, "train": {"seed": 0, "workers": 2}}
+    assert made.payload["request"] == {
+        "data": {"source": "iris"},
+        "train": {"seed": 0, "workers": 2},
+    }
     parse(Request, made.payload["request"])
     json.dumps(made.payload, allow_nan=False)
 
@@ -67,7 +82,9 @@ def test_repeating_a_request_finds_what_it_made(make: Make, store: Store) -> Non
 
 def test_a_half_written_data_set_is_completed(make: Make, store: Store) -> None:
     first = make("iris")
-    bytes_of = {k: store.library.get(f"shard:{first.id}:{k}", attachment=True).attachment for k in range(2)}  # type: ignore[union-attr]
+    bytes_of = {
+        k: store.library.get(f"shard:{first.id}:{k}", attachment=True).attachment for k in range(2)
+    }  # type: ignore[union-attr]
     store.library.delete(f"dataset:{first.id}")
     store.library.delete(f"shard:{first.id}:1")
     again = make("iris")
@@ -107,7 +124,12 @@ def test_contiguous_shards(make: Make) -> None:
     made = make(rows, target="t", shards="contiguous", validation=0)
     assert set(made.shards[0][0].y.tolist()) == {0}
     assert "differ much" in made.said()
-    values = make([{"a": k % 7 + 0.5, "t": k * 1.5} for k in range(60)], target="t", shards="contiguous", validation=0)
+    values = make(
+        [{"a": k % 7 + 0.5, "t": k * 1.5} for k in range(60)],
+        target="t",
+        shards="contiguous",
+        validation=0,
+    )
     assert values.shards[0][0].y.max() < values.shards[1][0].y.min()
     assert "differ much" in values.said()
 
@@ -136,7 +158,9 @@ def test_an_earlier_data_set_is_used_again(make: Make, store: Store) -> None:
 
 def test_more_shards_than_rows(make: Make) -> None:
     rows = people(6)
-    with pytest.raises(DataError, match="9 workers were asked for, but there are only 5 training rows"):
+    with pytest.raises(
+        DataError, match="9 workers were asked for, but there are only 5 training rows"
+    ):
         make(rows, target="t", workers=9)
     made = make(rows, target="t", workers=9, auto=True)
     assert made.report["shards"] == [1] * 5
@@ -166,10 +190,16 @@ def test_columns_that_hold_nothing(make: Make) -> None:
         (people(), {"types": {"b": "numeric"}}, "bad_column_type"),
         (people(), {"target": "t", "drop": ["t"]}, "no_target"),
         ([{"a": 1e200 * k, "t": k % 2} for k in range(30)], {"target": "t"}, "value_too_large"),
-        ([{"a": 1e100 * k, "b": k % 3, "t": k % 2} for k in range(30)], {"target": "t", "scale": "none"}, "value_too_large"),
+        (
+            [{"a": 1e100 * k, "b": k % 3, "t": k % 2} for k in range(30)],
+            {"target": "t", "scale": "none"},
+            "value_too_large",
+        ),
     ],
 )
-def test_what_cannot_be_done_is_said(make: Make, rows: list[dict[str, Any]], options: dict[str, Any], code: str) -> None:
+def test_what_cannot_be_done_is_said(
+    make: Make, rows: list[dict[str, Any]], options: dict[str, Any], code: str
+) -> None:
     with pytest.raises(DataError) as caught:
         make(rows, **options)
     assert caught.value.code == code
@@ -193,9 +223,16 @@ def test_rows_without_a_target_are_counted(make: Make) -> None:
 
 
 def test_columns_can_be_dropped_kept_and_typed(make: Make) -> None:
-    rows = [{**row, "id": 7919 * k % 10_007, "code": k % 4, "note": f"note {k}"} for k, row in enumerate(people())]
+    rows = [
+        {**row, "id": 7919 * k % 10_007, "code": k % 4, "note": f"note {k}"}
+        for k, row in enumerate(people())
+    ]
     made = make(rows, target="t")
-    assert [made.column(n)["role"] for n in ("id", "note", "code")] == ["dropped", "dropped", "feature"]
+    assert [made.column(n)["role"] for n in ("id", "note", "code")] == [
+        "dropped",
+        "dropped",
+        "feature",
+    ]
     kept = make(rows, target="t", keep=["id"], types={"code": "categorical"}, drop=["site"])
     assert kept.column("id")["type"] == "numeric"
     assert "code=3" in kept.body["features"]
@@ -205,7 +242,9 @@ def test_columns_can_be_dropped_kept_and_typed(make: Make) -> None:
 
 def test_types_are_decided_over_the_whole_column(make: Make) -> None:
     """Leading zeros in the last rows alone make codes of all of them, in every shard."""
-    rows = [{"zip": f"{k % 8 + 10}" if k < 80 else f"0{k % 3}", "t": "uv"[k % 2]} for k in range(90)]
+    rows = [
+        {"zip": f"{k % 8 + 10}" if k < 80 else f"0{k % 3}", "t": "uv"[k % 2]} for k in range(90)
+    ]
     made = make(rows, target="t", shards="contiguous", workers=3)
     assert made.column("zip")["type"] == "categorical"
     assert {s[0].x.shape[1:] for s in made.shards} == {tuple(made.report["x_shape"])}
@@ -214,7 +253,10 @@ def test_types_are_decided_over_the_whole_column(make: Make) -> None:
 def test_the_report_stays_small_for_wide_tables(make: Make) -> None:
     rng = np.random.default_rng(0)
     long = "n" * 300
-    rows = [{**{f"{long}{c}": float(rng.normal()) for c in range(600)}, "t": "uv"[k % 2]} for k in range(12)]
+    rows = [
+        {**{f"{long}{c}": float(rng.normal()) for c in range(600)}, "t": "uv"[k % 2]}
+        for k in range(12)
+    ]
     made = make(rows, target="t", workers=1)
     assert len(json.dumps(made.payload)) < 100_000
     assert (made.report["feature_count"], made.report["column_count"]) == (600, 601)
@@ -242,7 +284,9 @@ store = open_store("sqlite:" + tempfile.mkdtemp())
 whisktrain.stages.preprocess.preprocess(parse(Request, {"data": "iris"}), store, workers=2)
 print(sorted({"keras", "tensorflow"} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["[]", "[]"]
 
 
@@ -255,7 +299,9 @@ def test_two_requests_at_once_write_the_same(store: Store) -> None:
     assert all(payload == found[0] for payload in found)
 
 
-def test_features_must_fit_into_memory(make: Make, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_must_fit_into_memory(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = ["a,c,t", *[f"{k % 17}.5,{k % 60},{k % 2}" for k in range(9000)]]
     ref = put_upload(store, "\n".join(lines).encode(), "t.csv")
     monkeypatch.setenv("WHISKTRAIN_MAX_DATA_MB", "1")

@@ -25,7 +25,9 @@ def median_score(make: Make, source: str, **data: Any) -> float:
     scores = []
     for seed in range(5):
         made = make(source, seed=seed, workers=3, **data)
-        model = Ridge() if made.report["task"] == "regression" else LogisticRegression(max_iter=2000)
+        model = (
+            Ridge() if made.report["task"] == "regression" else LogisticRegression(max_iter=2000)
+        )
         scores.append(model.fit(*made.training).score(*made.validation))
     return statistics.median(scores)
 
@@ -58,7 +60,9 @@ def test_raw_penguins_without_any_option(make: Make, store: Store) -> None:
         "Delta 13 C (o/oo)": ("numeric", "feature"),
         "Comments": ("text", "dropped"),
     }
-    assert not any(f.startswith(("Sample Number", "Individual ID", "Comments")) for f in made.body["features"])
+    assert not any(
+        f.startswith(("Sample Number", "Individual ID", "Comments")) for f in made.body["features"]
+    )
     assert made.column("Culmen Length (mm)")["missing"] == 2
     assert median_score(make, source) >= 0.97
     frame = pd.read_csv(PENGUINS / "penguins-raw.csv")
@@ -82,7 +86,9 @@ def test_breast_cancer_with_holes(make: Make, store: Store) -> None:
     rng = np.random.default_rng(0)
     whole = load_breast_cancer(as_frame=True).frame
     frame = whole.drop(columns="target").mask(rng.random((len(whole), 30)) < 0.1)
-    frame["ward"] = np.where(rng.random(len(whole)) < 0.1, None, rng.choice(["a", "b", "c, d"], len(whole)))
+    frame["ward"] = np.where(
+        rng.random(len(whole)) < 0.1, None, rng.choice(["a", "b", "c, d"], len(whole))
+    )
     frame["diagnosis"] = np.where(whole["target"] == 1, "benign", "malignant")
     source = put_upload(store, frame.to_csv(index=False).encode(), "cancer.csv")
     assert median_score(make, source) >= 0.94

@@ -6,14 +6,22 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.shards.splits import by_group, contiguous, strata_of, stratified, validation_rows
+from whisktrain.data.shards.splits import (
+    by_group,
+    contiguous,
+    strata_of,
+    stratified,
+    validation_rows,
+)
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=120).map(np.array)
 
 
 @settings(max_examples=150, deadline=None)
 @given(LABELS, st.floats(0, 0.9), st.integers(0, 5))
-def test_validation_is_stratified_and_leaves_every_class_in_training(y: np.ndarray, share: float, seed: int) -> None:
+def test_validation_is_stratified_and_leaves_every_class_in_training(
+    y: np.ndarray, share: float, seed: int
+) -> None:
     held = validation_rows(y, share, seed)
     assert np.array_equal(held, validation_rows(y, share, seed))
     possible = sum(n - 1 for n in np.unique(y, return_counts=True)[1])
@@ -27,7 +35,9 @@ def test_validation_is_stratified_and_leaves_every_class_in_training(y: np.ndarr
 
 @settings(max_examples=150, deadline=None)
 @given(LABELS, st.integers(1, 7), st.integers(0, 5))
-def test_shards_differ_by_one_row_and_by_one_of_each_class(y: np.ndarray, shards: int, seed: int) -> None:
+def test_shards_differ_by_one_row_and_by_one_of_each_class(
+    y: np.ndarray, shards: int, seed: int
+) -> None:
     places = stratified(y, shards, seed, "shards")
     sizes = np.bincount(places, minlength=shards)
     assert sizes.sum() == len(y)

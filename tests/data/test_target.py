@@ -55,14 +55,19 @@ CLASSES: list[tuple[pd.Series[Any], tuple[Any, ...]]] = [
     (column(True, False, None), (False, True)),
     (column(1.0, 2.0, 1.0), (1.0, 2.0)),
     (column(2**60, 2**60 + 1, 2**60), (2**60, 2**60 + 1)),
-    (column("9007199254740993", "9007199254740992", "9007199254740993", text=True), (2**53, 2**53 + 1)),
+    (
+        column("9007199254740993", "9007199254740992", "9007199254740993", text=True),
+        (2**53, 2**53 + 1),
+    ),
     (column(True, 1, "1", "b", 1, True), (True, 1, "1", "b")),
     (column("error", "", "_id", "error", "_id"), ("_id", "error")),
 ]
 
 
 @pytest.mark.parametrize(("cells", "classes"), CLASSES, ids=[str(c) for _, c in CLASSES])
-def test_classes_keep_their_types_and_order(cells: pd.Series[Any], classes: tuple[Any, ...]) -> None:
+def test_classes_keep_their_types_and_order(
+    cells: pd.Series[Any], classes: tuple[Any, ...]
+) -> None:
     target = read_target(cells, "t")
     assert target.task == "classification"
     assert target.classes == classes
@@ -96,7 +101,9 @@ def test_a_target_far_from_the_training_rows_is_named(make: Callable[..., Any]) 
 
 def test_the_task_can_be_chosen() -> None:
     assert read_target(column(1, 2, 3), "t", task="regression").y.tolist() == [1.0, 2.0, 3.0]
-    assert read_target(column(*range(30), *range(30)), "t", task="classification").classes == tuple(range(30))
+    assert read_target(column(*range(30), *range(30)), "t", task="classification").classes == tuple(
+        range(30)
+    )
     with pytest.raises(DataError, match="as numeric"):
         read_target(column("a", "b"), "t", task="regression")
 
@@ -107,7 +114,9 @@ def test_rows_without_a_target_are_left_out() -> None:
     assert target.y.tolist() == [1.5, 2.5, 7.0]
 
 
-@pytest.mark.parametrize("cells", [[1.5, float("inf"), 2.5], ["1.5", "-inf", "2.5"], [1.5, "Infinity", 2]])
+@pytest.mark.parametrize(
+    "cells", [[1.5, float("inf"), 2.5], ["1.5", "-inf", "2.5"], [1.5, "Infinity", 2]]
+)
 def test_infinite_targets_name_their_rows(cells: list[Any]) -> None:
     with pytest.raises(DataError, match=r"infinite in row\(s\) 2;") as caught:
         read_target(column(*cells), "t")
@@ -133,10 +142,17 @@ def test_targets_that_cannot_be(cells: list[Any], code: str) -> None:
 def test_regression_is_standardised_on_training_rows(make: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(50, 7, 200)
-    made = make([{"a": float(v) * 2 + k % 3, "t": float(v)} for k, v in enumerate(values)], target="t", workers=3)
+    made = make(
+        [{"a": float(v) * 2 + k % 3, "t": float(v)} for k, v in enumerate(values)],
+        target="t",
+        workers=3,
+    )
     _, y = made.training
     assert made.body["y"]["kind"] == "value"
     assert abs(float(y.mean())) < 1e-6
     assert float(y.std()) == pytest.approx(1, abs=1e-5)
-    back = np.concatenate([y, made.validation[1]]).astype(float) * made.body["y"]["scale"] + made.body["y"]["mean"]
+    back = (
+        np.concatenate([y, made.validation[1]]).astype(float) * made.body["y"]["scale"]
+        + made.body["y"]["mean"]
+    )
     assert np.allclose(np.sort(back), np.sort(values), rtol=1e-6)

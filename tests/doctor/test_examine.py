@@ -11,7 +11,7 @@ import pytest
 from openwhisk_local import Host
 from openwhisk_local import Limits as HostLimits
 from whisktrain import __version__
-from whisktrain.doctor import deployed, examine, follower, host
+from whisktrain.doctor import deployed, examine, follower
 from whisktrain.doctor.activations import check_fires
 from whisktrain.openwhisk import manifest, system
 from whisktrain.openwhisk.client import Client
@@ -63,7 +63,13 @@ def test_a_deployment_in_order(place) -> None:
     deploy(client, environment=environment)
     told, waited = [], []
     with following(client, address):
-        found = examine(client, address, environment, report=told.append, progress=lambda *word: waited.append(word))
+        found = examine(
+            client,
+            address,
+            environment,
+            report=told.append,
+            progress=lambda *word: waited.append(word),
+        )
     assert told == found
     assert all(f.ok and not f.hint for f in found), [f for f in found if not f.ok]
     assert [f.name for f in found] == [
@@ -86,10 +92,15 @@ def test_a_deployment_in_order(place) -> None:
     assert f"6 actions start, with whisktrain {__version__}" in by_name["images"].detail
     assert by_name["feed"].detail == "registered: /guest/rounds"
     assert set(found[0].to_record()) == {"name", "ok", "detail", "hint"}
-    assert {what.partition(":")[0] for what, _, _ in waited} >= {"image of worker", "image of changes"}
+    assert {what.partition(":")[0] for what, _, _ in waited} >= {
+        "image of worker",
+        "image of changes",
+    }
     assert all(0 <= seconds < most <= 60 for _, seconds, most in waited), "every wait says its end"
     store = open_store(address)
-    assert [d.id for d in store.rounds.list("", bodies=False)] == ["registration:guest:rounds"], "it leaves nothing"
+    assert [d.id for d in store.rounds.list("", bodies=False)] == ["registration:guest:rounds"], (
+        "it leaves nothing"
+    )
     assert store.library.list("", bodies=False) == []
     store.close()
 
@@ -110,7 +121,10 @@ def test_one_action_is_missing_and_the_rule_starts_nothing(place) -> None:
         found = failures(client, address, environment)
     assert found["actions"].detail == "not deployed: whisktrain/aggregate"
     wake_up = found["wake-up"]
-    assert "the follower fires, but the rule cannot start guest/whisktrain/aggregate: The requested resource" in wake_up.detail
+    assert (
+        "the follower fires, but the rule cannot start guest/whisktrain/aggregate: The requested resource"
+        in wake_up.detail
+    )
     assert "whisktrain deploy" in wake_up.hint
     assert "follower" not in found, "the follower does its part"
 
@@ -122,8 +136,12 @@ def test_a_rule_that_is_inactive_missing_or_leads_elsewhere(place) -> None:
     found = findings(client, address, environment)
     assert (found["rule"].ok, found["rule"].detail) == (False, "rounds-aggregate is inactive")
     assert "wsk rule enable rounds-aggregate" in found["rule"].hint
-    assert "not checked" in found["follower"].detail, "a fire without an active rule leaves no trace"
-    client.put("rules", "rounds-aggregate", {"trigger": "/_/rounds", "action": "/_/whisktrain/predict"})
+    assert "not checked" in found["follower"].detail, (
+        "a fire without an active rule leaves no trace"
+    )
+    client.put(
+        "rules", "rounds-aggregate", {"trigger": "/_/rounds", "action": "/_/whisktrain/predict"}
+    )
     client.set_rule("rounds-aggregate", active=True)
     assert "from rounds to predict" in failures(client, address, environment)["rule"].detail
     client.delete("rules", "rounds-aggregate")
@@ -159,9 +177,13 @@ def test_too_little_memory_for_an_action_and_for_all_containers(place) -> None:
     deploy(client, environment=environment)
     action = client.get("actions", "whisktrain/worker")
     client.put("actions", "whisktrain/worker", {"limits": {**action["limits"], "memory": 128}})
-    assert "worker (128 MB instead of 512)" in failures(client, address, environment)["actions"].detail
+    assert (
+        "worker (128 MB instead of 512)" in failures(client, address, environment)["actions"].detail
+    )
     deploy(client, environment=environment)
-    found = failures(client, address, {**environment, "WHISKTRAIN_CONTAINER_MEMORY": "768"})["actions"]
+    found = failures(client, address, {**environment, "WHISKTRAIN_CONTAINER_MEMORY": "768"})[
+        "actions"
+    ]
     assert "a run needs 1024 MB at once" in found.detail
     assert "user-memory=1024m" in found.hint
     del environment["WHISKTRAIN_CONTAINER_MEMORY"]
@@ -180,10 +202,14 @@ def test_an_action_of_another_version_and_a_store_out_of_reach(place) -> None:
     assert f"it has whisktrain 0.0.9, here is {__version__}" in found["image of worker"].detail
     assert "whisktrain deploy" in found["image of worker"].hint
     assert found["images"].detail.startswith("5 actions start")
-    assert found["store, from an action"].detail == "worker says: no answer", "one that does not reach it is enough"
+    assert found["store, from an action"].detail == "worker says: no answer", (
+        "one that does not reach it is enough"
+    )
     assert "WHISKTRAIN_STORE=" in found["store, from an action"].hint
     for name in ("preprocess", "train", "predict", "aggregate", "changes"):
-        client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
+        client.put(
+            "actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}}
+        )
     assert "images" not in findings(client, address, environment)
 
 
@@ -192,11 +218,15 @@ def test_an_action_that_does_not_start(place) -> None:
     deploy(client, environment=environment)
     code = "import nothing_of_the_kind\n"
     for name in ("preprocess", "aggregate"):
-        client.put("actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}})
+        client.put(
+            "actions", f"whisktrain/{name}", {"exec": {"kind": "python:default", "code": code}}
+        )
     with following(client, address):
         found = failures(client, address, environment)
     image, wake_up = found["image of preprocess"], found["wake-up"]
-    assert "No module named 'nothing_of_the_kind'" in image.detail, "the log says it, so the finding does"
+    assert "No module named 'nothing_of_the_kind'" in image.detail, (
+        "the log says it, so the finding does"
+    )
     assert "runtime-image/smoke.py --image whisktrain/runtime:0.1.0" in image.hint
     assert "the rule starts guest/whisktrain/aggregate, which fails" in wake_up.detail
     assert "smoke.py" in wake_up.hint
@@ -218,18 +248,38 @@ def test_what_went_wrong_lately_is_told(place) -> None:
     client, _, environment = place
     deploy(client, environment=environment)
     code = "import os\ndef main(args):\n    return {'lib_version': '%s'} if args.get('probe') else {'big': 'x' * 2000000}\n"
-    client.put("actions", "whisktrain/worker", {"exec": {"kind": "python:default", "code": code % __version__}})
+    client.put(
+        "actions",
+        "whisktrain/worker",
+        {"exec": {"kind": "python:default", "code": code % __version__}},
+    )
     client.invoke("whisktrain/worker")
     crashing = "import os\ndef main(args):\n    return {'lib_version': '%s'} if args.get('probe') else os._exit(1)\n"
-    client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": crashing % __version__}})
+    client.put(
+        "actions",
+        "whisktrain/train",
+        {"exec": {"kind": "python:default", "code": crashing % __version__}},
+    )
     client.invoke("whisktrain/train")
-    client.put("actions", "whisktrain/predict", {"exec": {"kind": "python:default", "code": "import nothing_at_all\n"}})
+    client.put(
+        "actions",
+        "whisktrain/predict",
+        {"exec": {"kind": "python:default", "code": "import nothing_at_all\n"}},
+    )
     client.invoke("whisktrain/predict")
     deploy(client, environment=environment)
-    lately = {n: f for n, f in failures(client, None, environment).items() if n.startswith("last activation")}
-    assert lately.keys() == {"last activation of train"}, "neither a caller's fault, nor a start that works now"
+    lately = {
+        n: f
+        for n, f in failures(client, None, environment).items()
+        if n.startswith("last activation")
+    }
+    assert lately.keys() == {"last activation of train"}, (
+        "neither a caller's fault, nor a start that works now"
+    )
     assert "command exited" in lately["last activation of train"].detail
-    assert "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in lately["last activation of train"].hint
+    assert (
+        "WHISKTRAIN_TRAIN_MEMORY=512 whisktrain deploy" in lately["last activation of train"].hint
+    )
 
 
 def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) -> None:
@@ -241,7 +291,11 @@ def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) 
     )
     with Host(tmp_path / "host") as running, Client(running.apihost, running.auth) as client:
         deploy(client, environment=environment)
-        client.put("actions", "whisktrain/train", {"exec": {"kind": "python:default", "code": code % __version__}})
+        client.put(
+            "actions",
+            "whisktrain/train",
+            {"exec": {"kind": "python:default", "code": code % __version__}},
+        )
         client.invoke("whisktrain/train")
         found = failures(client, None, environment)["last activation of train"]
     assert "exhausted its memory" in found.detail
@@ -251,7 +305,10 @@ def test_memory_that_did_not_suffice_is_told_though_the_action_starts(tmp_path) 
 def test_a_platform_that_is_too_busy_to_start_the_rules_action(tmp_path, monkeypatch) -> None:
     address = f"sqlite:{tmp_path}/store"
     environment = {"WHISKTRAIN_STORE": address, "WHISKTRAIN_CONTAINER_MEMORY": "4096"}
-    with Host(tmp_path / "host", limits=HostLimits(concurrent=1)) as running, Client(running.apihost, running.auth) as client:
+    with (
+        Host(tmp_path / "host", limits=HostLimits(concurrent=1)) as running,
+        Client(running.apihost, running.auth) as client,
+    ):
         deploy(client, environment=environment)
         code = "import time\ndef main(args):\n    time.sleep(30)\n    return {}\n"
         client.put("actions", "busy", {"exec": {"kind": "python:default", "code": code}})
@@ -277,7 +334,12 @@ def test_the_platforms_internal_error_in_a_triggers_record(platform, key) -> Non
     def answer(method, path, body):
         if "/activations?name=rounds" in path:
             now = int(time.time() * 1000)
-            record = {"activationId": "a" * 32, "name": "rounds", "start": now, "response": {"result": {"run": "r"}}}
+            record = {
+                "activationId": "a" * 32,
+                "name": "rounds",
+                "start": now,
+                "response": {"result": {"run": "r"}},
+            }
             return 200, [{**record, "logs": [line]}], {}
         return 404, {"error": "The requested resource does not exist.", "code": "x"}, {}
 
@@ -285,7 +347,10 @@ def test_the_platforms_internal_error_in_a_triggers_record(platform, key) -> Non
     package = manifest.read(system.manifest_path(), {}).packages[0]
     (found,) = check_fires(Client(platform.url, key), package)
     assert not found.ok
-    assert "did not start guest/whisktrain/aggregate: There was an internal server error." in found.detail
+    assert (
+        "did not start guest/whisktrain/aggregate: There was an internal server error."
+        in found.detail
+    )
     assert "-Dwhisk.controller.interface=0.0.0.0" in found.hint
 
 
@@ -303,7 +368,10 @@ def test_actions_that_work_on_another_store(place, tmp_path) -> None:
     deploy(client, environment={**environment, "WHISKTRAIN_STORE": f"sqlite:{tmp_path}/other"})
     store = open_store(address)
     store.ensure()
-    store.rounds.put("registration:guest:rounds", {"schema": 1, "trigger": "/guest/rounds", "active": True, "created": ""})
+    store.rounds.put(
+        "registration:guest:rounds",
+        {"schema": 1, "trigger": "/guest/rounds", "active": True, "created": ""},
+    )
     store.close()
     with following(client, address):
         found = failures(client, address, environment)["wake-up"]
@@ -320,60 +388,3 @@ def test_a_wrong_key(place) -> None:
     assert f"--apihost {client.apihost} --auth" in found["key"].hint
     assert "actions" not in found
     assert "k3y" not in repr(found)
-
-
-def test_no_platform_and_something_else_than_a_platform(platform, key) -> None:
-    with Client("http://127.0.0.1:9", "u:k") as nobody:
-        found = findings(nobody, None, {})
-    assert list(found) == ["platform", "store"]
-    assert "docker compose up" in found["platform"].hint
-    platform.answer = lambda *_: (200, {"hello": "world"}, {})
-    found = findings(Client(platform.url, key), None, {})
-    assert "is not OpenWhisk" in found["platform"].detail
-    assert "--apihost" in found["platform"].hint
-
-
-@pytest.mark.parametrize(
-    ("version", "shown"),
-    [
-        ({"api_version": "1.0.0", "build": "???", "buildno": "???"}, "API 1.0.0"),
-        ({"api_version": "1.0.0", "build": "2026-01-02", "buildno": ""}, "API 1.0.0, build 2026-01-02"),
-        ({"api_version": "1.0.0", "build": "b", "buildno": 7}, "API 1.0.0, build b 7"),
-        ({"build": "N/A"}, ""),
-    ],
-)
-def test_parts_of_the_version_that_nobody_knows_are_left_out(platform, key, version, shown) -> None:
-    platform.answer = lambda _, path, __: (200, {"limits": {}} if path == "/" else version, {})
-    detail = host.check_platform(Client(platform.url, key)).detail
-    assert detail == f"OpenWhisk at {platform.url}" + (f", {shown}" if shown else "")
-
-
-def test_limits_that_are_too_small_for_tensorflow(tmp_path) -> None:
-    limits = HostLimits(max_memory_mb=256, user_memory_mb=1024)
-    with Host(tmp_path / "host", limits=limits) as running, Client(running.apihost, running.auth) as client:
-        found = findings(client, None, {})
-    assert not found["limits"].ok
-    assert "-Dwhisk.memory.max=512m" in found["limits"].hint
-
-
-def test_what_the_default_limits_mean(tmp_path) -> None:
-    with Host(tmp_path / "host", limits=HostLimits.openwhisk_defaults()) as running:
-        with Client(running.apihost, running.auth) as client:
-            limits = host.read_limits(client, {"WHISKTRAIN_CONTAINER_MEMORY": "2048"})
-    detail = host.check_limits(limits).detail
-    assert "30 at once, 60 invocations and 60 fires a minute, 2048 MB for all containers" in detail
-    assert "3 workers at a time; about 15 rounds a minute with lease 0" in detail
-
-
-def test_the_followers_own_word(platform) -> None:
-    for answer, ok, word in (
-        ((200, {"ok": True}, {}), True, "well"),
-        ((503, {"ok": False, "error": "store_unreachable: it does not answer"}, {}), False, "store_unreachable"),
-        ((200, b"?", {}), False, "does not answer"),
-    ):
-        platform.answer = lambda *_, answer=answer: answer
-        (found,) = follower.check_health({"WHISKTRAIN_FOLLOWER_URL": platform.url})
-        assert found.ok is ok
-        assert word in found.detail
-        assert found.ok or found.hint
-    assert list(follower.check_health({})) == []

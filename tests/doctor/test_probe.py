@@ -37,7 +37,9 @@ class Place:
 
     def replace(self, action, code) -> None:
         self.replaced.add(action)
-        self.client.put("actions", f"whisktrain/{action}", {"exec": {"kind": "python:default", "code": code}})
+        self.client.put(
+            "actions", f"whisktrain/{action}", {"exec": {"kind": "python:default", "code": code}}
+        )
 
     def restore(self) -> None:
         """Put back what was replaced, and only that: the processes of the other actions stay warm."""
@@ -53,7 +55,11 @@ class Place:
         """What is in the store, once those who were at work have seen that the run is gone."""
         until = time.monotonic() + 10
         while True:
-            found = [d.id for part in (self.store.rounds, self.store.library) for d in part.list("", bodies=False)]
+            found = [
+                d.id
+                for part in (self.store.rounds, self.store.library)
+                for d in part.list("", bodies=False)
+            ]
             found = [id_ for id_ in found if id_ not in ("registration:guest:rounds", *others)]
             if not found or time.monotonic() > until:
                 return found
@@ -103,7 +109,9 @@ def test_a_tiny_model_is_trained_and_nothing_of_it_stays(place) -> None:
     assert steps[0] == "preprocess makes the shards"
     assert len(steps) > 1
     assert all(seconds <= most <= 300 for _, seconds, most in told)
-    assert told[0][2] == pytest.approx(probe.IDLE_S, abs=0.1), "it says when it will give up unless something happens"
+    assert told[0][2] == pytest.approx(probe.IDLE_S, abs=0.1), (
+        "it says when it will give up unless something happens"
+    )
 
 
 def test_a_follower_that_does_not_fire(place) -> None:
@@ -118,12 +126,21 @@ def test_a_follower_that_does_not_fire(place) -> None:
 
 
 def test_a_rule_whose_action_cannot_be_started(place) -> None:
-    record = place.client.connection.json("GET", "/api/v1/namespaces/_/actions/whisktrain/aggregate")
+    record = place.client.connection.json(
+        "GET", "/api/v1/namespaces/_/actions/whisktrain/aggregate"
+    )
     place.client.delete("actions", "whisktrain/aggregate")
     found = place.probe()
-    assert "the follower fired, but the rule did not start guest/whisktrain/aggregate: The requested" in found.detail
+    assert (
+        "the follower fired, but the rule did not start guest/whisktrain/aggregate: The requested"
+        in found.detail
+    )
     assert "whisktrain deploy" in found.hint
-    place.client.put("actions", "whisktrain/aggregate", {key: record[key] for key in ("exec", "limits", "annotations")})
+    place.client.put(
+        "actions",
+        "whisktrain/aggregate",
+        {key: record[key] for key in ("exec", "limits", "annotations")},
+    )
     assert place.left() == []
 
 

@@ -29,8 +29,16 @@ def check(address):
 @pytest.mark.parametrize(
     ("answer", "words", "hint"),
     [
-        (WRONG_PASSWORD, "does not accept the user or the password", "--store http://USER:PASSWORD@"),
-        (NO_WRITES, "does not let this user do that in the database whisktrain", "Let the user write"),
+        (
+            WRONG_PASSWORD,
+            "does not accept the user or the password",
+            "--store http://USER:PASSWORD@",
+        ),
+        (
+            NO_WRITES,
+            "does not let this user do that in the database whisktrain",
+            "Let the user write",
+        ),
         (NO_DATABASE, "has no database whisktrain", "whisktrain deploy --store http://ADMIN"),
     ],
 )
@@ -57,7 +65,12 @@ def test_a_store_that_is_down(monkeypatch) -> None:
 
 def test_couchdbs_settings(platform) -> None:
     """What a CouchDB says of itself, in its own words."""
-    cluster, buffer, version, delayed = {"n": 1, "q": 1}, (200, "1048576", {}), "3.5.0", (404, {"error": "not_found"}, {})
+    cluster, buffer, version, delayed = (
+        {"n": 1, "q": 1},
+        (200, "1048576", {}),
+        "3.5.0",
+        (404, {"error": "not_found"}, {}),
+    )
 
     def answer(method, path, body):
         if path.startswith("/_node"):
@@ -80,7 +93,10 @@ def test_couchdbs_settings(platform) -> None:
     found = settings()
     assert [f.ok for f in found.values()] == [False, False, True]
     assert found["store settings"].detail == "whisktrain-rounds has n=3, q=8"
-    assert "curl -X DELETE http://ADMIN:PASSWORD@HOST:5984/whisktrain-rounds" in found["store settings"].hint
+    assert (
+        "curl -X DELETE http://ADMIN:PASSWORD@HOST:5984/whisktrain-rounds"
+        in found["store settings"].hint
+    )
     assert "curl -X PUT" in found["store buffer"].hint
     buffer = (404, {"error": "not_found", "reason": "unknown_config_value"}, {})
     assert settings()["store buffer"].detail == "attachment_stream_buffer_size is 4096, the default"
@@ -98,9 +114,13 @@ def test_the_feeds_registrations(tmp_path) -> None:
     store.ensure()
     wanted = ["/guest/rounds"]
     assert check_feed(store, wanted).detail == "/guest/rounds is not registered in the store"
-    rev = store.rounds.put("registration:guest:rounds", {"trigger": "/guest/rounds", "active": False})
+    rev = store.rounds.put(
+        "registration:guest:rounds", {"trigger": "/guest/rounds", "active": False}
+    )
     assert check_feed(store, wanted).detail == "/guest/rounds is paused"
-    store.rounds.put("registration:guest:rounds", {"trigger": "/guest/rounds", "active": True}, rev=rev)
+    store.rounds.put(
+        "registration:guest:rounds", {"trigger": "/guest/rounds", "active": True}, rev=rev
+    )
     assert check_feed(store, wanted).ok
     store.close()
 
@@ -122,7 +142,9 @@ def faults_of_a_real_couchdb(address) -> None:
         assert found["store commits"].ok
         member = {"name": user, "password": password, "roles": [], "type": "user"}
         requests.put(f"{base}/_users", auth=auth, timeout=10)
-        made = requests.put(f"{base}/_users/org.couchdb.user:{user}", json=member, auth=auth, timeout=10)
+        made = requests.put(
+            f"{base}/_users/org.couchdb.user:{user}", json=member, auth=auth, timeout=10
+        )
         assert made.status_code == 201, made.text
         assert "does not let this user" in check(ours)["store"].detail, "no member yet"
         store.admit(user)
@@ -133,19 +155,34 @@ def faults_of_a_real_couchdb(address) -> None:
         put = requests.put(f"{base}/{prefix}/_design/readonly", json=design, auth=auth, timeout=10)
         assert put.status_code == 201, put.text
         assert "read only" in check(ours)["store"].detail
-        assert "does not accept the user or the password" in check(f"http://{user}:wrong@{host}/{prefix}")["store"].detail
+        assert (
+            "does not accept the user or the password"
+            in check(f"http://{user}:wrong@{host}/{prefix}")["store"].detail
+        )
         setting = f"{base}/_node/_local/_config/couchdb/attachment_stream_buffer_size"
         before = requests.get(setting, auth=auth, timeout=10).json()
         try:
             requests.delete(setting, auth=auth, timeout=10)
-            requests.delete(f"{base}/{prefix}/_design/readonly", auth=auth, params={"rev": put.json()["rev"]}, timeout=10)
+            requests.delete(
+                f"{base}/{prefix}/_design/readonly",
+                auth=auth,
+                params={"rev": put.json()["rev"]},
+                timeout=10,
+            )
             found = check(f"{address}/{prefix}")["store buffer"]
             assert found.detail == "attachment_stream_buffer_size is 4096, the default"
         finally:
             requests.put(setting, json=before, auth=auth, timeout=10)
     finally:
-        document = requests.get(f"{base}/_users/org.couchdb.user:{user}", auth=auth, timeout=10).json()
-        requests.delete(f"{base}/_users/org.couchdb.user:{user}", params={"rev": document.get("_rev")}, auth=auth, timeout=10)
+        document = requests.get(
+            f"{base}/_users/org.couchdb.user:{user}", auth=auth, timeout=10
+        ).json()
+        requests.delete(
+            f"{base}/_users/org.couchdb.user:{user}",
+            params={"rev": document.get("_rev")},
+            auth=auth,
+            timeout=10,
+        )
         store.drop()
         store.close()
 

@@ -44,7 +44,13 @@ class Platform:
         """One request to the API, below the namespace."""
         url = f"{self.apihost}/api/v1/namespaces/_/{path}"
         return self.session.request(
-            method, url, json=body, params=query, auth=tuple(self.auth.split(":", 1)), timeout=120, verify=False
+            method,
+            url,
+            json=body,
+            params=query,
+            auth=tuple(self.auth.split(":", 1)),
+            timeout=120,
+            verify=False,
         )
 
     def invoke(self, action: str, arguments: Any, seconds: float = 240) -> Any:
@@ -53,7 +59,9 @@ class Platform:
         body = answer.json()
         if answer.status_code == 202:
             until = time.monotonic() + seconds
-            while (record := self.call("GET", f"activations/{body['activationId']}")).status_code == 404:
+            while (
+                record := self.call("GET", f"activations/{body['activationId']}")
+            ).status_code == 404:
                 assert time.monotonic() < until, f"{action} did not end within {seconds} s"
                 time.sleep(0.2)
             body = record.json()
@@ -67,27 +75,56 @@ class Platform:
             result = json.loads(self.cli("runs", "watch", result["run"], "--json").stdout)
         return result
 
-    def cli(self, *arguments: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, check: bool = True, timeout: float = 240
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command against this platform and store."""
-        command = [*CLI, *arguments, "--apihost", self.apihost, "--auth", self.auth, "--store", self.store_url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=self.environment)
-        assert not check or done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        command = [
+            *CLI,
+            *arguments,
+            "--apihost",
+            self.apihost,
+            "--auth",
+            self.auth,
+            "--store",
+            self.store_url,
+        ]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env=self.environment,
+        )
+        assert not check or done.returncode == 0, (
+            f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.home), "WHISKTRAIN_HOME": str(self.home), "NO_COLOR": "1"}
+        return {
+            **os.environ,
+            "HOME": str(self.home),
+            "WHISKTRAIN_HOME": str(self.home),
+            "NO_COLOR": "1",
+        }
 
     def leftovers(self, run: str, seconds: float = 20) -> list[str]:
         """Documents of a run that the rounds database still holds; a caller may have its answer before they are gone."""
         until = time.monotonic() + seconds
-        while (left := [d.id for d in self.store.rounds.list("", bodies=False) if run in d.id]) and time.monotonic() < until:
+        while (
+            left := [d.id for d in self.store.rounds.list("", bodies=False) if run in d.id]
+        ) and time.monotonic() < until:
             time.sleep(0.1)
         return left
 
 
 def read_props(path: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in path.read_text().splitlines() if line.count("=") == 1)
+    return dict(
+        line.split("=", 1) for line in path.read_text().splitlines() if line.count("=") == 1
+    )
 
 
 class LocalHost:
@@ -97,7 +134,10 @@ class LocalHost:
         self.home = home
         environment = {**os.environ, "HOME": str(home), "WHISKTRAIN_HOME": str(home)}
         self.process = subprocess.Popen(
-            [*CLI, "local", "--home", str(home), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+            [*CLI, "local", "--home", str(home), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
         )
         until = time.monotonic() + 60
         while not self.answers():
@@ -112,7 +152,10 @@ class LocalHost:
         props = read_props(self.home / "wskprops")
         try:
             url = f"{props['APIHOST']}/api/v1/namespaces/_/rules/rounds-aggregate"
-            return requests.get(url, auth=tuple(props["AUTH"].split(":", 1)), timeout=5).status_code == 200
+            return (
+                requests.get(url, auth=tuple(props["AUTH"].split(":", 1)), timeout=5).status_code
+                == 200
+            )
         except (requests.ConnectionError, KeyError):
             return False
 
@@ -134,12 +177,20 @@ def at_site(command: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("home")
     if request.config.getoption("--target") == "embedded":
         host = LocalHost(home, "--port", "0")
         try:
-            yield Platform("embedded", host.props["APIHOST"], host.props["AUTH"], f"sqlite:{home / 'store'}", home)
+            yield Platform(
+                "embedded",
+                host.props["APIHOST"],
+                host.props["AUTH"],
+                f"sqlite:{home / 'store'}",
+                home,
+            )
         finally:
             host.stop()
         return
@@ -150,7 +201,16 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     at_site(deploy)
     # A second follower beside the site's own does no harm, and where there is none nothing would go on.
     follower = subprocess.Popen(
-        [*CLI, "follow", "--apihost", chosen.apihost, "--auth", chosen.auth, "--store", chosen.store_url],
+        [
+            *CLI,
+            "follow",
+            "--apihost",
+            chosen.apihost,
+            "--auth",
+            chosen.auth,
+            "--store",
+            chosen.store_url,
+        ],
         stdout=subprocess.DEVNULL,
         env=chosen.environment,
     )

@@ -29,7 +29,10 @@ def test_digits(platform: Platform) -> None:
     assert result["task"] == "classification"
     assert result["classes"] == list(range(10))
     assert [d["class"] for d in result["decisions"]] == [0, 1, 8]
-    assert all(math.isclose(sum(t["probability"] for t in d["top"]), 1, abs_tol=0.2) for d in result["decisions"])
+    assert all(
+        math.isclose(sum(t["probability"] for t in d["top"]), 1, abs_tol=0.2)
+        for d in result["decisions"]
+    )
     assert "8" in result["message"] or "3" in result["message"]
     assert result["rounds"] == 20 * math.ceil(1437 / 64)
     assert result["cost"]["invocations"] > 0
@@ -40,13 +43,19 @@ def test_digits(platform: Platform) -> None:
 
 def test_iris_as_wsk_would(platform: Platform) -> None:
     """Stage by stage, each a plain invocation, the way from one payload to the next."""
-    arguments = {"data": "iris", "train": {"workers": 2, "epochs": 60, "learning_rate": 0.01, "name": "flowers"}}
+    arguments = {
+        "data": "iris",
+        "train": {"workers": 2, "epochs": 60, "learning_rate": 0.01, "name": "flowers"},
+    }
     prepared = platform.invoke("whisktrain/preprocess", arguments)
     assert prepared["dataset"]
     trained = platform.invoke("whisktrain/train", prepared)
     assert trained["status"] == "completed"
     assert trained["metrics"]["val_accuracy"] >= 0.9
-    decided = platform.invoke("whisktrain/predict", {"model": "flowers", "rows": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]})
+    decided = platform.invoke(
+        "whisktrain/predict",
+        {"model": "flowers", "rows": [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]]},
+    )
     assert "error" not in decided, decided
     assert [d["class"] for d in decided["decisions"]] == ["setosa", "virginica"]
 
@@ -79,7 +88,9 @@ def platform_model(platform: Platform, reference: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "train", [{"sync": "local", "local_steps": 10}, {"lease": 0, "batch": "full", "rounds": 6}], ids=["local", "no lease"]
+    "train",
+    [{"sync": "local", "local_steps": 10}, {"lease": 0, "batch": "full", "rounds": 6}],
+    ids=["local", "no lease"],
 )
 def test_modes(platform: Platform, train: dict[str, object]) -> None:
     common = {"workers": 2, "name": "modes", "learning_rate": 0.05}
@@ -97,21 +108,34 @@ def test_leases_change_speed_not_bytes(platform: Platform) -> None:
     for lease in (0, 40):
         train = {"workers": 2, "rounds": 4, "lease": lease, "name": f"lease-{lease}"}
         result = platform.pipeline({"data": "iris", "train": train})
-        found = platform.store.library.get(platform_model(platform, result["model"]), attachment=True)
+        found = platform.store.library.get(
+            platform_model(platform, result["model"]), attachment=True
+        )
         assert found is not None
         seen.append(found.attachment)
     assert seen[0] == seen[1]
 
 
 def test_more_shards_than_slots(platform: Platform) -> None:
-    result = platform.pipeline({"data": "iris", "train": {"workers": 8, "epochs": 30, "learning_rate": 0.02, "name": "eight"}})
+    result = platform.pipeline(
+        {
+            "data": "iris",
+            "train": {"workers": 8, "epochs": 30, "learning_rate": 0.02, "name": "eight"},
+        }
+    )
     assert result["status"] == "completed"
     assert result["workers"] == 8
     assert result["metrics"]["val_accuracy"] >= 0.9
 
 
 def test_a_bad_request_is_refused_before_any_work(platform: Platform) -> None:
-    answer = platform.call("POST", "actions/whisktrain/pipeline", {"data": {"sauce": "digits"}}, blocking="true", result="true")
+    answer = platform.call(
+        "POST",
+        "actions/whisktrain/pipeline",
+        {"data": {"sauce": "digits"}},
+        blocking="true",
+        result="true",
+    )
     assert answer.status_code == 502
     error = answer.json()["error"]
     assert error["code"] == "bad_request"
@@ -120,7 +144,10 @@ def test_a_bad_request_is_refused_before_any_work(platform: Platform) -> None:
 
 
 def test_the_same_key_finds_the_same_run(platform: Platform) -> None:
-    request = {"data": "iris", "train": {"workers": 2, "epochs": 2, "name": "twice", "key": "run-of-mine"}}
+    request = {
+        "data": "iris",
+        "train": {"workers": 2, "epochs": 2, "name": "twice", "key": "run-of-mine"},
+    }
     first = platform.pipeline(request)
     second = platform.pipeline(request)
     assert first["run"] == second["run"] == "run-of-mine"
@@ -137,10 +164,17 @@ def test_web_action_answers_the_same_however_it_is_asked(platform: Platform) -> 
     ).json()[0]
     url = f"{platform.apihost}/api/v1/web/{namespace}/whisktrain/predict.json"
     row = [5.1, 3.5, 1.4, 0.2]
-    assert requests.post(url, json={"model": "web", "rows": [row]}, timeout=60).status_code in (401, 403)
+    assert requests.post(url, json={"model": "web", "rows": [row]}, timeout=60).status_code in (
+        401,
+        403,
+    )
     auth = tuple(platform.auth.split(":", 1))
     by_json = requests.post(url, json={"model": "web", "rows": [row]}, auth=auth, timeout=60).json()
-    by_query = requests.get(url, params={"model": "web", "rows": json.dumps([row])}, auth=auth, timeout=60).json()
-    by_form = requests.post(url, data={"model": "web", "rows": json.dumps([row])}, auth=auth, timeout=60).json()
+    by_query = requests.get(
+        url, params={"model": "web", "rows": json.dumps([row])}, auth=auth, timeout=60
+    ).json()
+    by_form = requests.post(
+        url, data={"model": "web", "rows": json.dumps([row])}, auth=auth, timeout=60
+    ).json()
     assert by_json["decisions"][0]["class"] in ("setosa", "versicolor", "virginica")
     assert by_json == by_query == by_form

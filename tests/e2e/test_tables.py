@@ -50,16 +50,33 @@ def test_penguins_species_on_unseen_rows(platform: Platform, tmp_path: Path) -> 
         seen, held = split(frame, seed)
         seen.to_csv(tmp_path / f"penguins-{seed}.csv", index=False)
         result = train(
-            platform, tmp_path / f"penguins-{seed}.csv", "--target", "species", "--seed", str(seed), "--name", "penguins"
+            platform,
+            tmp_path / f"penguins-{seed}.csv",
+            "--target",
+            "species",
+            "--seed",
+            str(seed),
+            "--name",
+            "penguins",
         )
-        answers = decide(platform, result["model"], held.drop(columns="species"), tmp_path / "held.csv")
+        answers = decide(
+            platform, result["model"], held.drop(columns="species"), tmp_path / "held.csv"
+        )
         scores.append(np.mean([a == b for a, b in zip(answers, held["species"], strict=True)]))
     assert statistics.median(scores) >= 0.97
 
 
 def test_raw_penguins_train_without_any_option(platform: Platform) -> None:
     """Dates, free text, ids, missing values, odd names: each column's treatment is reported."""
-    done = platform.cli("train", str(penguins("penguins-raw.csv")), "--target", "Species", "--json", "--progress", "off")
+    done = platform.cli(
+        "train",
+        str(penguins("penguins-raw.csv")),
+        "--target",
+        "Species",
+        "--json",
+        "--progress",
+        "off",
+    )
     result = json.loads(done.stdout)
     assert result["metrics"]["val_accuracy"] >= 0.95
     assert sorted(c.split()[0] for c in result["classes"]) == ["Adelie", "Chinstrap", "Gentoo"]
@@ -75,11 +92,15 @@ def test_titanic(platform: Platform, tmp_path: Path) -> None:
     seen, held = split(frame, 0)
     seen.to_csv(tmp_path / "titanic.csv", index=False)
     result = train(platform, tmp_path / "titanic.csv", "--target", "survived", "--name", "titanic")
-    answers = decide(platform, result["model"], held.drop(columns="survived"), tmp_path / "held.csv")
+    answers = decide(
+        platform, result["model"], held.drop(columns="survived"), tmp_path / "held.csv"
+    )
     assert np.mean([a == b for a, b in zip(answers, held["survived"], strict=True)]) >= 0.78
 
 
-def test_breast_cancer_with_holes_and_a_categorical_column(platform: Platform, tmp_path: Path) -> None:
+def test_breast_cancer_with_holes_and_a_categorical_column(
+    platform: Platform, tmp_path: Path
+) -> None:
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer(as_frame=True)
@@ -94,8 +115,19 @@ def test_breast_cancer_with_holes_and_a_categorical_column(platform: Platform, t
     for seed in range(3):
         seen, held = split(frame, seed)
         seen.to_csv(tmp_path / f"cancer-{seed}.csv", index=False)
-        result = train(platform, tmp_path / f"cancer-{seed}.csv", "--target", "target", "--name", "cancer", "--workers", "3")
-        answers = decide(platform, result["model"], held.drop(columns="target"), tmp_path / "held.csv")
+        result = train(
+            platform,
+            tmp_path / f"cancer-{seed}.csv",
+            "--target",
+            "target",
+            "--name",
+            "cancer",
+            "--workers",
+            "3",
+        )
+        answers = decide(
+            platform, result["model"], held.drop(columns="target"), tmp_path / "held.csv"
+        )
         scores.append(np.mean([a == b for a, b in zip(answers, held["target"], strict=True)]))
     assert statistics.median(scores) >= 0.94
 
@@ -112,8 +144,19 @@ def test_awkward_names_are_only_names(platform: Platform, tmp_path: Path) -> Non
         "type": np.where(label == 1, "error", "_rev"),
     })  # fmt: skip
     frame.to_csv(tmp_path / "a b:c.csv", index=False)
-    result = train(platform, tmp_path / "a b:c.csv", "--target", "type", "--epochs", "40", "--learning-rate", "0.01")
+    result = train(
+        platform,
+        tmp_path / "a b:c.csv",
+        "--target",
+        "type",
+        "--epochs",
+        "40",
+        "--learning-rate",
+        "0.01",
+    )
     assert sorted(result["classes"]) == ["_rev", "error"]
     assert result["metrics"]["val_accuracy"] >= 0.9
-    answers = decide(platform, result["model"], frame.head(3).drop(columns="type"), tmp_path / "rows.csv")
+    answers = decide(
+        platform, result["model"], frame.head(3).drop(columns="type"), tmp_path / "rows.csv"
+    )
     assert answers == frame["type"].head(3).tolist()

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from rounds_rig import Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import (
+    Killed,
+    Platform,
+    model_bytes,
+    plan_of,
+    put_dataset,
+    train,
+    wait_clean,
+    wait_summary,
+)
 
 from whisktrain.errors import Damaged
 from whisktrain.records import ids
@@ -59,7 +68,9 @@ def test_damaged_parameters_are_computed_again(store: Store, lease: float, then:
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
 @pytest.mark.parametrize("gone", [ids.update("r", 2, 1), ids.params("r", 2)])
-def test_parameters_that_cannot_be_repaired_end_the_run(store: Store, lease: float, gone: str) -> None:
+def test_parameters_that_cannot_be_repaired_end_the_run(
+    store: Store, lease: float, gone: str
+) -> None:
     put_dataset(store)
     summary = run_to_the_end(store, PowerCut(store, gone=(gone,)), lease)
     assert summary["status"] == "failed" and summary["error"]["code"] == "damaged"
@@ -78,9 +89,15 @@ def test_a_model_that_cannot_be_read_ends_the_run(store: Store) -> None:
         create(store, platform, "r", plan_of())
         summary = wait_summary(store, "r")
         wait_clean(store)
-    assert summary["status"] == "failed" and summary["error"]["code"] == "damaged" and summary["model"] is None
+    assert (
+        summary["status"] == "failed"
+        and summary["error"]["code"] == "damaged"
+        and summary["model"] is None
+    )
     assert "cannot be read" in summary["reason"]
-    assert store.library.get(ids.model("m", 1)) is None and store.library.get(ids.alias("m")) is None
+    assert (
+        store.library.get(ids.model("m", 1)) is None and store.library.get(ids.alias("m")) is None
+    )
 
 
 def test_only_the_same_bytes_are_put_back(store: Store) -> None:
@@ -96,7 +113,9 @@ def test_only_the_same_bytes_are_put_back(store: Store) -> None:
         right = store.rounds.get(id_, attachment=True)
         cut(store, id_)
         there = store.rounds.get(id_)
-        store.rounds.put(id_, {**there.body, "digest": "another"}, rev=there.rev, attachment=b"cut short")
+        store.rounds.put(
+            id_, {**there.body, "digest": "another"}, rev=there.rev, attachment=b"cut short"
+        )
         seen.append(repair_params(RunRecords(store, "r"), state))
         with pytest.raises(Damaged):
             RunRecords(store, "r").read_params(id_)

@@ -27,7 +27,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
 @pytest.mark.parametrize(("share", "seed"), [(0.02, 1), (0.05, 2), (0.08, 3)])
-def test_lost_requests_and_answers_change_nothing(store: Store, expected: bytes, share: float, seed: int, lease: float) -> None:
+def test_lost_requests_and_answers_change_nothing(
+    store: Store, expected: bytes, share: float, seed: int, lease: float
+) -> None:
     put_dataset(store)
     flaky = FlakyStore(store, share, seed)
     platform = Platform(flaky, seconds=20)
@@ -43,4 +45,6 @@ def test_lost_requests_and_answers_change_nothing(store: Store, expected: bytes,
     assert model_bytes(store, version=int(summary["model"].partition(":")[2])) == expected
     assert store.library.get(ids.version("m", 1)).body["run"] == "r"
     assert store.library.get(ids.version("m", 2)) is None
-    assert all(isinstance(error, (StoreUnreachable, Conflict)) for error in platform.errors()), platform.errors()
+    assert all(isinstance(error, (StoreUnreachable, Conflict)) for error in platform.errors()), (
+        platform.errors()
+    )

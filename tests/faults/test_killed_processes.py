@@ -74,7 +74,9 @@ def test_killed_processes_change_nothing(address: str, store: Store, tmp_path: P
     watching = threading.Thread(target=processes.watch)
     watching.start()
     feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, store, namespace="guest")
-    follower = Follower(store, lambda _, payload: invoker.invoke("aggregate", payload) and None, timeouts=PATIENT)
+    follower = Follower(
+        store, lambda _, payload: invoker.invoke("aggregate", payload) and None, timeouts=PATIENT
+    )
     following = threading.Thread(target=follower.run, args=(processes.stop,))
     following.start()
     try:

@@ -8,7 +8,17 @@ from collections.abc import Callable
 
 import pytest
 from numpy_learner import NumpyLearner
-from rounds_rig import Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import (
+    Killed,
+    Limits,
+    Platform,
+    model_bytes,
+    plan_of,
+    put_dataset,
+    train,
+    wait_clean,
+    wait_summary,
+)
 
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
@@ -97,14 +107,42 @@ def slowly(work: Work) -> None:
     time.sleep(0.02)
 
 
-ELSEWHERE = {"W3.state", "W3.failure", "W5", "W6", "A2.lost", "A2.repair", "A2.again", "F2.checkpoint", "SWEEP"}
-ONCE = {"C1", "C2.version", "C2.run", "C3", "W3.blueprint", "W3.params", "F1", "F1.swapped", "F2", "F2.alias", "F3", "F4", "F5"}
-PLAIN = [(s, n) for s in failpoints.Step if s not in ELSEWHERE for n in ((1,) if s in ONCE else (1, 4))]
+ELSEWHERE = {
+    "W3.state",
+    "W3.failure",
+    "W5",
+    "W6",
+    "A2.lost",
+    "A2.repair",
+    "A2.again",
+    "F2.checkpoint",
+    "SWEEP",
+}
+ONCE = {
+    "C1",
+    "C2.version",
+    "C2.run",
+    "C3",
+    "W3.blueprint",
+    "W3.params",
+    "F1",
+    "F1.swapped",
+    "F2",
+    "F2.alias",
+    "F3",
+    "F4",
+    "F5",
+}
+PLAIN = [
+    (s, n) for s in failpoints.Step if s not in ELSEWHERE for n in ((1,) if s in ONCE else (1, 4))
+]
 
 
 @pytest.mark.parametrize("lease", [30.0, 0.0])
 @pytest.mark.parametrize(("step", "nth"), PLAIN)
-def test_a_kill_changes_nothing(store: Store, expected: bytes, step: str, nth: int, lease: float) -> None:
+def test_a_kill_changes_nothing(
+    store: Store, expected: bytes, step: str, nth: int, lease: float
+) -> None:
     put_dataset(store)
     killer = Killer(step, nth)
     run_to_the_end(store, killer, spec_for(lease))
@@ -114,7 +152,9 @@ def test_a_kill_changes_nothing(store: Store, expected: bytes, step: str, nth: i
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_kill_at_the_hand_over_changes_nothing(store: Store, expected_of_forty: bytes, nth: int) -> None:
+def test_a_kill_at_the_hand_over_changes_nothing(
+    store: Store, expected_of_forty: bytes, nth: int
+) -> None:
     put_dataset(store)
     killer = Killer("W6", nth)
     platform = run_to_the_end(store, killer, spec_for(0.4, rounds=40), learner=NumpyLearner(slowly))
@@ -124,7 +164,9 @@ def test_a_kill_at_the_hand_over_changes_nothing(store: Store, expected_of_forty
 
 
 @pytest.mark.parametrize("step", ["W3.failure", "A2.again", "A2.lost", "W5"])
-def test_a_kill_on_top_of_a_failure_changes_nothing(store: Store, expected: bytes, step: str) -> None:
+def test_a_kill_on_top_of_a_failure_changes_nothing(
+    store: Store, expected: bytes, step: str
+) -> None:
     put_dataset(store)
     failed: list[Work] = []
 
@@ -136,13 +178,19 @@ def test_a_kill_on_top_of_a_failure_changes_nothing(store: Store, expected: byte
             raise OSError("the disk is full")
 
     killer = Killer(step, 1)
-    run_to_the_end(store, killer, spec_for(0.0 if step == "A2.lost" else 30.0), learner=NumpyLearner(trouble))
+    run_to_the_end(
+        store, killer, spec_for(0.0 if step == "A2.lost" else 30.0), learner=NumpyLearner(trouble)
+    )
     assert killer.killed and failed
     assert model_bytes(store) == expected
 
 
-@pytest.mark.parametrize("step", ["F2.checkpoint", "F3", "F1", "F1.swapped", "A8", "A9", "A6.swapped", "W1"])
-def test_a_kill_while_stopping_and_resuming_changes_nothing(store: Store, expected_of_forty: bytes, step: str) -> None:
+@pytest.mark.parametrize(
+    "step", ["F2.checkpoint", "F3", "F1", "F1.swapped", "A8", "A9", "A6.swapped", "W1"]
+)
+def test_a_kill_while_stopping_and_resuming_changes_nothing(
+    store: Store, expected_of_forty: bytes, step: str
+) -> None:
     put_dataset(store)
     spec = spec_for(30.0, rounds=40)
     killer = Killer(step, 1)

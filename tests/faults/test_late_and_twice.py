@@ -9,7 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner
-from rounds_rig import QUICK, Killed, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import (
+    QUICK,
+    Killed,
+    Platform,
+    model_bytes,
+    plan_of,
+    put_dataset,
+    train,
+    wait_clean,
+    wait_summary,
+)
 
 from whisktrain import tensors
 from whisktrain.records import ids
@@ -55,7 +65,9 @@ def test_every_activation_twice(store: Store, expected: bytes, same: bool, lease
 def test_create_twice_makes_one_run(store: Store, expected: bytes) -> None:
     platform = Platform(store)
     with platform.following():
-        threads = [threading.Thread(target=create, args=(store, platform, "r", SPEC)) for _ in range(4)]
+        threads = [
+            threading.Thread(target=create, args=(store, platform, "r", SPEC)) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         wait_summary(store, "r")
@@ -63,8 +75,13 @@ def test_create_twice_makes_one_run(store: Store, expected: bytes) -> None:
         for thread in threads:
             thread.join()
         again = create(store, platform, "r", SPEC)
-    assert again.state is None and again.summary is not None and again.summary["status"] == "completed"
-    assert [d.id for d in store.library.list("version:m:", bodies=False)] == ["version:m:1", "version:m:2"]
+    assert (
+        again.state is None and again.summary is not None and again.summary["status"] == "completed"
+    )
+    assert [d.id for d in store.library.list("version:m:", bodies=False)] == [
+        "version:m:1",
+        "version:m:2",
+    ]
     assert model_bytes(store, version=2) == expected
 
 
@@ -86,8 +103,12 @@ def test_zombies_that_write_after_the_end_leave_nothing(store: Store, expected: 
     platform = Platform(store)
     with platform.following():
         for round_ in (1, 7, 15, 16):
-            store.rounds.put(ids.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late")
-            store.rounds.put(ids.optimizer_state("undisturbed", round_), {"schema": 1}, attachment=b"late")
+            store.rounds.put(
+                ids.update("undisturbed", round_, 1), {"schema": 1}, attachment=b"late"
+            )
+            store.rounds.put(
+                ids.optimizer_state("undisturbed", round_), {"schema": 1}, attachment=b"late"
+            )
             store.rounds.put(ids.params("undisturbed", round_), {"schema": 1}, attachment=b"late")
         store.rounds.put(ids.blueprint("undisturbed"), {"schema": 1})
         store.rounds.put(ids.stop("undisturbed"), {"schema": 1})
@@ -117,7 +138,9 @@ def wait_round(store: Store, run: str, round_: int) -> RunState:
     return state
 
 
-def test_a_lost_optimizer_state_is_rebuilt(store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_optimizer_state_is_rebuilt(
+    store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No aggregate keeps anything in memory, and each is killed before it stores the optimizer's state."""
     monkeypatch.setattr(optimizer_state, "last_round", lambda records, round_: None)
     replayed: list[int] = []
@@ -149,9 +172,16 @@ def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expecte
         wait_round(store, "r", 3)
         began = time.monotonic()
         result = aggregate.serve(
-            "r", store=store, invoker=platform, execution="late", deadline=time.time() + 30, timeouts=QUICK
+            "r",
+            store=store,
+            invoker=platform,
+            execution="late",
+            deadline=time.time() + 30,
+            timeouts=QUICK,
         )
-        assert time.monotonic() - began < 2, "it did not leave the run to the aggregate that serves it"
+        assert time.monotonic() - began < 2, (
+            "it did not leave the run to the aggregate that serves it"
+        )
         wait_summary(store, "r")
         wait_clean(store)
     assert result["rounds"] <= 1
@@ -159,15 +189,27 @@ def test_an_aggregate_that_comes_late_leaves_the_run_alone(store: Store, expecte
 
 
 @pytest.mark.parametrize("after", ["before", "", "else"])
-def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(store: Store, expected: bytes, after: str) -> None:
+def test_a_successor_serves_before_the_lease_it_takes_over_has_ended(
+    store: Store, expected: bytes, after: str
+) -> None:
     """An aggregate hands over early where its next work may not fit; clocks of two machines differ, too."""
     platform = Platform(store)
     now = time.time()
-    state = RunState("r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60)
+    state = RunState(
+        "r", SPEC, 2, created=now, opened=now, nonce="before", aggregate_lease=now + 60
+    )
     store.rounds.put(ids.run("r"), state.to_body())
-    common = {"store": store, "invoker": platform, "execution": "e", "deadline": now + 30, "timeouts": QUICK}
+    common = {
+        "store": store,
+        "invoker": platform,
+        "execution": "e",
+        "deadline": now + 30,
+        "timeouts": QUICK,
+    }
     results = []
-    thread = threading.Thread(target=lambda: results.append(aggregate.serve("r", after=after, **common)))
+    thread = threading.Thread(
+        target=lambda: results.append(aggregate.serve("r", after=after, **common))
+    )
     thread.start()
     time.sleep(0.3)
     assert thread.is_alive() == (after == "before")
@@ -192,7 +234,12 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
     def sweeping() -> None:
         while not stop.is_set():
             aggregate.serve(
-                "r", store=store, invoker=Platform(store), execution="sweeper", deadline=time.time() + 0.2, timeouts=QUICK
+                "r",
+                store=store,
+                invoker=Platform(store),
+                execution="sweeper",
+                deadline=time.time() + 0.2,
+                timeouts=QUICK,
             )
 
     platform = Platform(store)
@@ -209,7 +256,9 @@ def test_a_swept_run_keeps_what_it_needs(store: Store) -> None:
 
 
 @pytest.mark.parametrize("nth", [4, 9])
-def test_an_optimizer_state_stored_rounds_ago_is_brought_up_to_date(store: Store, expected: bytes, nth: int) -> None:
+def test_an_optimizer_state_stored_rounds_ago_is_brought_up_to_date(
+    store: Store, expected: bytes, nth: int
+) -> None:
     """A leased aggregate stores the optimizer's state now and then; its successor merges the rounds since then again."""
     timeouts = replace(QUICK, store=60.0)
     platform = Platform(store, timeouts=timeouts)

@@ -61,7 +61,12 @@ def split(n: int, workers: int) -> list[np.ndarray]:
 
 
 def contributions(
-    opened: KerasModel, params: dict, number: int, batch: np.ndarray, rows: Rows, shards: list[np.ndarray]
+    opened: KerasModel,
+    params: dict,
+    number: int,
+    batch: np.ndarray,
+    rows: Rows,
+    shards: list[np.ndarray],
 ) -> list:
     found = []
     none = Rows(rows.x[:0], rows.y[:0])
@@ -72,7 +77,9 @@ def contributions(
     return found
 
 
-def run(spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, workers: int) -> tuple[dict, list]:
+def run(
+    spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, workers: int
+) -> tuple[dict, list]:
     """Rounds of whisktrain, merged; the last tensors, and the numbers of every round."""
     params, moments, story = built.params, {}, []
     for number, batch in enumerate(batches(rounds, len(rows)), start=1):
@@ -97,7 +104,9 @@ def keras_model(built: Built):
     return model
 
 
-def keras_run(built: Built, optimizer, loss, rows: Rows, rounds: int, **arguments) -> list[np.ndarray]:
+def keras_run(
+    built: Built, optimizer, loss, rows: Rows, rounds: int, **arguments
+) -> list[np.ndarray]:
     """The same steps in one Keras process."""
     model = keras_model(built)
     model.compile(optimizer=optimizer, loss=loss)
@@ -113,7 +122,10 @@ def config_of(model) -> dict:
 
 def largest_difference(built: Built, params: dict, weights: list[np.ndarray]) -> float:
     names = [e["name"] for e in built.blueprint.layout["tensors"]]
-    return max(float(np.abs(params[n].astype("float64") - w).max()) for n, w in zip(names, weights, strict=True))
+    return max(
+        float(np.abs(params[n].astype("float64") - w).max())
+        for n, w in zip(names, weights, strict=True)
+    )
 
 
 def open_of_files(spec: Spec, files: dict[str, bytes]) -> tuple[Built, KerasModel]:
@@ -131,7 +143,16 @@ def sequential(shape: tuple[int, ...], *stack, dtype: str | None = None):
     return keras.Sequential([keras.Input(shape, dtype=dtype), *stack])
 
 
-def compare(model, rows: Rows, *, workers: tuple[int, ...] = (1, 3), target=(), kind=None, optimizer=None, **changes) -> None:
+def compare(
+    model,
+    rows: Rows,
+    *,
+    workers: tuple[int, ...] = (1, 3),
+    target=(),
+    kind=None,
+    optimizer=None,
+    **changes,
+) -> None:
     """Ten rounds against ten steps."""
     keras = backend.keras()
     options = optimizer or {"name": "adam", "learning_rate": 1e-3}

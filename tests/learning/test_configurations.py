@@ -16,7 +16,11 @@ def layer(name: str, kind: str = "Dense", **arguments: Any) -> dict[str, Any]:
 
 
 def model(*layers: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    return {"module": "keras", "class_name": "Functional", "config": {"layers": list(layers), **arguments}}
+    return {
+        "module": "keras",
+        "class_name": "Functional",
+        "config": {"layers": list(layers), **arguments},
+    }
 
 
 SOFTMAX = {"module": "builtins", "class_name": "function", "config": "softmax"}
@@ -95,21 +99,38 @@ def compiled_with(**settings: Any) -> dict[str, Any]:
 
 
 def test_the_schedule_brings_its_learning_rate() -> None:
-    rate = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 9, "name": "CosineDecay"}}
-    optimizer = {"class_name": "Adam", "config": {"learning_rate": rate, "beta_1": 0.8, "clipnorm": None, "name": "adam"}}
+    rate = {
+        "class_name": "CosineDecay",
+        "config": {"initial_learning_rate": 0.1, "decay_steps": 9, "name": "CosineDecay"},
+    }
+    optimizer = {
+        "class_name": "Adam",
+        "config": {"learning_rate": rate, "beta_1": 0.8, "clipnorm": None, "name": "adam"},
+    }
     assert compiled.optimizer_of(compiled_with(optimizer=optimizer)) == {
         "name": "adam",
         "beta_1": 0.8,
         "schedule": {"name": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 9},
         "learning_rate": 0.1,
     }
-    pieces = {"class_name": "PiecewiseConstantDecay", "config": {"boundaries": [1], "values": [1.0, 0.5]}}
-    found = compiled.optimizer_of(compiled_with(optimizer={"class_name": "SGD", "config": {"learning_rate": pieces}}))
-    assert found == {"name": "sgd", "schedule": {"name": "PiecewiseConstantDecay", "boundaries": [1], "values": [1.0, 0.5]}}
+    pieces = {
+        "class_name": "PiecewiseConstantDecay",
+        "config": {"boundaries": [1], "values": [1.0, 0.5]},
+    }
+    found = compiled.optimizer_of(
+        compiled_with(optimizer={"class_name": "SGD", "config": {"learning_rate": pieces}})
+    )
+    assert found == {
+        "name": "sgd",
+        "schedule": {"name": "PiecewiseConstantDecay", "boundaries": [1], "values": [1.0, 0.5]},
+    }
 
 
 def test_one_loss_is_found_in_lists_and_by_output() -> None:
-    huber = {"class_name": "Huber", "config": {"delta": 0.5, "name": "huber_loss", "dtype": None, "reduction": None}}
+    huber = {
+        "class_name": "Huber",
+        "config": {"delta": 0.5, "name": "huber_loss", "dtype": None, "reduction": None},
+    }
     for given in (huber, [huber], {"out": huber}, [{"out": huber}]):
         assert compiled.loss_of(compiled_with(loss=given)) == {"delta": 0.5, "name": "Huber"}
     with pytest.raises(RequestError, match="2 losses"):
@@ -120,15 +141,23 @@ def test_one_loss_is_found_in_lists_and_by_output() -> None:
 
 def test_metrics_are_found_in_lists_and_by_output_in_their_order() -> None:
     top = {"class_name": "SparseTopKCategoricalAccuracy", "config": {"k": 3}}
-    wrapped = {"class_name": "MeanMetricWrapper", "config": {"fn": {"class_name": "function", "config": "accuracy"}}}
+    wrapped = {
+        "class_name": "MeanMetricWrapper",
+        "config": {"fn": {"class_name": "function", "config": "accuracy"}},
+    }
     given = compiled_with(metrics=[["auc"], {"out": [top]}], weighted_metrics=[wrapped, "AUC"])
     assert compiled.metrics_of(given, "classification") == ("auc", "top_3_accuracy", "accuracy")
     assert compiled.metrics_of(compiled_with(metrics=[None, []]), "classification") is None
 
 
 def test_losses_get_their_full_name_and_are_checked_against_the_task() -> None:
-    assert losses.check({"name": "mse"}, "regression", standardised=True) == {"name": "mean_squared_error"}
-    assert losses.check({"delta": 2.0, "name": "Huber"}, "regression", standardised=True) == {"delta": 2.0, "name": "huber"}
+    assert losses.check({"name": "mse"}, "regression", standardised=True) == {
+        "name": "mean_squared_error"
+    }
+    assert losses.check({"delta": 2.0, "name": "Huber"}, "regression", standardised=True) == {
+        "delta": 2.0,
+        "name": "huber",
+    }
     assert losses.check({}, "classification", standardised=False) == {"name": "auto"}
     for given, task, standardised, words in (
         ({"name": "nonsense"}, "regression", False, "not supported"),
@@ -144,7 +173,11 @@ def test_losses_get_their_full_name_and_are_checked_against_the_task() -> None:
 def test_only_auto_is_resolved_and_keeps_its_options() -> None:
     assert losses.resolve({"name": "huber"}, None, (1,), "regression") == {"name": "huber"}
     found = losses.resolve({"reduction": "sum", "name": "auto"}, "linear", (4,), "classification")
-    assert list(found.items()) == [("reduction", "sum"), ("name", "sparse_categorical_crossentropy"), ("from_logits", True)]
+    assert list(found.items()) == [
+        ("reduction", "sum"),
+        ("name", "sparse_categorical_crossentropy"),
+        ("from_logits", True),
+    ]
 
 
 def test_the_package_of_a_factory() -> None:

@@ -35,7 +35,9 @@ def compare_with_weights(model, weights: tuple[float, ...]) -> None:
     built, opened = rig.open_of(spec)
     rows = rig.data((6,), 4)
     keras_own = rig.keras_model(built)
-    keras_own.compile(optimizer=backend.keras().optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
+    keras_own.compile(
+        optimizer=backend.keras().optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy"
+    )
     losses = []
     for batch in rig.batches(ROUNDS):
         chosen = np.sort(batch)
@@ -47,7 +49,9 @@ def compare_with_weights(model, weights: tuple[float, ...]) -> None:
     for workers in (1, 3):
         params, story = rig.run(spec, built, opened, rows, ROUNDS, workers)
         assert rig.largest_difference(built, params, [v.numpy() for v in keras_own.weights]) < 1e-6
-        ours = [scores.combine(spec, [numbers["train"] for numbers in parts])["loss"] for parts in story]
+        ours = [
+            scores.combine(spec, [numbers["train"] for numbers in parts])["loss"] for parts in story
+        ]
         assert ours == pytest.approx(losses, abs=2e-6)
 
 
@@ -55,9 +59,16 @@ def test_regularisers_count_once() -> None:
     keras = backend.keras()
     model = sequential(
         (6,),
-        layers().Dense(8, "relu", kernel_regularizer=keras.regularizers.L2(0.1), bias_regularizer=keras.regularizers.L1(0.05)),
+        layers().Dense(
+            8,
+            "relu",
+            kernel_regularizer=keras.regularizers.L2(0.1),
+            bias_regularizer=keras.regularizers.L1(0.05),
+        ),
         layers().Dense(8, "tanh", activity_regularizer=keras.regularizers.L2(0.1)),
-        layers().Dense(4, "softmax", kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01)),
+        layers().Dense(
+            4, "softmax", kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01)
+        ),
     )
     rows = rig.data((6,), 4)
     compare(model, rows)
@@ -70,7 +81,9 @@ def test_regularisers_count_once() -> None:
     parts = []
     for k, chosen in enumerate(rig.split(len(rows), 3)):
         mine = Rows(rows.x[chosen], rows.y[chosen])
-        parts.append(opened.contribute(built.params, Work(11, k, "evaluate", 1, (), True, True), mine, mine))
+        parts.append(
+            opened.contribute(built.params, Work(11, k, "evaluate", 1, (), True, True), mine, mine)
+        )
     for part in ("training", "validation"):
         found = scores.combine(spec, [p.numbers[part] for p in parts])
         assert found["loss"] == pytest.approx(expected, rel=1e-6)
@@ -86,14 +99,20 @@ def test_constraints_act_after_the_merge(name: str) -> None:
         "UnitNorm": keras.constraints.UnitNorm,
         "MinMaxNorm": lambda: keras.constraints.MinMaxNorm(0.3, 0.6, rate=0.5),
     }[name]()
-    model = sequential((6,), layers().Dense(8, "tanh", kernel_constraint=constraint), layers().Dense(4, "softmax"))
+    model = sequential(
+        (6,), layers().Dense(8, "tanh", kernel_constraint=constraint), layers().Dense(4, "softmax")
+    )
     compare(model, rig.data((6,), 4))
 
 
 def test_convolution_constraint_over_several_axes() -> None:
     keras = backend.keras()
     constraint = keras.constraints.MaxNorm(0.5, axis=[0, 1, 2])
-    stack = (layers().Conv2D(3, 3, kernel_constraint=constraint), layers().Flatten(), layers().Dense(4, "softmax"))
+    stack = (
+        layers().Conv2D(3, 3, kernel_constraint=constraint),
+        layers().Flatten(),
+        layers().Dense(4, "softmax"),
+    )
     compare(sequential((5, 5, 1), *stack), rig.data((5, 5, 1), 4), x_shape=(5, 5, 1))
 
 
@@ -108,14 +127,28 @@ def sequences() -> tuple[Rows, tuple[int, ...]]:
 def test_masks_divide_by_unmasked_elements() -> None:
     rows, shape = sequences()
     model = sequential(
-        shape, layers().Embedding(9, 4, mask_zero=True), layers().LSTM(6, return_sequences=True), layers().Dense(4, "softmax")
+        shape,
+        layers().Embedding(9, 4, mask_zero=True),
+        layers().LSTM(6, return_sequences=True),
+        layers().Dense(4, "softmax"),
     )
-    compare(model, rows, x_shape=shape, target=(5,), optimizer={"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9})
+    compare(
+        model,
+        rows,
+        x_shape=shape,
+        target=(5,),
+        optimizer={"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9},
+    )
 
 
 def test_masks_that_end_inside_the_model() -> None:
     rows, shape = sequences()
-    model = sequential(shape, layers().Embedding(9, 4, mask_zero=True), layers().GRU(5), layers().Dense(4, "softmax"))
+    model = sequential(
+        shape,
+        layers().Embedding(9, 4, mask_zero=True),
+        layers().GRU(5),
+        layers().Dense(4, "softmax"),
+    )
     # of an embedding under Adam, Keras on TensorFlow squares the slices of the gradient one by one (its other back-ends do not)
     compare(model, Rows(rows.x, rows.y[:, 0]), x_shape=shape, kind=dense_adam())
 
@@ -143,7 +176,9 @@ def test_reductions(reduction: str) -> None:
     built, opened = rig.open_of(spec)
     loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
     arguments = {"class_weight": dict(enumerate(weights))}
-    expected = rig.keras_run(built, keras.optimizers.Adam(1e-3), loss, rig.data((6,), 4), ROUNDS, **arguments)
+    expected = rig.keras_run(
+        built, keras.optimizers.Adam(1e-3), loss, rig.data((6,), 4), ROUNDS, **arguments
+    )
     for workers in (1, 3):
         params, _ = rig.run(spec, built, opened, rig.data((6,), 4), ROUNDS, workers)
         assert rig.largest_difference(built, params, expected) < 1e-6
@@ -176,20 +211,33 @@ def test_heads_and_losses(head: str) -> None:
     options = {k: v for k, v in given.items() if k != "name"}
     kind = "".join(part.capitalize() for part in resolved.split("_"))
     loss = getattr(keras.losses, kind)(**options)
-    wanted = np.eye(classes, dtype="float32")[rows.y] if classes and units > 1 and "sparse" not in resolved else rows.y
+    wanted = (
+        np.eye(classes, dtype="float32")[rows.y]
+        if classes and units > 1 and "sparse" not in resolved
+        else rows.y
+    )
     own = rig.keras_model(built)
-    own.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, metrics=["accuracy"] if classes else ["mae"])
+    own.compile(
+        optimizer=keras.optimizers.Adam(1e-3),
+        loss=loss,
+        metrics=["accuracy"] if classes else ["mae"],
+    )
     for batch in rig.batches(ROUNDS):
         chosen = np.sort(batch)
         own.train_on_batch(rows.x[chosen], wanted[chosen])
     for workers in (1, 3):
         params, _ = rig.run(spec, built, opened, rows, ROUNDS, workers)
         assert rig.largest_difference(built, params, [v.numpy() for v in own.weights]) < 1e-6
-    part = opened.contribute(params, Work(11, 0, "evaluate", 1, (), False, True), rows, Rows(rows.x[:0], rows.y[:0]))
+    part = opened.contribute(
+        params, Work(11, 0, "evaluate", 1, (), False, True), rows, Rows(rows.x[:0], rows.y[:0])
+    )
     ours = scores.combine(spec, [part.numbers["training"]])
     theirs = own.evaluate(rows.x, wanted, batch_size=len(rows), verbose=0, return_dict=True)
     assert ours["loss"] == pytest.approx(theirs["loss"], abs=2e-6)
-    if head not in ("hinge", "binary_logit"):  # Keras' accuracy takes raw scores for probabilities there
+    if head not in (
+        "hinge",
+        "binary_logit",
+    ):  # Keras' accuracy takes raw scores for probabilities there
         name = "accuracy" if classes else "mae"
         assert ours[name] == pytest.approx(theirs[name], abs=1e-6)
 
@@ -212,12 +260,18 @@ def test_frozen_weights_stay_bit_identical() -> None:
     "options",
     [
         {"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9, "nesterov": True},
-        {"name": "adam", "learning_rate": 1e-3, "schedule": {"name": "CosineDecay", "decay_steps": 8}},
+        {
+            "name": "adam",
+            "learning_rate": 1e-3,
+            "schedule": {"name": "CosineDecay", "decay_steps": 8},
+        },
     ],
 )
 def test_local_steps_of_one_worker_equal_keras(options: dict) -> None:
     keras = backend.keras()
-    model = sequential((6,), layers().Dense(8, "relu"), layers().BatchNormalization(), layers().Dense(4, "softmax"))
+    model = sequential(
+        (6,), layers().Dense(8, "relu"), layers().BatchNormalization(), layers().Dense(4, "softmax")
+    )
     spec = rig.spec_of(rig.config_of(model), optimizer=options, sync="local", local_steps=10)
     built, opened = rig.open_of(spec)
     rows = rig.data((6,), 4)
@@ -238,7 +292,11 @@ def test_local_steps_of_one_worker_equal_keras(options: dict) -> None:
 
 
 def test_bfloat16_keeps_float32_masters() -> None:
-    model = sequential((6,), layers().Dense(8, "relu", dtype="bfloat16"), layers().Dense(4, "softmax", dtype="bfloat16"))
+    model = sequential(
+        (6,),
+        layers().Dense(8, "relu", dtype="bfloat16"),
+        layers().Dense(4, "softmax", dtype="bfloat16"),
+    )
     built, opened = rig.open_of(rig.spec_of(rig.config_of(model)))
     assert {e["dtype"] for e in built.blueprint.layout["tensors"]} == {"float32"}
     assert "mixed_bfloat16" in built.blueprint.config.decode()
@@ -251,12 +309,17 @@ def test_not_finite_is_a_failure() -> None:
     spec = rig.spec_of({"preset": "mlp"})
     built, opened = rig.open_of(spec)
     rows = rig.data((6,), 4)
-    bad = Rows(np.where(np.arange(len(rows))[:, None] == 3, np.nan, rows.x).astype("float32"), rows.y)
+    bad = Rows(
+        np.where(np.arange(len(rows))[:, None] == 3, np.nan, rows.x).astype("float32"), rows.y
+    )
     with pytest.raises(Diverged, match="not finite"):
         opened.contribute(built.params, Work(1, 0, "train", 0, (np.arange(8),)), bad, rows)
     with pytest.raises(Diverged):
         opened.contribute(
-            {n: t * np.float32(1e25) for n, t in built.params.items()}, Work(1, 0, "evaluate", 0, (), True), rows, rows
+            {n: t * np.float32(1e25) for n, t in built.params.items()},
+            Work(1, 0, "evaluate", 0, (), True),
+            rows,
+            rows,
         )
     opened.contribute(built.params, Work(1, 0, "train", 0, (np.arange(4, 8),)), bad, rows)
     huge = {n: t * np.float32(1e25) for n, t in built.params.items()}

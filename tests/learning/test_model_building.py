@@ -42,14 +42,20 @@ def refused() -> dict:
         "one unit": (sequential((6,), dense(1, "sigmoid")), "ends in one unit|4 classes"),
         "sequence": (sequential((6,), layers().Reshape((6, 1)), dense(4, "softmax")), r"\(6, 4\)"),
         "float16": (sequential((6,), dense(4, "softmax", dtype="mixed_float16")), "float16"),
-        "renorm": (sequential((6,), layers().BatchNormalization(renorm=True), dense(4, "softmax")), "renorm"),
+        "renorm": (
+            sequential((6,), layers().BatchNormalization(renorm=True), dense(4, "softmax")),
+            "renorm",
+        ),
         "spectral": (
             sequential((6,), layers().SpectralNormalization(dense(5)), dense(4, "softmax")),
             "changes by itself",
         ),
         "twice": (shared_norm(), "used more than once"),
         "frozen": (sequential((6,), dense(4, "softmax", trainable=False)), "nothing to train"),
-        "batch": (keras.Sequential([keras.Input((6,), batch_size=8), dense(4, "softmax")]), "exactly 8 rows"),
+        "batch": (
+            keras.Sequential([keras.Input((6,), batch_size=8), dense(4, "softmax")]),
+            "exactly 8 rows",
+        ),
     }
 
 
@@ -94,7 +100,9 @@ def test_a_model_without_a_loss_gets_the_right_one() -> None:
     ):
         model = sequential((6,), layers().Dense(units, activation))
         task = "classification" if classes else "regression"
-        spec = rig.spec_of(rig.config_of(model), loss={"name": "auto"}, classes=classes, task=task, metrics=())
+        spec = rig.spec_of(
+            rig.config_of(model), loss={"name": "auto"}, classes=classes, task=task, metrics=()
+        )
         assert KerasLearner().build(spec, {}).blueprint.layout["loss"] == expected
 
 

@@ -15,7 +15,12 @@ def test_batch_norm_against_an_emulation() -> None:
     import tensorflow as tf
 
     keras = backend.keras()
-    model = sequential((6,), layers().Dense(8), layers().BatchNormalization(momentum=0.9), layers().Dense(4, "softmax"))
+    model = sequential(
+        (6,),
+        layers().Dense(8),
+        layers().BatchNormalization(momentum=0.9),
+        layers().Dense(4, "softmax"),
+    )
     spec = rig.spec_of(rig.config_of(model), optimizer={"name": "sgd", "learning_rate": 1e-3})
     built, opened = rig.open_of(spec)
     rows = rig.data((6,), 4)
@@ -24,7 +29,10 @@ def test_batch_norm_against_an_emulation() -> None:
 
     own = rig.keras_model(built)
     norm = own.layers[1]
-    mean, variance = norm.moving_mean.numpy().astype("float64"), norm.moving_variance.numpy().astype("float64")
+    mean, variance = (
+        norm.moving_mean.numpy().astype("float64"),
+        norm.moving_variance.numpy().astype("float64"),
+    )
     for batch in rig.batches(ROUNDS):
         pieces = [np.intersect1d(own_rows, batch) for own_rows in shards]
         inner = [own.layers[0](rows.x[p]).numpy().astype("float64") for p in pieces if len(p)]
@@ -39,24 +47,45 @@ def test_batch_norm_against_an_emulation() -> None:
         weights = [v.value for v in own.trainable_weights]
         for v, g in zip(weights, tape.gradient(total, weights), strict=True):
             v.assign_sub(1e-3 * g)
-        union = np.concatenate(inner)  # the union's own mean and variance: what pooling by rows must give
+        union = np.concatenate(
+            inner
+        )  # the union's own mean and variance: what pooling by rows must give
         mean = mean * 0.9 + union.mean(axis=0) * 0.1
         variance = variance * 0.9 + union.var(axis=0) * 0.1
-    trained = {e["name"]: v.numpy() for e, v in zip(built.blueprint.layout["tensors"], own.weights, strict=True)}
+    trained = {
+        e["name"]: v.numpy()
+        for e, v in zip(built.blueprint.layout["tensors"], own.weights, strict=True)
+    }
     for name, value in params.items():
-        expected = mean if name.endswith("moving_mean") else variance if name.endswith("moving_variance") else trained[name]
+        expected = (
+            mean
+            if name.endswith("moving_mean")
+            else variance
+            if name.endswith("moving_variance")
+            else trained[name]
+        )
         assert np.abs(value - expected).max() < 1e-6
 
 
 def test_batch_norm_of_one_worker_equals_keras() -> None:
-    norm = layers().BatchNormalization(momentum=0.8, gamma_constraint=backend.keras().constraints.MaxNorm(1.0))
+    norm = layers().BatchNormalization(
+        momentum=0.8, gamma_constraint=backend.keras().constraints.MaxNorm(1.0)
+    )
     # no bias before the normalisation: its gradient is nothing but rounding, which Adam blows up
-    model = sequential((5, 5, 1), layers().Conv2D(3, 3, use_bias=False), norm, layers().Flatten(), layers().Dense(4, "softmax"))
+    model = sequential(
+        (5, 5, 1),
+        layers().Conv2D(3, 3, use_bias=False),
+        norm,
+        layers().Flatten(),
+        layers().Dense(4, "softmax"),
+    )
     compare(model, rig.data((5, 5, 1), 4), x_shape=(5, 5, 1), workers=(1,))
 
 
 def test_pooled_variances_are_never_negative() -> None:
-    model = sequential((6,), layers().BatchNormalization(momentum=0.0), layers().Dense(4, "softmax"))
+    model = sequential(
+        (6,), layers().BatchNormalization(momentum=0.0), layers().Dense(4, "softmax")
+    )
     spec = rig.spec_of(rig.config_of(model))
     built, opened = rig.open_of(spec)
     x = np.full((rig.ROWS, 6), 1e4, "float32")
@@ -73,8 +102,12 @@ def test_dropout_against_an_emulation() -> None:
     from whisktrain import seeds
 
     keras = backend.keras()
-    model = sequential((6,), layers().Dense(32, "relu"), layers().Dropout(0.5), layers().Dense(4, "softmax"))
-    spec = rig.spec_of(rig.config_of(model), optimizer={"name": "sgd", "learning_rate": 1e-3}, seed=7)
+    model = sequential(
+        (6,), layers().Dense(32, "relu"), layers().Dropout(0.5), layers().Dense(4, "softmax")
+    )
+    spec = rig.spec_of(
+        rig.config_of(model), optimizer={"name": "sgd", "learning_rate": 1e-3}, seed=7
+    )
     built, opened = rig.open_of(spec)
     assert all("seed" not in e["name"] for e in built.blueprint.layout["tensors"])
     rows = rig.data((6,), 4)
@@ -89,7 +122,9 @@ def test_dropout_against_an_emulation() -> None:
                 p = np.intersect1d(mine, batch)
                 if len(p):
                     state.assign([seeds.integer(7, "dropout", number, k, 0, 0), 0])
-                    loss = keras.losses.sparse_categorical_crossentropy(rows.y[p], own(rows.x[p], training=True))
+                    loss = keras.losses.sparse_categorical_crossentropy(
+                        rows.y[p], own(rows.x[p], training=True)
+                    )
                     total = total + tf.reduce_sum(loss)
             total = total / len(batch)
         weights = [v.value for v in own.trainable_weights]

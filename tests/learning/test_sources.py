@@ -67,10 +67,17 @@ def test_a_file_keeps_its_own_weights_and_how_it_was_compiled(tmp_path: Path) ->
 def test_compile_settings_of_all_kinds() -> None:
     keras = backend.keras()
     config = rig.config_of(sequential(layers().Dense(1)))["config"]
-    assert (compiled.optimizer_of(config), compiled.loss_of(config), compiled.metrics_of(config, "regression")) == (None,) * 3
+    assert (
+        compiled.optimizer_of(config),
+        compiled.loss_of(config),
+        compiled.metrics_of(config, "regression"),
+    ) == (None,) * 3
     for optimizer, expected in (
         ("adam", {"name": "adam"}),
-        (keras.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=1.0), {"name": "adamw", "weight_decay": 0.1, "clipnorm": 1.0}),
+        (
+            keras.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=1.0),
+            {"name": "adamw", "weight_decay": 0.1, "clipnorm": 1.0},
+        ),
     ):
         model = sequential(layers().Dense(1))
         model.compile(optimizer, loss="mse", metrics=["mae", keras.metrics.RootMeanSquaredError()])
@@ -80,7 +87,10 @@ def test_compile_settings_of_all_kinds() -> None:
         assert expected.items() <= found.items()
         assert compiled.loss_of(config) == {"name": "mse"}
         assert compiled.metrics_of(config, "regression") == ("mae", "rmse")
-    for optimizer, word in (("rmsprop", "RMSprop|rmsprop"), (keras.optimizers.Adam(use_ema=True), "use_ema")):
+    for optimizer, word in (
+        ("rmsprop", "RMSprop|rmsprop"),
+        (keras.optimizers.Adam(use_ema=True), "use_ema"),
+    ):
         model = sequential(layers().Dense(1))
         model.compile(optimizer, loss={"dense": "mse"})
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
@@ -107,7 +117,12 @@ def test_custom_objects_are_refused_before_anything_is_built() -> None:
     for change in (
         {"module": "evil", "class_name": "Layer", "registered_name": "evil>Layer"},
         {"module": None, "class_name": "Mine", "registered_name": "Custom>Mine"},
-        {"module": "builtins", "class_name": "function", "config": "steal", "registered_name": "function"},
+        {
+            "module": "builtins",
+            "class_name": "function",
+            "config": "steal",
+            "registered_name": "function",
+        },
         {"class_name": "__lambda__", "config": {"value": "x"}},
         {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/tmp/x"}},
     ):
@@ -143,12 +158,17 @@ def test_factories_come_from_an_allow_list(tmp_path: Path, monkeypatch: pytest.M
     spec = rig.spec_of({"factory": "whisktrain_test_factory:build"})
     with pytest.raises(RequestError, match="allow-list"):
         KerasLearner().build(spec, {})
-    monkeypatch.setenv("WHISKTRAIN_FACTORIES", "whisktrain_test_factory:build, whisktrain_test_factory:broken")
+    monkeypatch.setenv(
+        "WHISKTRAIN_FACTORIES", "whisktrain_test_factory:build, whisktrain_test_factory:broken"
+    )
     built, opened = rig.open_of(spec)
     rows = rig.data((6,), 4)
     params, _ = rig.run(spec, built, opened, rows, 3, 2)
     assert rig.largest_difference(built, params, list(built.params.values())) > 0
-    monkeypatch.setenv("WHISKTRAIN_FACTORIES", "whisktrain_test_factory:build,whisktrain_test_factory:broken,no_such_module:f")
+    monkeypatch.setenv(
+        "WHISKTRAIN_FACTORIES",
+        "whisktrain_test_factory:build,whisktrain_test_factory:broken,no_such_module:f",
+    )
     with pytest.raises(RequestError, match="cannot be imported: ModuleNotFoundError"):
         KerasLearner().build(replace(spec, model={"factory": "no_such_module:f"}), {})
     with pytest.raises(RequestError, match="returned int"):
@@ -173,12 +193,15 @@ def test_starting_from_an_earlier_model() -> None:
     spec = rig.spec_of({"preset": "mlp"}, seed=3)
     first = KerasLearner().build(spec, {})
     held = tensors.encode({**first.params, "file/preprocessing": np.zeros(3, np.uint8)})
-    again = KerasLearner().build(replace(spec, model={"init": "m:1"}), {"init": held, "config": first.blueprint.config})
+    again = KerasLearner().build(
+        replace(spec, model={"init": "m:1"}), {"init": held, "config": first.blueprint.config}
+    )
     assert again.blueprint == first.blueprint
     assert all(again.params[n].tobytes() == first.params[n].tobytes() for n in first.params)
     with pytest.raises(RequestError, match=r"\(6,\).*\(5,\)"):
         KerasLearner().build(
-            replace(spec, model={"init": "m:1"}, x_shape=(5,)), {"init": held, "config": first.blueprint.config}
+            replace(spec, model={"init": "m:1"}, x_shape=(5,)),
+            {"init": held, "config": first.blueprint.config},
         )
 
 
@@ -187,7 +210,14 @@ def test_starting_from_an_earlier_model() -> None:
 def test_a_row_has_the_same_bits_alone_and_in_a_batch(preset: str, classes: int) -> None:
     shape = (8, 8) if preset == "cnn" else (13,)
     task = "classification" if classes else "regression"
-    spec = rig.spec_of({"preset": preset}, x_shape=shape, classes=classes, task=task, loss={"name": "auto"}, metrics=())
+    spec = rig.spec_of(
+        {"preset": preset},
+        x_shape=shape,
+        classes=classes,
+        task=task,
+        loss={"name": "auto"},
+        metrics=(),
+    )
     built = KerasLearner().build(spec, {})
     answer = inference.predictor(spec, built.blueprint, built.params)
     x = np.random.default_rng(0).normal(size=(77, *shape)).astype("float32")
@@ -218,8 +248,12 @@ def test_place_dependent_models_are_answered_row_by_row(monkeypatch: pytest.Monk
         (1, "sigmoid", 2, {"name": "binary_crossentropy"}),
     ],
 )
-def test_answers_are_probabilities(units: int, activation: str | None, classes: int, loss: dict) -> None:
-    spec = rig.spec_of(rig.config_of(sequential(layers().Dense(units, activation))), classes=classes, loss=loss)
+def test_answers_are_probabilities(
+    units: int, activation: str | None, classes: int, loss: dict
+) -> None:
+    spec = rig.spec_of(
+        rig.config_of(sequential(layers().Dense(units, activation))), classes=classes, loss=loss
+    )
     built = KerasLearner().build(spec, {})
     x = rig.data((6,), classes).x
     found = inference.predictor(spec, built.blueprint, built.params)(x)
@@ -239,24 +273,36 @@ def test_exported_models_answer_alike(tmp_path: Path) -> None:
     inference.export(spec, built.blueprint, built.params, target)
     assert list(tmp_path.iterdir()) == [target]
     loaded = backend.keras().models.load_model(target)
-    assert compiled.optimizer_of(checks.read_archive(target.read_bytes())).items() >= {"name": "adam"}.items()
+    assert (
+        compiled.optimizer_of(checks.read_archive(target.read_bytes())).items()
+        >= {"name": "adam"}.items()
+    )
     x = rig.data((8, 8), 4).x
     answer = inference.predictor(spec, built.blueprint, built.params)
     assert np.abs(loaded.predict(x, verbose=0) - answer(x)).max() < 1e-6
-    again = KerasLearner().build(replace(spec, model={"file": "upload:x"}), {"file": target.read_bytes()})
+    again = KerasLearner().build(
+        replace(spec, model={"file": "upload:x"}), {"file": target.read_bytes()}
+    )
     assert all(again.params[n].tobytes() == built.params[n].tobytes() for n in built.params)
 
 
 def test_metrics_equal_keras_over_any_split() -> None:
     keras = backend.keras()
-    for classes, asked in ((2, ("accuracy", "precision", "recall", "auc")), (7, ("accuracy", "top_3_accuracy"))):
+    for classes, asked in (
+        (2, ("accuracy", "precision", "recall", "auc")),
+        (7, ("accuracy", "top_3_accuracy")),
+    ):
         spec = rig.spec_of({"preset": "mlp"}, classes=classes, metrics=asked)
         built, opened = rig.open_of(spec)
         rows = rig.data((6,), classes, n=500)
         parts = []
         for k, chosen in enumerate(rig.split(len(rows), 4)):
             mine = Rows(rows.x[chosen], rows.y[chosen])
-            parts.append(opened.contribute(built.params, Work(9, k, "evaluate", 1, (), True, False), mine, mine).numbers)
+            parts.append(
+                opened.contribute(
+                    built.params, Work(9, k, "evaluate", 1, (), True, False), mine, mine
+                ).numbers
+            )
         ours = scores.combine(spec, [p["validation"] for p in parts])
         json.dumps(ours)
         p = rig.keras_model(built).predict(rows.x, verbose=0)
@@ -268,9 +314,11 @@ def test_metrics_equal_keras_over_any_split() -> None:
                 oracle = keras.metrics.SparseCategoricalAccuracy()
                 oracle.update_state(rows.y, p)
             else:
-                oracle = {"precision": keras.metrics.Precision, "recall": keras.metrics.Recall, "auc": keras.metrics.AUC}[
-                    name
-                ]()
+                oracle = {
+                    "precision": keras.metrics.Precision,
+                    "recall": keras.metrics.Recall,
+                    "auc": keras.metrics.AUC,
+                }[name]()
                 oracle.update_state(rows.y, p[:, 1])
             assert ours[name] == pytest.approx(float(oracle.result()), abs=1e-6), name
     assert set(metrics.BASE) == {"classification", "regression"}
@@ -290,13 +338,19 @@ print(hashlib.sha256(built.blueprint.config + b"".join(params[n].tobytes() for n
 
 def test_a_new_process_gives_the_same_bits() -> None:
     code = PROCESS.format(here=str(Path(__file__).parent))
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()[-1]
+    there = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
     import hashlib
 
     spec = rig.spec_of({"preset": "cnn"}, x_shape=(8, 8))
     built, opened = rig.open_of(spec)
     params, story = rig.run(spec, built, opened, rig.data((8, 8), 4), 3, 3)
-    here = built.blueprint.config + b"".join(params[n].tobytes() for n in params) + repr(story).encode()
+    here = (
+        built.blueprint.config
+        + b"".join(params[n].tobytes() for n in params)
+        + repr(story).encode()
+    )
     assert hashlib.sha256(here).hexdigest() == there
 
 

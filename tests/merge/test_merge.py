@@ -48,8 +48,14 @@ def params() -> dict:
 
 
 def part(rows: int, w, m=(0.0, 0.0), v=(1.0, 1.0), divisor: float | None = None) -> Contribution:
-    tensors = {"w": np.array(w, np.float32), "m": np.array(m, np.float32), "v": np.array(v, np.float32)}
-    return Contribution(tensors, {"rows": rows, "divisor": float(rows if divisor is None else divisor)})
+    tensors = {
+        "w": np.array(w, np.float32),
+        "m": np.array(m, np.float32),
+        "v": np.array(v, np.float32),
+    }
+    return Contribution(
+        tensors, {"rows": rows, "divisor": float(rows if divisor is None else divisor)}
+    )
 
 
 EMPTY = Contribution({}, {"rows": 0, "divisor": 0.0})
@@ -60,7 +66,14 @@ def test_sums_are_divided_by_what_went_in() -> None:
     assert merged.params["w"].tolist() == [1.0 - 0.5 * 4 / 4, 2.0 - 0.5 * 4 / 4]
     assert merged.params["f"].tobytes() == params()["f"].tobytes()
     assert merged.params["count"].tobytes() == params()["count"].tobytes()
-    summed = merge(replace(SPEC, loss={"name": "x", "reduction": "sum"}), LAYOUT, 1, params(), {}, [part(3, (3.0, 0.0))])
+    summed = merge(
+        replace(SPEC, loss={"name": "x", "reduction": "sum"}),
+        LAYOUT,
+        1,
+        params(),
+        {},
+        [part(3, (3.0, 0.0))],
+    )
     assert summed.params["w"].tolist() == [1.0 - 1.5, 2.0]
 
 
@@ -117,5 +130,7 @@ def test_a_contribution_without_a_tensor_is_damaged() -> None:
 
 def test_constrained_weights_are_brought_back_after_the_step() -> None:
     layout = {"tensors": [{"name": "w", "role": "trainable", "constraint": {"name": "NonNeg"}}]}
-    merged = merge(SPEC, layout, 1, {"w": np.array([1.0, 2.0], np.float32)}, {}, [part(1, (9.0, 1.0))])
+    merged = merge(
+        SPEC, layout, 1, {"w": np.array([1.0, 2.0], np.float32)}, {}, [part(1, (9.0, 1.0))]
+    )
     assert merged.params["w"].tolist() == [0.0, 1.5]

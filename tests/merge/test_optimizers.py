@@ -33,7 +33,10 @@ def weights() -> Tensors:
 
 def gradients() -> list[Tensors]:
     draw = np.random.default_rng(2)
-    return [{n: draw.normal(size=w.shape).astype(np.float32) for n, w in weights().items()} for _ in range(STEPS)]
+    return [
+        {n: draw.normal(size=w.shape).astype(np.float32) for n, w in weights().items()}
+        for _ in range(STEPS)
+    ]
 
 
 def keras_steps(options: dict) -> Tensors:
@@ -42,7 +45,9 @@ def keras_steps(options: dict) -> Tensors:
     optimizer = getattr(keras.optimizers, KERAS_CLASSES[options["name"]])(**arguments)
     variables = {name: keras.Variable(value) for name, value in weights().items()}
     for step in gradients():
-        optimizer.apply([keras.ops.convert_to_tensor(step[n]) for n in variables], list(variables.values()))
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(step[n]) for n in variables], list(variables.values())
+        )
     return {name: np.asarray(variable) for name, variable in variables.items()}
 
 
@@ -60,7 +65,9 @@ def test_every_step_is_that_of_keras(name: str) -> None:
 
 def test_gradients_of_zero_survive_clipping_by_their_common_norm() -> None:
     options = optimizers.check(OPTIMIZERS["global_clipnorm"])
-    params, _ = optimizers.apply(options, 1, weights(), {}, {n: np.zeros_like(w) for n, w in weights().items()})
+    params, _ = optimizers.apply(
+        options, 1, weights(), {}, {n: np.zeros_like(w) for n, w in weights().items()}
+    )
     assert all(params[n].tobytes() == w.tobytes() for n, w in weights().items())
 
 
@@ -75,9 +82,19 @@ def test_optimizers_are_checked() -> None:
         ({"name": "adam", "schedule": {"name": "Steps"}}, "schedule 'Steps' is not known"),
         ({"name": "adam", "schedule": {"name": "cosine_decay"}}, "needs decay_steps"),
         ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 0}}, "more than 0"),
-        ({"name": "adam", "schedule": {"name": "cosine", "decay_steps": 5, "alpah": 0}}, "no argument alpah"),
         (
-            {"name": "adam", "schedule": {"name": "PiecewiseConstantDecay", "boundaries": [2, 1], "values": [1, 2, 3]}},
+            {"name": "adam", "schedule": {"name": "cosine", "decay_steps": 5, "alpah": 0}},
+            "no argument alpah",
+        ),
+        (
+            {
+                "name": "adam",
+                "schedule": {
+                    "name": "PiecewiseConstantDecay",
+                    "boundaries": [2, 1],
+                    "values": [1, 2, 3],
+                },
+            },
             "ascending",
         ),
     ):

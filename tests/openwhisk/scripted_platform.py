@@ -20,7 +20,11 @@ class Scripted(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer: Callable[[str, str, Any], tuple[int, Any, dict[str, str]]] = lambda *_: (404, {"error": "no"}, {})
+        self.answer: Callable[[str, str, Any], tuple[int, Any, dict[str, str]]] = lambda *_: (
+            404,
+            {"error": "no"},
+            {},
+        )
         self.calls: list[tuple[str, str, Any, dict[str, str]]] = []
         self.connections = 0
 
@@ -43,7 +47,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(raw) if raw else None
         self.server.calls.append((self.command, self.path, body, dict(self.headers)))
         status, answer, headers = self.server.answer(self.command, self.path, body)
-        content = b"" if answer is None else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        content = (
+            b""
+            if answer is None
+            else answer
+            if isinstance(answer, bytes)
+            else json.dumps(answer).encode()
+        )
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

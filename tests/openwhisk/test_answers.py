@@ -25,7 +25,9 @@ SCALARS = st.one_of(
     st.builds(lambda v: np.array(v, dtype=np.float32), st.lists(st.floats(width=32), max_size=3)),
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -49,7 +51,9 @@ def test_numbers_keep_their_values_and_what_is_not_finite_becomes_none() -> None
     assert encode({"t": datetime.date(2026, 1, 2)}) == {"t": "2026-01-02"}
 
 
-@pytest.mark.parametrize("result", [{"x": object()}, {"x": b"raw"}, {"x": Path("p")}, 5, "text", None])
+@pytest.mark.parametrize(
+    "result", [{"x": object()}, {"x": b"raw"}, {"x": Path("p")}, 5, "text", None]
+)
 def test_what_json_cannot_hold_is_an_error_here_and_not_the_end_of_the_process(result) -> None:
     with pytest.raises(TypeError):
         encode(result)
@@ -69,7 +73,11 @@ def test_a_failure_is_data_and_comes_back_as_the_same_error() -> None:
     answer = failure(NotFound("m", hint="h", code="no_such_model"))
     assert answer == {"error": {**record, "kind": "NotFound"}}
     activation = activation_of(
-        {"activationId": "a", "name": "n", "response": {"status": "application error", "result": answer}}
+        {
+            "activationId": "a",
+            "name": "n",
+            "response": {"status": "application error", "result": answer},
+        }
     )
     error = failure_of(activation)
     assert type(error) is NotFound

@@ -12,29 +12,52 @@ from whisktrain.openwhisk.action.arguments import decode, required
 from whisktrain.request import PredictRequest, parse
 
 CELLS = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**6), 10**6), st.text(max_size=8), st.none()
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(10**6), 10**6),
+    st.text(max_size=8),
+    st.none(),
 )
-ROWS = st.lists(st.one_of(st.lists(CELLS, max_size=4), st.dictionaries(st.text(max_size=8), CELLS, max_size=4)), max_size=4)
+ROWS = st.lists(
+    st.one_of(st.lists(CELLS, max_size=4), st.dictionaries(st.text(max_size=8), CELLS, max_size=4)),
+    max_size=4,
+)
 WEB = {"__ow_method": "post", "__ow_headers": {"authorization": "Basic x"}, "__ow_path": ""}
 
 
-@given(model=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,20}", fullmatch=True), rows=ROWS, top_k=st.integers(1, 50))
+@given(
+    model=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,20}", fullmatch=True),
+    rows=ROWS,
+    top_k=st.integers(1, 50),
+)
 def test_query_form_and_json_bodies_mean_the_same(model, rows, top_k) -> None:
     request = {"model": model, "rows": rows, "top_k": top_k}
     # As OpenWhisk hands them over: a JSON object and a form are merged into the arguments, both with texts from a query.
     as_json = decode({**WEB, **request, "store": "sqlite:x"})
-    as_texts = decode({**WEB, "model": model, "rows": json.dumps(rows), "top_k": str(top_k), "store": "sqlite:x"})
+    as_texts = decode(
+        {**WEB, "model": model, "rows": json.dumps(rows), "top_k": str(top_k), "store": "sqlite:x"}
+    )
     plain = decode({**request, "store": "sqlite:x"})
     as_text_body = decode({**WEB, "__ow_body": json.dumps(request)})
-    as_bytes_body = decode({**WEB, "__ow_body": base64.b64encode(json.dumps(request).encode()).decode()})
-    answers = [parse(PredictRequest, found.given) for found in (as_json, as_texts, plain, as_text_body, as_bytes_body)]
+    as_bytes_body = decode(
+        {**WEB, "__ow_body": base64.b64encode(json.dumps(request).encode()).decode()}
+    )
+    answers = [
+        parse(PredictRequest, found.given)
+        for found in (as_json, as_texts, plain, as_text_body, as_bytes_body)
+    ]
     assert all(answer == answers[0] for answer in answers)
     assert answers[0].model == model
 
 
 def test_keys_of_the_platform_and_the_deployment_are_not_the_callers() -> None:
     found = decode(
-        {"run": "r", "__ow_headers": {"authorization": "secret"}, "store": "s", "factories": "none", "lib_version": "1"}
+        {
+            "run": "r",
+            "__ow_headers": {"authorization": "secret"},
+            "store": "s",
+            "factories": "none",
+            "lib_version": "1",
+        }
     )
     assert found.given == {"run": "r"}
     assert found.deployment == {"store": "s", "factories": "none"}
@@ -44,7 +67,10 @@ def test_keys_of_the_platform_and_the_deployment_are_not_the_callers() -> None:
 
 def test_rows_may_stand_alone() -> None:
     assert decode([[1, 2]]).given == {"rows": [[1, 2]]}
-    assert decode({**WEB, "model": "m", "__ow_body": [[1, 2]]}).given == {"model": "m", "rows": [[1, 2]]}
+    assert decode({**WEB, "model": "m", "__ow_body": [[1, 2]]}).given == {
+        "model": "m",
+        "rows": [[1, 2]],
+    }
 
 
 def test_texts_of_plain_calls_stay_texts() -> None:

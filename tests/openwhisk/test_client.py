@@ -17,7 +17,9 @@ REFUSES = (
     "    return {'error': {'code': 'bad_request', 'message': 'no such column', 'hint': 'look', 'retryable': False}}\n"
 )
 CRASHES = "import os\ndef main(args):\n    print('on its way', flush=True)\n    os._exit(3)\n"
-SLEEPS = "import time\ndef main(args):\n    time.sleep(args['s'])\n    return {'slept': args['s']}\n"
+SLEEPS = (
+    "import time\ndef main(args):\n    time.sleep(args['s'])\n    return {'slept': args['s']}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,12 @@ def client(tmp_path_factory):
     home: Path = tmp_path_factory.mktemp("host")
     with Host(home) as host, Client(host.apihost, host.auth) as client:
         client.put("packages", "p", {})
-        for name, code in {"hello": HELLO, "refuses": REFUSES, "crashes": CRASHES, "sleeps": SLEEPS}.items():
+        for name, code in {
+            "hello": HELLO,
+            "refuses": REFUSES,
+            "crashes": CRASHES,
+            "sleeps": SLEEPS,
+        }.items():
             client.put("actions", f"p/{name}", {"exec": {"kind": "python:default", "code": code}})
         components = ["/_/p/hello", "/_/p/refuses", "/_/p/hello"]
         client.put("actions", "p/flow", {"exec": {"kind": "sequence", "components": components}})
@@ -71,9 +78,13 @@ def test_a_crash_names_action_and_activation(client) -> None:
 def test_entities(client) -> None:
     assert client.get("actions", "p/nothing") is None
     assert client.delete("actions", "p/nothing") is False
-    client.put("actions", "once", {"exec": {"kind": "python:default", "code": HELLO}}, overwrite=False)
+    client.put(
+        "actions", "once", {"exec": {"kind": "python:default", "code": HELLO}}, overwrite=False
+    )
     with pytest.raises(ApiError) as failure:
-        client.put("actions", "once", {"exec": {"kind": "python:default", "code": HELLO}}, overwrite=False)
+        client.put(
+            "actions", "once", {"exec": {"kind": "python:default", "code": HELLO}}, overwrite=False
+        )
     assert failure.value.status == 409
     assert "code" not in client.get("actions", "once")["exec"]
     assert client.delete("actions", "once") is True
@@ -92,7 +103,9 @@ def test_triggers_fire_into_rules(client) -> None:
     found = []
     while not found and time.monotonic() < until:
         found = [
-            a for a in client.activations(name="p/hello", since=since, docs=True) if a.result == {"greeting": "hello Tock"}
+            a
+            for a in client.activations(name="p/hello", since=since, docs=True)
+            if a.result == {"greeting": "hello Tock"}
         ]
         time.sleep(0.05)
     assert found
@@ -123,7 +136,9 @@ RECORD = {
 }
 
 
-def test_a_blocking_call_that_is_answered_202_is_polled_until_its_record_exists(platform, key) -> None:
+def test_a_blocking_call_that_is_answered_202_is_polled_until_its_record_exists(
+    platform, key
+) -> None:
     looks = [0]
 
     def answer(method, path, body):
@@ -150,7 +165,9 @@ def test_lists_go_on_after_a_full_page(platform, key) -> None:
         return 200, [{"name": f"n{i}"} for i in range(skip, min(skip + 200, 430))], {}
 
     platform.answer = answer
-    assert [e["name"] for e in Client(platform.url, key).entities("triggers")] == [f"n{i}" for i in range(430)]
+    assert [e["name"] for e in Client(platform.url, key).entities("triggers")] == [
+        f"n{i}" for i in range(430)
+    ]
     assert len(platform.calls) == 3
 
 
@@ -161,24 +178,43 @@ def test_names_are_quoted(platform, key) -> None:
 
 
 def test_a_missing_action_is_an_error_with_its_status(platform, key) -> None:
-    platform.answer = lambda *_: (404, {"error": "The requested resource does not exist.", "code": "x"}, {})
+    platform.answer = lambda *_: (
+        404,
+        {"error": "The requested resource does not exist.", "code": "x"},
+        {},
+    )
     with pytest.raises(ApiError) as failure:
         Client(platform.url, key).invoke("p/nothing")
     assert failure.value.status == 404
 
 
 def test_records_of_lists_and_triggers_can_be_read() -> None:
-    row = activation_of({"activationId": "b", "name": "n", "start": 5, "end": 9, "duration": 4, "statusCode": 1})
+    row = activation_of(
+        {"activationId": "b", "name": "n", "start": 5, "end": 9, "duration": 4, "statusCode": 1}
+    )
     assert (row.status, row.succeeded) == ("application error", False)
-    fired = activation_of({"activationId": "c", "name": "t", "start": 5, "response": {"status": "success", "result": {}}})
+    fired = activation_of(
+        {
+            "activationId": "c",
+            "name": "t",
+            "start": 5,
+            "response": {"status": "success", "result": {}},
+        }
+    )
     assert fired.end is None
 
 
 def test_call_returns_an_object_and_nothing_else(client, platform, key) -> None:
     assert client.call("p/hello", {"name": "Ada"}) == {"greeting": "hello Ada"}
-    record = {"activationId": "a" * 32, "response": {"status": "success", "success": True, "result": [1, 2]}}
+    record = {
+        "activationId": "a" * 32,
+        "response": {"status": "success", "success": True, "result": [1, 2]},
+    }
     platform.answer = lambda *_: (200, record, {})
-    with Client(platform.url, key) as other, pytest.raises(PlatformError, match="list where an object") as failure:
+    with (
+        Client(platform.url, key) as other,
+        pytest.raises(PlatformError, match="list where an object") as failure,
+    ):
         other.call("a")
     assert failure.value.code == "not_openwhisk"
 
@@ -194,4 +230,10 @@ def test_an_object_where_a_list_is_expected(platform, key) -> None:
 def test_entities_by_kind(client) -> None:
     assert client.action("p/hello")["exec"]["kind"].startswith("python")
     assert client.package("p")["name"] == "p"
-    assert client.action("p/none") is client.package("none") is client.trigger("none") is client.rule("none") is None
+    assert (
+        client.action("p/none")
+        is client.package("none")
+        is client.trigger("none")
+        is client.rule("none")
+        is None
+    )

@@ -20,7 +20,11 @@ def default(value: str) -> str:
 
 def variables() -> dict[str, str]:
     """The defaults of deploy/defaults.env."""
-    return dict(re.findall(r"^: \"\$\{(\w+):=([^}]*)\}\"", (ROOT / "deploy" / "defaults.env").read_text(), re.M))
+    return dict(
+        re.findall(
+            r"^: \"\$\{(\w+):=([^}]*)\}\"", (ROOT / "deploy" / "defaults.env").read_text(), re.M
+        )
+    )
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -35,7 +39,9 @@ def test_nothing_has_to_be_set() -> None:
 
 def test_the_defaults_are_those_of_a_deployment() -> None:
     site = variables()
-    assert default(SERVICES["follower"]["environment"]["WHISKTRAIN_STORE"]) == site["WHISKTRAIN_STORE"]
+    assert (
+        default(SERVICES["follower"]["environment"]["WHISKTRAIN_STORE"]) == site["WHISKTRAIN_STORE"]
+    )
     assert default(SERVICES["runtime"]["image"]) == site["WHISKTRAIN_IMAGE"]
     assert default(SERVICES["follower"]["image"]) == site["WHISKTRAIN_IMAGE"] + "-light"
 
@@ -48,7 +54,11 @@ def test_nothing_listens_beyond_this_machine() -> None:
 
 def test_what_the_image_copies_is_sent_to_the_build() -> None:
     """The Docker context holds only what .dockerignore lets through."""
-    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    allowed = [
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
     copied = [
         source
         for line in (ROOT / "runtime-image" / "Dockerfile").read_text().splitlines()

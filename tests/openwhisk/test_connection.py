@@ -9,7 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trustme
 
-from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
+from whisktrain.errors import (
+    ConfigurationError,
+    PlatformError,
+    PlatformUnreachable,
+    TooManyRequests,
+)
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.client.connection import ApiError, Connection, host_address
 from whisktrain.store.addresses import is_loopback
@@ -29,7 +34,9 @@ def test_an_address_without_a_scheme_means_https(given: str, address: str) -> No
     assert host_address(given) == address
 
 
-@pytest.mark.parametrize("given", ["", "ftp://x", "http://", "http://host:port", "http://user:hidden@host"])
+@pytest.mark.parametrize(
+    "given", ["", "ftp://x", "http://", "http://host:port", "http://user:hidden@host"]
+)
 def test_what_is_no_address_is_refused_without_its_password(given: str) -> None:
     with pytest.raises(ConfigurationError) as failure:
         host_address(given)
@@ -56,7 +63,11 @@ def test_429_is_tried_again_and_the_answer_returned(platform, key) -> None:
 
     def answer(*_):
         left[0] -= 1
-        return (200, ["guest"], {}) if left[0] < 0 else (429, {"error": "Too many requests in the last minute."}, {})
+        return (
+            (200, ["guest"], {})
+            if left[0] < 0
+            else (429, {"error": "Too many requests in the last minute."}, {})
+        )
 
     platform.answer = answer
     assert Client(platform.url, key).namespaces() == ["guest"]
@@ -64,7 +75,11 @@ def test_429_is_tried_again_and_the_answer_returned(platform, key) -> None:
 
 
 def test_429_ends_as_a_typed_retryable_error_within_the_patience(platform, key) -> None:
-    platform.answer = lambda *_: (429, {"error": "Too many concurrent requests in flight (count: 5, allowed: 5)."}, {})
+    platform.answer = lambda *_: (
+        429,
+        {"error": "Too many concurrent requests in flight (count: 5, allowed: 5)."},
+        {},
+    )
     begun = time.monotonic()
     with pytest.raises(TooManyRequests) as failure:
         Client(platform.url, key, retry_timeout=0.6).start("a")
@@ -89,7 +104,11 @@ def test_a_name_that_does_not_exist_is_unreachable(key) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (403, "forbidden")])
 def test_a_refused_key(platform, key, status, code) -> None:
-    platform.answer = lambda *_: (status, {"error": "The supplied authentication is invalid.", "code": "x"}, {})
+    platform.answer = lambda *_: (
+        status,
+        {"error": "The supplied authentication is invalid.", "code": "x"},
+        {},
+    )
     with pytest.raises(ApiError) as failure:
         Client(platform.url, key).namespaces()
     assert (failure.value.status, failure.value.code) == (status, code)
@@ -106,7 +125,9 @@ def test_neither_key_nor_its_encoding_is_in_a_repr(platform, key) -> None:
 
 def test_a_redirect_is_not_followed(platform, key) -> None:
     platform.answer = lambda *_: (301, None, {"Location": "https://elsewhere.example.org/?key=1"})
-    with pytest.raises(ApiError, match=r"redirects to https://elsewhere\.example\.org/\.") as failure:
+    with pytest.raises(
+        ApiError, match=r"redirects to https://elsewhere\.example\.org/\."
+    ) as failure:
         Client(platform.url, key).namespaces()
     assert failure.value.code == "bad_apihost"
     assert len(platform.calls) == 1
@@ -119,7 +140,9 @@ def test_something_that_is_not_openwhisk(platform, key) -> None:
     assert failure.value.code == "not_openwhisk"
 
 
-def test_a_passing_fault_of_a_reading_call_is_tried_again_and_a_writing_one_is_not(platform, key) -> None:
+def test_a_passing_fault_of_a_reading_call_is_tried_again_and_a_writing_one_is_not(
+    platform, key
+) -> None:
     platform.answer = lambda *_: (503, {"error": "busy"}, {})
     with pytest.raises(ApiError) as failure:
         Client(platform.url, key).info()

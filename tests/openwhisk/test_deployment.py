@@ -49,7 +49,9 @@ def read(tmp_path, *, refuse: bool = False):
     (tmp_path / "echo.py").write_text(ECHO)
     (tmp_path / "feed.py").write_text(FEED.replace("VERDICT", str(refuse)))
     (tmp_path / "wskdeploy.yaml").write_text(TEXT)
-    return manifest.read(tmp_path / "wskdeploy.yaml", {"LOG": str(tmp_path / "log"), "IMAGE": "whisk/any:1"})
+    return manifest.read(
+        tmp_path / "wskdeploy.yaml", {"LOG": str(tmp_path / "log"), "IMAGE": "whisk/any:1"}
+    )
 
 
 def events(tmp_path):
@@ -57,7 +59,10 @@ def events(tmp_path):
 
 
 def left(client):
-    return {kind: [e["name"] for e in client.entities(kind)] for kind in ("actions", "packages", "triggers", "rules")}
+    return {
+        kind: [e["name"] for e in client.entities(kind)]
+        for kind in ("actions", "packages", "triggers", "rules")
+    }
 
 
 NOTHING = {"actions": [], "packages": [], "triggers": [], "rules": []}
@@ -77,7 +82,11 @@ def test_deploy_makes_everything_and_undeploy_leaves_nothing(client, tmp_path) -
     ]
     echo = client.get("actions", "pack/echo")
     assert (echo["exec"]["kind"], echo["exec"]["image"]) == ("blackbox", "whisk/any:1")
-    assert {k: echo["limits"][k] for k in ("timeout", "memory", "logs")} == {"timeout": 5000, "memory": 128, "logs": 0}
+    assert {k: echo["limits"][k] for k in ("timeout", "memory", "logs")} == {
+        "timeout": 5000,
+        "memory": 128,
+        "logs": 0,
+    }
     annotations = {a["key"]: a["value"] for a in echo["annotations"]}
     assert annotations["web-export"] is True
     assert client.get("packages", "pack")["version"] == "1.2.3"
@@ -89,12 +98,18 @@ def test_deploy_makes_everything_and_undeploy_leaves_nothing(client, tmp_path) -
     ]
     assert undeploy(client, read(tmp_path)) == list(reversed(done))
     assert left(client) == NOTHING
-    assert events(tmp_path)[-1] == {"lifecycleEvent": "DELETE", "triggerName": "/_/tick", "authKey": client.auth}
+    assert events(tmp_path)[-1] == {
+        "lifecycleEvent": "DELETE",
+        "triggerName": "/_/tick",
+        "authKey": client.auth,
+    }
     assert undeploy(client, read(tmp_path)) == []
     assert len(events(tmp_path)) == 2
 
 
-def test_deploying_again_updates_in_place_and_never_deletes_the_registration(client, tmp_path) -> None:
+def test_deploying_again_updates_in_place_and_never_deletes_the_registration(
+    client, tmp_path
+) -> None:
     deploy(client, read(tmp_path))
     client.set_rule("onTick", active=False)
     deploy(client, read(tmp_path))
@@ -105,7 +120,9 @@ def test_deploying_again_updates_in_place_and_never_deletes_the_registration(cli
 
 
 def test_a_new_trigger_goes_where_its_feed_refuses(client, tmp_path) -> None:
-    with pytest.raises(ConfigurationError, match=r"feed action /_/pack/feed of the trigger tick failed: no") as failure:
+    with pytest.raises(
+        ConfigurationError, match=r"feed action /_/pack/feed of the trigger tick failed: no"
+    ) as failure:
         deploy(client, read(tmp_path, refuse=True))
     assert client.auth not in str(failure.value)
     assert client.get("triggers", "tick") is None
@@ -122,7 +139,14 @@ def test_undeploy_goes_on_where_the_feed_does_not_answer(client, tmp_path) -> No
     deploy(client, read(tmp_path))
     deploy_again = read(tmp_path, refuse=True)
     client.put(
-        "actions", "pack/feed", {"exec": {"kind": "python:default", "code": "def main(args):\n    return {'error': 'gone'}\n"}}
+        "actions",
+        "pack/feed",
+        {
+            "exec": {
+                "kind": "python:default",
+                "code": "def main(args):\n    return {'error': 'gone'}\n",
+            }
+        },
     )
     told: list[str] = []
     undeploy(client, deploy_again, report=told.append)

@@ -75,7 +75,9 @@ def test_what_keeps_the_process_from_starting_is_its_last_words(command, tmp_pat
         "WHISK_APIHOST": "http://127.0.0.1:1",
         "WHISK_AUTH": "a:b",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (3, "")
     said = json.loads(done.stdout)
     assert said["event"] == "cannot follow"
@@ -88,7 +90,11 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
 ) -> None:
     address = f"sqlite:{tmp_path}/store"
     store = open_store(address)
-    feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds", "authKey": key}, store, namespace="guest")
+    feed.handle(
+        {"lifecycleEvent": "CREATE", "triggerName": "/_/rounds", "authKey": key},
+        store,
+        namespace="guest",
+    )
     # What is left of a run that is gone: an aggregate has to come and clear it away.
     store.rounds.put("stop:gone", {"schema": 1})
     verdicts = [429, 503]
@@ -96,7 +102,11 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
     def answer(method, path, body):
         if method == "POST" and path.endswith("/triggers/rounds"):
             status = verdicts.pop(0) if verdicts else 202
-            return status, ({"activationId": "a" * 32} if status == 202 else {"error": "busy", "code": "x"}), {}
+            return (
+                status,
+                ({"activationId": "a" * 32} if status == 202 else {"error": "busy", "code": "x"}),
+                {},
+            )
         return 200, {"limits": {"triggers_per_minute": 60}}, {}
 
     platform.answer = answer
@@ -110,15 +120,29 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
         "WHISKTRAIN_STORE": address,
         "WHISKTRAIN_FOLLOWER_PORT": str(port),
     }
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         fired = until(lambda: [c for c in platform.calls if c[0] == "POST" and not verdicts])
         assert fired[0][1] == "/api/v1/namespaces/guest/triggers/rounds"
         assert fired[0][2] == {"run": "gone"}
-        health = until(lambda: (p := page(f"http://127.0.0.1:{port}/healthz")) and p.status_code == 200 and p.json())
+        health = until(
+            lambda: (
+                (p := page(f"http://127.0.0.1:{port}/healthz"))
+                and p.status_code == 200
+                and p.json()
+            )
+        )
         assert health["ok"] is True
         assert health["triggers"] == 1
-        metrics = until(lambda: (p := page(f"http://127.0.0.1:{port}/metrics")) and 'outcome="accepted"' in p.text and p.text)
+        metrics = until(
+            lambda: (
+                (p := page(f"http://127.0.0.1:{port}/metrics"))
+                and 'outcome="accepted"' in p.text
+                and p.text
+            )
+        )
         assert 'whisktrain_follower_fires_total{outcome="refused"} 1.0' in metrics
         assert page(f"http://127.0.0.1:{port}/other").status_code == 404
         child.send_signal(signal.SIGTERM)
@@ -136,7 +160,9 @@ def test_the_process_fires_for_a_run_that_needs_somebody_says_how_it_is_and_ends
     assert "topsecret" not in out
 
 
-def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(platform, key, tmp_path, monkeypatch) -> None:
+def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(
+    platform, key, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr("whisktrain.openwhisk.follower_service._FIRE_RETRY_TIMEOUT", 0.2)
     store, log = open_store(f"sqlite:{tmp_path}/store"), Log()
     service = Service(store, Client(platform.url, key), log, 60)
@@ -146,13 +172,21 @@ def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(platform, key
     platform.answer = lambda *_: (204, None, {})
     service.fire("/_/rounds", {"run": "r"})
     assert [event for event, _ in log.lines] == ["not fired", "no active rule"]
-    assert service.registry.get_sample_value("whisktrain_follower_fires_total", {"outcome": "limited"}) == 1
-    assert service.registry.get_sample_value("whisktrain_follower_fires_total", {"outcome": "no_rule"}) == 1
+    assert (
+        service.registry.get_sample_value("whisktrain_follower_fires_total", {"outcome": "limited"})
+        == 1
+    )
+    assert (
+        service.registry.get_sample_value("whisktrain_follower_fires_total", {"outcome": "no_rule"})
+        == 1
+    )
     assert service.check()["ok"] is False
     store.close()
 
 
-def test_following_goes_on_after_a_fault_that_nobody_expected(platform, key, tmp_path, monkeypatch) -> None:
+def test_following_goes_on_after_a_fault_that_nobody_expected(
+    platform, key, tmp_path, monkeypatch
+) -> None:
     store, log, stop, turns = open_store(f"sqlite:{tmp_path}/store"), Log(), threading.Event(), []
     service = Service(store, Client(platform.url, key), log, 60)
 
@@ -166,19 +200,30 @@ def test_following_goes_on_after_a_fault_that_nobody_expected(platform, key, tmp
     monkeypatch.setattr("whisktrain.openwhisk.follower_service._LONGEST_PAUSE", 0.05)
     service.run(stop)
     assert turns == [True, True, True]
-    assert [more["reason"] for event, more in log.lines if event == "following failed"] == ["KeyError", "KeyError"]
+    assert [more["reason"] for event, more in log.lines if event == "following failed"] == [
+        "KeyError",
+        "KeyError",
+    ]
     store.close()
 
 
 @pytest.mark.parametrize(
     ("failure", "healthy"),
-    [(StoreError("No database.", code="store_missing"), True), (StoreUnreachable("Refused."), False)],
+    [
+        (StoreError("No database.", code="store_missing"), True),
+        (StoreUnreachable("Refused."), False),
+    ],
     ids=["nobody has deployed yet", "store down"],
 )
 def test_how_it_is_while_the_store_does_not_answer_and_that_it_goes_on_after(
     failure, healthy, platform, key, tmp_path, monkeypatch
 ) -> None:
-    store, log, stop, there = open_store(f"sqlite:{tmp_path}/store"), Log(), threading.Event(), threading.Event()
+    store, log, stop, there = (
+        open_store(f"sqlite:{tmp_path}/store"),
+        Log(),
+        threading.Event(),
+        threading.Event(),
+    )
     answer = store.rounds.changes
 
     def changes(*args, **more):

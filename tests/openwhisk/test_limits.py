@@ -25,20 +25,38 @@ def test_the_namespaces_limits_go_before_the_platforms() -> None:
         }
     }
     assert read(info, {}, {}, processors=1) == Limits(100, 120, 90, None, 1, 600.0, 1024)
-    namespace = {"concurrentInvocations": 5, "invocationsPerMinute": 7, "firesPerMinute": 8, "maxActionTimeout": 60_000}
+    namespace = {
+        "concurrentInvocations": 5,
+        "invocationsPerMinute": 7,
+        "firesPerMinute": 8,
+        "maxActionTimeout": 60_000,
+    }
     assert read(info, namespace, {}, processors=1) == Limits(5, 7, 8, None, 1, 60.0, 1024)
 
 
-@pytest.mark.parametrize(("text", "memory"), [("6144", 6144), ("", None), ("unknown", None), ("0", None)])
+@pytest.mark.parametrize(
+    ("text", "memory"), [("6144", 6144), ("", None), ("unknown", None), ("0", None)]
+)
 def test_container_memory_is_known_from_the_deployment_only(text, memory) -> None:
     assert read({}, {}, {"WHISKTRAIN_CONTAINER_MEMORY": text}).memory_mb == memory
 
 
 def test_nonsense_is_passed_over() -> None:
-    assert read({"limits": {"concurrent_actions": "many", "actions_per_minute": -1}}, {}, {}, processors=1).concurrent == 30
+    assert (
+        read(
+            {"limits": {"concurrent_actions": "many", "actions_per_minute": -1}},
+            {},
+            {},
+            processors=1,
+        ).concurrent
+        == 30
+    )
 
 
 def test_what_a_host_with_openwhisks_defaults_says(tmp_path) -> None:
-    with Host(tmp_path, limits=HostLimits.openwhisk_defaults()) as host, Client(host.apihost, host.auth) as client:
+    with (
+        Host(tmp_path, limits=HostLimits.openwhisk_defaults()) as host,
+        Client(host.apihost, host.auth) as client,
+    ):
         found = read(client.info(), client.limits(), {})
     assert found == Limits(30, 60, 60, None, cores(), 300.0, 512)

@@ -33,15 +33,35 @@ def write(tmp_path, text: str) -> Path:
 
 
 def test_the_file_lists_the_flow_in_its_order() -> None:
-    assert list(RAW["actions"]) == ["preprocess", "train", "predict", "worker", "aggregate", "changes"]
-    assert list(RAW) == ["version", "license", "description", "inputs", "actions", "sequences", "triggers", "rules"]
+    assert list(RAW["actions"]) == [
+        "preprocess",
+        "train",
+        "predict",
+        "worker",
+        "aggregate",
+        "changes",
+    ]
+    assert list(RAW) == [
+        "version",
+        "license",
+        "description",
+        "inputs",
+        "actions",
+        "sequences",
+        "triggers",
+        "rules",
+    ]
 
 
 def test_every_file_it_names_is_there_and_has_content() -> None:
     files = [ROOT / entry["function"] for entry in RAW["actions"].values()]
     assert all(file.is_file() and file.stat().st_size > 0 for file in files)
     deployed = {file.relative_to(ROOT).as_posix() for file in files}
-    present = {p.relative_to(ROOT).as_posix() for folder in ("actions", "aggregator") for p in (ROOT / folder).glob("*.py")}
+    present = {
+        p.relative_to(ROOT).as_posix()
+        for folder in ("actions", "aggregator")
+        for p in (ROOT / folder).glob("*.py")
+    }
     assert present - deployed == {"aggregator/follower.py"}
 
 
@@ -57,7 +77,11 @@ def test_it_stays_clear_of_what_wskdeploy_misreads() -> None:
     for value in (v for each in inputs for v in each.values()):
         assert value not in ("", None, 0, False)
         assert value not in TYPE_NAMES
-    defaults = [s.default for s in settings.SETTINGS if s.default is not None and s.name != "WHISKTRAIN_LIGHT_SUFFIX"]
+    defaults = [
+        s.default
+        for s in settings.SETTINGS
+        if s.default is not None and s.name != "WHISKTRAIN_LIGHT_SUFFIX"
+    ]
     assert all(value and value not in TYPE_NAMES for value in defaults)
     assert all("docker" in entry and "function" in entry for entry in RAW["actions"].values())
 
@@ -69,7 +93,10 @@ def test_each_stage_has_its_own_resources() -> None:
         "worker": 512,
         "predict": 512,
     }
-    assert all(100 <= a.limits["timeout"] <= 300_000 and 128 <= a.limits["memory"] <= 512 for a in actions.values())
+    assert all(
+        100 <= a.limits["timeout"] <= 300_000 and 128 <= a.limits["memory"] <= 512
+        for a in actions.values()
+    )
     assert {n for n, a in actions.items() if a.limits.get("logs") == 0} == {"worker", "aggregate"}
 
 
@@ -96,11 +123,15 @@ def test_the_web_action_is_protected_also_where_nothing_is_set() -> None:
 def test_events_lead_to_the_aggregate() -> None:
     found = package()
     assert [(t.name, t.feed) for t in found.triggers] == [("rounds", "/_/whisktrain/changes")]
-    assert [(r.name, r.trigger, r.action) for r in found.rules] == [("rounds-aggregate", "rounds", "aggregate")]
+    assert [(r.name, r.trigger, r.action) for r in found.rules] == [
+        ("rounds-aggregate", "rounds", "aggregate")
+    ]
 
 
 def test_every_sequence_file_equals_the_manifest() -> None:
-    files = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "sequences").glob("*.yaml")}
+    files = {
+        path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "sequences").glob("*.yaml")
+    }
     sequences = by_name(package().sequences)
     assert files.keys() == sequences.keys()
     for name, file in files.items():
@@ -108,7 +139,9 @@ def test_every_sequence_file_equals_the_manifest() -> None:
         assert tuple(step["action"] for step in file["steps"]) == sequences[name].actions
         assert file["description"] == sequences[name].annotations["description"]
         for before, after in zip(file["steps"], file["steps"][1:], strict=False):
-            assert set(after["takes"]) <= set(before["answers"]), "a step takes only what the one before answers"
+            assert set(after["takes"]) <= set(before["answers"]), (
+                "a step takes only what the one before answers"
+            )
 
 
 def test_every_setting_that_replaces_a_value_has_the_manifests_own_as_default() -> None:
@@ -118,7 +151,9 @@ def test_every_setting_that_replaces_a_value_has_the_manifests_own_as_default() 
             for part in setting.path:
                 value = value[part]
             assert setting.default is None or str(value) == setting.default
-    limits = {(a, k) for a, entry in RAW["actions"].items() for k in entry["limits"] if k != "logSize"}
+    limits = {
+        (a, k) for a, entry in RAW["actions"].items() for k in entry["limits"] if k != "logSize"
+    }
     assert limits == {(s.path[1], s.path[3]) for s in settings.SETTINGS if s.numeric}
 
 
@@ -134,8 +169,12 @@ def test_defaults_env_is_the_table_of_settings() -> None:
 def test_defaults_env_gives_a_shell_the_same_values_and_lets_set_ones_win() -> None:
     command = "set -a; . deploy/defaults.env; env -0"
     environment = {"PATH": "/usr/bin:/bin", "WHISKTRAIN_STORE": "http://u:p@db:5984"}
-    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    found = dict(line.split("=", 1) for line in done.stdout.split("\0") if line.startswith("WHISKTRAIN_"))
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    found = dict(
+        line.split("=", 1) for line in done.stdout.split("\0") if line.startswith("WHISKTRAIN_")
+    )
     assert found == {
         **{s.name: s.default for s in settings.SETTINGS if s.default is not None},
         "WHISKTRAIN_STORE": "http://u:p@db:5984",
@@ -151,9 +190,16 @@ def test_unset_and_empty_variables_take_the_defaults() -> None:
 
 
 def test_a_light_image_for_what_needs_no_tensorflow() -> None:
-    found = by_name(package({"WHISKTRAIN_IMAGE": "me/it:1", "WHISKTRAIN_LIGHT_SUFFIX": "-light"}).actions)
-    assert {n: a.image for n, a in found.items() if a.image == "me/it:1"}.keys() == {"worker", "predict"}
-    assert {a.image for n, a in found.items() if n not in ("worker", "predict")} == {"me/it:1-light"}
+    found = by_name(
+        package({"WHISKTRAIN_IMAGE": "me/it:1", "WHISKTRAIN_LIGHT_SUFFIX": "-light"}).actions
+    )
+    assert {n: a.image for n, a in found.items() if a.image == "me/it:1"}.keys() == {
+        "worker",
+        "predict",
+    }
+    assert {a.image for n, a in found.items() if n not in ("worker", "predict")} == {
+        "me/it:1-light"
+    }
 
 
 def test_numbers_can_be_set_by_variables_here_and_in_a_file_for_wskdeploy(tmp_path) -> None:
@@ -162,7 +208,9 @@ def test_numbers_can_be_set_by_variables_here_and_in_a_file_for_wskdeploy(tmp_pa
     assert found["worker"].limits == {"timeout": 300_000, "memory": 2048, "logs": 0}
     assert found["train"].limits["timeout"] == 600_000
     command = [sys.executable, str(ROOT / "deploy" / "site_manifest.py")]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
     rendered = yaml.safe_load(done.stdout)
     assert rendered["packages"]["whisktrain"]["actions"]["worker"]["limits"]["memorySize"] == 2048
     assert rendered["packages"]["whisktrain"]["inputs"] == RAW["inputs"]
@@ -174,7 +222,10 @@ def test_numbers_can_be_set_by_variables_here_and_in_a_file_for_wskdeploy(tmp_pa
     ("text", "what"),
     [
         ("packages: {p: {actions: {a: {function: a.py, memory: 3}}}}", "'memory'"),
-        ("packages: {p: {actions: {a: {function: a.py, limits: {memorySize: '${X}'}}}}}", "memorySize"),
+        (
+            "packages: {p: {actions: {a: {function: a.py, limits: {memorySize: '${X}'}}}}}",
+            "memorySize",
+        ),
         ("packages: {p: {action: {}}}", "'action'"),
         ("pakages: {}", "'pakages'"),
         ("packages: {p: {triggers: {t: {fed: x}}}}", "'fed'"),
@@ -216,7 +267,9 @@ project:
       sequences: {s: {actions: 'a, /whisk.system/utils/echo, a', web: true}}
       triggers: {t: {feed: $FEED, inputs: {every: 5}}}
 """
-    found = manifest.read(write(tmp_path, text), {"NAME": "pack", "DB": "rounds", "FEED": "/x/y/z"}).packages[0]
+    found = manifest.read(
+        write(tmp_path, text), {"NAME": "pack", "DB": "rounds", "FEED": "/x/y/z"}
+    ).packages[0]
     assert found.name == "pack"
     assert found.inputs == {"db": "rounds", "size": 3}
     (action,) = found.actions

@@ -33,7 +33,11 @@ def test_deploying_again_as_wskdeploy_does_loses_nothing_of_open_runs(place) -> 
     store.rounds.put("stop:open", {"schema": 1})
     deploy(client, environment=environment)
     for event in ("DELETE", "CREATE"):  # wskdeploy's way to update a feed trigger
-        arguments = {"lifecycleEvent": event, "triggerName": "/guest/rounds", "authKey": client.auth}
+        arguments = {
+            "lifecycleEvent": event,
+            "triggerName": "/guest/rounds",
+            "authKey": client.auth,
+        }
         client.result("whisktrain/changes", arguments)
     assert [d.id for d in store.rounds.list("registration:")] == ["registration:guest:rounds"]
     assert store.rounds.get("stop:open") is not None
@@ -66,7 +70,10 @@ def test_the_web_action_wants_the_key_and_every_kind_of_body_gets_the_same_answe
     assert {a.status_code for a in answers} == {200}
     assert {a.text for a in answers} == {answers[0].text}
     assert answers[0].json()["code"] == "no_such_model"
-    assert ask(client, "GET", query={**texts, "store": "sqlite:/elsewhere"}, auth=auth).status_code == 400
+    assert (
+        ask(client, "GET", query={**texts, "store": "sqlite:/elsewhere"}, auth=auth).status_code
+        == 400
+    )
 
 
 def test_a_secret_takes_the_keys_place(place) -> None:
@@ -74,5 +81,13 @@ def test_a_secret_takes_the_keys_place(place) -> None:
     deploy(client, environment={**environment, "WHISKTRAIN_WEB_SECRET": SECRET})
     query = {"model": "none", "rows": "[[1]]"}
     assert ask(client, "GET", query=query).status_code == 401
-    assert ask(client, "GET", query=query, headers={"X-Require-Whisk-Auth": "wrong horse battery"}).status_code == 401
-    assert ask(client, "GET", query=query, headers={"X-Require-Whisk-Auth": SECRET}).json()["code"] == "no_such_model"
+    assert (
+        ask(
+            client, "GET", query=query, headers={"X-Require-Whisk-Auth": "wrong horse battery"}
+        ).status_code
+        == 401
+    )
+    assert (
+        ask(client, "GET", query=query, headers={"X-Require-Whisk-Auth": SECRET}).json()["code"]
+        == "no_such_model"
+    )

@@ -41,7 +41,10 @@ def test_variables_in_texts(text, expected) -> None:
         (1.5, 1.5),
         (True, True),
         ([1, "${V}"], [1, "${V}"]),
-        ({"a": "${V}", "b": {"c": "${N}"}, "d": ["${V}"]}, {"a": "value", "b": {"c": "7"}, "d": ["${V}"]}),
+        (
+            {"a": "${V}", "b": {"c": "${N}"}, "d": ["${V}"]},
+            {"a": "value", "b": {"c": "7"}, "d": ["${V}"]},
+        ),
         # The long form, and a map that only looks like it.
         ({"type": "string", "value": "${V}"}, "value"),
         ({"type": "integer", "default": 5}, 5),
@@ -69,8 +72,14 @@ def test_an_input_that_cannot_be_read_is_named(value) -> None:
 
 
 def test_an_empty_package_input_takes_the_variable_of_its_own_name() -> None:
-    assert package_inputs({"N": "${EMPTY}", "other": "${EMPTY}"}, ENVIRONMENT) == {"N": "7", "other": ""}
+    assert package_inputs({"N": "${EMPTY}", "other": "${EMPTY}"}, ENVIRONMENT) == {
+        "N": "7",
+        "other": "",
+    }
 
 
 def test_an_empty_input_takes_the_packages() -> None:
-    assert resolve_inputs({"a": "$db", "b": "$none"}, ENVIRONMENT, {"db": "rounds"}) == {"a": "rounds", "b": ""}
+    assert resolve_inputs({"a": "$db", "b": "$none"}, ENVIRONMENT, {"db": "rounds"}) == {
+        "a": "rounds",
+        "b": "",
+    }

@@ -47,17 +47,35 @@ class Caller:
         self.place = urlsplit(host.apihost)
 
     def send(
-        self, method: str, path: str, body: Any = None, *, auth: bool = True, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        auth: bool = True,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.place.hostname or "", self.place.port or 0, timeout=60)
+        connection = http.client.HTTPConnection(
+            self.place.hostname or "", self.place.port or 0, timeout=60
+        )
         try:
-            sent = {"content-type": "application/json"} | {k.lower(): v for k, v in (headers or {}).items()}
+            sent = {"content-type": "application/json"} | {
+                k.lower(): v for k, v in (headers or {}).items()
+            }
             if auth:
                 sent["Authorization"] = "Basic " + b64encode(self.host.auth.encode()).decode()
-            data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+            data = (
+                body
+                if isinstance(body, bytes)
+                else None
+                if body is None
+                else json.dumps(body).encode()
+            )
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            return Answer(
+                answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+            )
         finally:
             connection.close()
 
@@ -109,7 +127,9 @@ def limits() -> Limits:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, limits: Limits) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host"), limits=limits, environment={"MY_COLOUR": "red"}) as started:
+    with Host(
+        tmp_path_factory.mktemp("host"), limits=limits, environment={"MY_COLOUR": "red"}
+    ) as started:
         yield started
 
 

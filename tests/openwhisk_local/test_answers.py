@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from actions_and_answers import ADD, GIVE, NO_ROUTE, ONLY, kv
+from actions_and_answers import ADD, GIVE, NO_ROUTE, kv
 
 MISSING = "The requested resource does not exist."
 MALFORMED = "The request content was malformed:\n"
@@ -57,11 +57,16 @@ def forbidden(what: str) -> tuple[int, str]:
         (
             "GET",
             "_/actions?limit=2147483648",
-            (400, "The query parameter 'limit' was malformed:\nThe value '2147483648' is not an integer for actions."),
+            (
+                400,
+                "The query parameter 'limit' was malformed:\nThe value '2147483648' is not an integer for actions.",
+            ),
         ),
     ],
 )
-def test_what_is_not_there_or_not_ones_own(caller: Any, method: str, path: str, expected: tuple[int, str]) -> None:
+def test_what_is_not_there_or_not_ones_own(
+    caller: Any, method: str, path: str, expected: tuple[int, str]
+) -> None:
     body = {} if method in ("PUT", "POST", "PATCH") else None
     answer = caller.send(method, f"/api/v1/namespaces/{path}", body)
     assert (answer.status, answer.error) == expected
@@ -89,13 +94,21 @@ def test_anyone_may_list_anothers_shared_packages(caller: Any) -> None:
         (["/"], (400, MALFORMED + "requirement failed: path undefined")),
         (["x"], (400, f"{MALFORMED}requirement failed: {MALFORMED_NAME}")),
         (["/_/"], (400, f"{MALFORMED}requirement failed: {MALFORMED_NAME}")),
-        (["/_/bad$"], (400, MALFORMED + "requirement failed: path contains invalid parts WrappedArray(_, bad$)")),
+        (
+            ["/_/bad$"],
+            (
+                400,
+                MALFORMED + "requirement failed: path contains invalid parts WrappedArray(_, bad$)",
+            ),
+        ),
         ([5], (400, MALFORMED + "fully qualified name malformed")),
         ("x", (400, MALFORMED + "'components' must be an array")),
         (..., (400, MALFORMED + "'components' must be defined for sequence kind")),
     ],
 )
-def test_sequences_of_what_may_not_be(caller: Any, components: Any, expected: tuple[int, str]) -> None:
+def test_sequences_of_what_may_not_be(
+    caller: Any, components: Any, expected: tuple[int, str]
+) -> None:
     given = {} if components is ... else {"components": components}
     answer = caller.api("PUT", "actions/q", {"exec": {"kind": "sequence", **given}})
     assert (answer.status, answer.error) == expected
@@ -119,7 +132,9 @@ def test_components_may_be_objects(caller: Any) -> None:
         ({"trigger": "/_/t"}, (400, "rule requires a valid trigger and a valid action")),
     ],
 )
-def test_rules_between_what_may_not_be(caller: Any, ends: dict[str, Any], expected: tuple[int, str]) -> None:
+def test_rules_between_what_may_not_be(
+    caller: Any, ends: dict[str, Any], expected: tuple[int, str]
+) -> None:
     answer = caller.api("PUT", "rules/r", ends)
     assert (answer.status, answer.error) == expected
 
@@ -128,7 +143,10 @@ def test_rules_between_what_may_not_be(caller: Any, ends: dict[str, Any], expect
     ("binding", "expected"),
     [
         ({"namespace": "other", "name": "p"}, forbidden("other/p")),
-        ({"namespace": "_", "name": "nothing"}, (400, "Binding references a package that does not exist.")),
+        (
+            {"namespace": "_", "name": "nothing"},
+            (400, "Binding references a package that does not exist."),
+        ),
         ({"name": "p"}, (400, MALFORMED + "Object is missing required member 'namespace'")),
         ({"namespace": "bad$", "name": "p"}, (400, MALFORMED + "entity name malformed")),
         (5, (400, MALFORMED + "Object expected in field 'namespace'")),
@@ -143,13 +161,22 @@ def test_bindings_to_what_may_not_be(caller: Any, binding: Any, expected: tuple[
 @pytest.mark.parametrize(
     ("part", "why"),
     [
-        ({"limits": {"memory": -5}}, MALFORMED + "requirement failed: a negative size of an object is not allowed."),
-        ({"limits": {"logs": -1}}, MALFORMED + "requirement failed: a negative size of an object is not allowed."),
+        (
+            {"limits": {"memory": -5}},
+            MALFORMED + "requirement failed: a negative size of an object is not allowed.",
+        ),
+        (
+            {"limits": {"logs": -1}},
+            MALFORMED + "requirement failed: a negative size of an object is not allowed.",
+        ),
         (
             {"limits": {"timeout": -1}},
             "requirement failed: duration -1 milliseconds below allowed threshold of 100 milliseconds",
         ),
-        ({"limits": {"timeout": 99.5}}, MALFORMED + "requirement failed: time limit must be whole number"),
+        (
+            {"limits": {"timeout": 99.5}},
+            MALFORMED + "requirement failed: time limit must be whole number",
+        ),
         ({"limits": {"timeout": "1"}}, MALFORMED + "time limit malformed"),
         ({"limits": {"logs": "1"}}, MALFORMED + "log limit malformed"),
         (
@@ -162,7 +189,10 @@ def test_bindings_to_what_may_not_be(caller: Any, binding: Any, expected: tuple[
         ({"publish": "x"}, MALFORMED + 'Expected JsBoolean, but got "x"'),
         ({"delAnnotations": "b"}, MALFORMED + 'Expected Array as JsArray, but got "b"'),
         ({"exec": 5}, MALFORMED + "JSON object expected"),
-        ({"exec": {"kind": "python:3.11", "code": 5}}, MALFORMED + "Could not deserialize as attachment record: 5"),
+        (
+            {"exec": {"kind": "python:3.11", "code": 5}},
+            MALFORMED + "Could not deserialize as attachment record: 5",
+        ),
     ],
 )
 def test_actions_that_may_not_be(caller: Any, part: dict[str, Any], why: str) -> None:
@@ -180,7 +210,20 @@ def test_actions_that_may_not_be(caller: Any, part: dict[str, Any], why: str) ->
         ("a:t@sha256:" + "a" * 64, "a:t"),
         *(
             (image, None)
-            for image in ("", "A", "a b", "a//b", "a:", ":a", "a__b", "-a", "a-", "a..b", "UP.x/a", "a:" + "t" * 130)
+            for image in (
+                "",
+                "A",
+                "a b",
+                "a//b",
+                "a:",
+                ":a",
+                "a__b",
+                "-a",
+                "a-",
+                "a..b",
+                "UP.x/a",
+                "a:" + "t" * 130,
+            )
         ),
     ],
 )
@@ -195,22 +238,43 @@ def test_names_of_images(caller: Any, image: str, shown: str | None) -> None:
 
 def test_a_short_version_is_completed(caller: Any) -> None:
     caller.put("short", ADD)
-    assert caller.api("PUT", "actions/short?overwrite=true", {"version": "2.0"}).body["version"] == "2.0.0"
+    assert (
+        caller.api("PUT", "actions/short?overwrite=true", {"version": "2.0"}).body["version"]
+        == "2.0.0"
+    )
 
 
 def test_the_order_of_annotations_and_of_members(caller: Any) -> None:
     few = caller.put("few", ADD, annotations=kv(b=1, exec=2)).get("annotations")
     assert [entry["key"] for entry in few] == ["b", "exec", "provide-api-key"]
-    many = caller.put("many", ADD, annotations=kv(k="v", obj={"a": 1}, num=3, desc="d", list=[1]))["annotations"]
-    assert [entry["key"] for entry in many] == ["desc", "obj", "num", "provide-api-key", "exec", "k", "list"]
+    many = caller.put("many", ADD, annotations=kv(k="v", obj={"a": 1}, num=3, desc="d", list=[1]))[
+        "annotations"
+    ]
+    assert [entry["key"] for entry in many] == [
+        "desc",
+        "obj",
+        "num",
+        "provide-api-key",
+        "exec",
+        "k",
+        "list",
+    ]
     activation = caller.run("many")
-    assert [entry["key"] for entry in activation.body["annotations"]][:5] == ["path", "waitTime", "kind", "timeout", "limits"]
+    assert [entry["key"] for entry in activation.body["annotations"]][:5] == [
+        "path",
+        "waitTime",
+        "kind",
+        "timeout",
+        "limits",
+    ]
     assert activation.content.startswith(b'{"activationId":')
     caller.put("give", GIVE)
     given = {"z": 1, "A": {"d": 1, "c": "\u017eluť \U0001f600"}}
     answer = caller.api("POST", "actions/give?blocking=true&result=true", {"give": given})
     assert answer.content == '{"A":{"c":"\u017eluť \U0001f600","d":1},"z":1}'.encode()
-    assert caller.run("give", {"give": {"x": "\U0001f600"}}).body["response"]["size"] == len('{"x": "xx"}\n')
+    assert caller.run("give", {"give": {"x": "\U0001f600"}}).body["response"]["size"] == len(
+        '{"x": "xx"}\n'
+    )
 
 
 def test_a_triggers_log_and_the_order_of_its_rules(caller: Any) -> None:
@@ -227,12 +291,22 @@ def test_a_triggers_log_and_the_order_of_its_rules(caller: Any) -> None:
     for number in range(6):
         caller.api("PUT", f"rules/cmp_u{number}", {"trigger": "/_/fired", "action": "/_/add"})
     logs = caller.record(caller.api("POST", "triggers/fired", {}).body["activationId"])["logs"]
-    assert [json.loads(line)["rule"] for line in logs] == [f"guest/cmp_u{number}" for number in (4, 0, 3, 2, 5, 1)]
+    assert [json.loads(line)["rule"] for line in logs] == [
+        f"guest/cmp_u{number}" for number in (4, 0, 3, 2, 5, 1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "valid"),
-    [("/a/b/c/d", True), ("a//b", True), ("x", True), (None, False), ("", False), ("a$/b", False), (5, False)],
+    [
+        ("/a/b/c/d", True),
+        ("a//b", True),
+        ("x", True),
+        (None, False),
+        ("", False),
+        ("a$/b", False),
+        (5, False),
+    ],
 )
 def test_names_of_feeds(caller: Any, value: Any, valid: bool) -> None:
     answer = caller.api("PUT", "triggers/fed", {"annotations": kv(feed=value)})
@@ -258,110 +332,7 @@ def test_states_that_a_rule_cannot_have(caller: Any, content: Any, why: str) -> 
 
 @pytest.mark.parametrize("collection", ["actions", "packages", "triggers", "rules"])
 def test_entities_that_are_no_objects(caller: Any, collection: str) -> None:
-    assert caller.api("PUT", f"{collection}/x", [1]).error == MALFORMED + "Object expected in field 'exec'"
-
-
-@pytest.mark.parametrize(("path", "allowed"), [("/nothing", "OPTIONS"), ("/ping", "GET, OPTIONS"), ("/", "GET, OPTIONS")])
-def test_methods_outside_the_api(caller: Any, path: str, allowed: str) -> None:
-    answer = caller.send("POST", path, {})
-    assert (answer.status, answer.headers["allow"]) == (405, allowed)
-    assert answer.error == f"HTTP method not allowed, supported methods: {allowed}"
-    options = caller.send("OPTIONS", path)
-    assert (options.status, options.content) == (200, b"OK")
-    assert options.headers["access-control-allow-methods"] == "OPTIONS, GET, POST"
-
-
-def test_options_of_the_api(caller: Any) -> None:
-    answer = caller.send("OPTIONS", "/api/v1/namespaces/_/actions", auth=False)
-    assert (answer.status, answer.content) == (200, b"OK")
-    assert answer.headers["access-control-allow-methods"] == "GET, DELETE, POST, PUT, HEAD"
-
-
-@pytest.mark.parametrize("path", ["", "/", "/guest", "/guest/default", "/guest/default/"])
-def test_addresses_that_name_no_web_action(caller: Any, path: str) -> None:
-    assert caller.send("GET", f"/api/v1/web{path}", auth=False).status == 401
-    answer = caller.send("GET", f"/api/v1/web{path}")
-    assert (answer.status, answer.error) == (404, NO_ROUTE)
-
-
-@pytest.mark.parametrize(
-    ("path", "accepted", "only"),
-    [
-        ("/", "text/html", "application/json"),
-        ("/api/v1/namespaces", "text/plain", "application/json"),
-        ("/api/v1/namespaces", "application/json;q=0", "application/json"),
-        ("/api/v1/namespaces", "application/*", None),
-        ("/api/v1/namespaces", "image/png, */*;q=0.1", None),
-        ("/api/v1/namespaces", "bogus", None),
-        ("/api/v1/namespaces", "", None),
-        ("/ping", "application/json", "text/plain"),
-        ("/ping", "text/*", None),
-        ("/api/v1/namespaces/_/actions/nothing", "text/html", None),
-    ],
-)
-def test_what_a_caller_accepts(caller: Any, path: str, accepted: str, only: str | None) -> None:
-    answer = caller.send("GET", path, headers={"Accept": accepted})
-    if only is None:
-        assert answer.status != 406
-    else:
-        assert (answer.status, answer.error) == (406, ONLY + only)
-
-
-CONDUCTOR = (
-    "def main(args):\n"
-    "    if args.get('step'):\n        return {'params': {'last': args.get('error')}}\n"
-    "    return {'action': args['named'], 'state': {'step': 1}}\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("named", "why"),
-    [
-        ("a/b/c/d", 'Failed to parse action name from json value "a/b/c/d" during composition.'),
-        ("bad$", 'Failed to parse action name from json value "bad$" during composition.'),
-        (5, "Failed to parse action name from json value 5 during composition."),
-        ("nothing", "Failed to resolve action with name 'guest/nothing' during composition."),
-        ("nothing/x", "Failed entitlement check for action with name 'guest/nothing/x' during composition."),
-        ("/other/x", "Failed entitlement check for action with name 'other/x' during composition."),
-    ],
-)
-def test_conductors_that_name_what_is_not_there(caller: Any, named: Any, why: str) -> None:
-    caller.put("conductor", CONDUCTOR, annotations=kv(conductor=True))
-    assert caller.result("conductor", {"named": named}) == {"last": why}
-
-
-BOUND = (
-    "import os\n"
-    "def main(args):\n"
-    "    return {'args': {k: v for k, v in args.items() if k != '__ow_headers'},"
-    " 'env': {k: os.environ.get(k) for k in ('s', 'o', 'nul', 'n')}}\n"
-)
-
-
-def test_what_is_bound_for_the_start_of_a_process(caller: Any) -> None:
-    bound = {"s": "text", "o": {"b": [1, {"c": None}], "a": "ž"}, "nul": None, "n": 1.5}
-    parameters = [{"key": key, "value": value, "init": True} for key, value in bound.items()]
-    caller.put("bound", BOUND, parameters=[*parameters, {"key": "arg", "value": 2, "init": False}])
-    environment = {"s": "text", "o": '{"a":"ž","b":[1,{"c":null}]}', "nul": "", "n": "1.5"}
-    assert caller.result("bound", {"call": 1}) == {"args": {"arg": 2, "call": 1}, "env": environment}
-    caller.put("bound", BOUND, parameters=[*parameters, {"key": "arg", "value": 2, "init": False}])
-    assert caller.result("bound", {"s": "called"}) == {"args": {"arg": 2}, "env": {**environment, "s": "called"}}
-
-
-@pytest.mark.parametrize("collection", ["actions", "packages", "triggers", "rules"])
-@pytest.mark.parametrize("part", ["parameters", "annotations"])
-def test_what_is_too_large_to_be_stored(caller: Any, collection: str, part: str) -> None:
-    caller.put("ended", ADD)
-    caller.api("PUT", "triggers/begun", {})
-    content: dict[str, Any] = {
-        "actions": {"exec": {"kind": "python:3.11", "code": ADD}},
-        "rules": {"trigger": "/_/begun", "action": "/_/ended"},
-    }.get(collection, {})
-    for size, status in ((1_048_573, 200), (1_048_574, 413), (3_145_728, 413)):
-        answer = caller.api("PUT", f"{collection}/large", {**content, part: kv(p="y" * size)})
-        if collection == "rules" and part == "parameters":
-            assert answer.status in (200, 409)
-        else:
-            assert answer.status == status
-            assert status == 200 or answer.error == f"{part} larger than allowed: {size + 3} > 1048576 bytes."
-    assert caller.api("DELETE", f"{collection}/large").status == 200
+    assert (
+        caller.api("PUT", f"{collection}/x", [1]).error
+        == MALFORMED + "Object expected in field 'exec'"
+    )

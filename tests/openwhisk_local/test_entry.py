@@ -20,11 +20,17 @@ PID = "import os, time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\
 
 
 @contextmanager
-def started(temporary: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, tuple[str, str]]]:
+def started(
+    temporary: Path, *options: str
+) -> Iterator[tuple[subprocess.Popen[str], str, tuple[str, str]]]:
     """The process, its address and its key."""
     command = [sys.executable, "-m", "openwhisk_local", "--port", "0", *options]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as process:
         try:
             assert process.stdout is not None
@@ -47,12 +53,21 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_action_is_created_and_invoked_and_nothing_is_left(tmp_path: Path, ended_by: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "ended_by", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+)
+def test_an_action_is_created_and_invoked_and_nothing_is_left(
+    tmp_path: Path, ended_by: signal.Signals
+) -> None:
     with started(tmp_path, "--memory", "512") as (process, apihost, auth):
         body = {"exec": {"kind": "python:3.11", "code": PID}}
-        assert requests.put(f"{actions(apihost)}/pid", json=body, auth=auth, timeout=30).status_code == 200
-        answer = requests.post(f"{actions(apihost)}/pid?blocking=true&result=true", json={}, auth=auth, timeout=30)
+        assert (
+            requests.put(f"{actions(apihost)}/pid", json=body, auth=auth, timeout=30).status_code
+            == 200
+        )
+        answer = requests.post(
+            f"{actions(apihost)}/pid?blocking=true&result=true", json={}, auth=auth, timeout=30
+        )
         child = psutil.Process(answer.json()["pid"])
         assert child.ppid() == process.pid
         requests.post(f"{actions(apihost)}/pid", json={"seconds": 60}, auth=auth, timeout=30)
@@ -99,4 +114,6 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with started(tmp_path) as (_, apihost, _):
         refused = run("--port", apihost.rpartition(":")[2])
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert re.fullmatch(r"the host cannot listen on 127\.0\.0\.1:\d+: .*\. Choose another port .*\n", refused.stderr)
+    assert re.fullmatch(
+        r"the host cannot listen on 127\.0\.0\.1:\d+: .*\. Choose another port .*\n", refused.stderr
+    )

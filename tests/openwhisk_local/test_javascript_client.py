@@ -114,6 +114,8 @@ def test_the_javascript_client_works(modules: Path, host: Host) -> None:
     node = shutil.which("node")
     assert node is not None
     command = [node, "contract.js", host.apihost, host.auth]
-    done = subprocess.run(command, cwd=modules, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=modules, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"done": True}

@@ -113,9 +113,16 @@ def test_a_virtual_environment_that_came_with_the_code_is_used(tmp_path: Path) -
     (tmp_path / "virtualenv" / "bin").mkdir(parents=True)
     with launched(tmp_path) as spoken:
         status, _, err = spoken.end()
-    assert (status, err) == (64, "Invalid virtualenv. Zip file does not include 'activate_this.py'.\n")
-    (tmp_path / "virtualenv" / "bin" / "activate_this.py").write_text("import sys\nsys.path.append(__file__ + '/used')\n")
-    with launched(tmp_path, "import sys\ndef main(args):\n    return {'path': sys.path}\n") as spoken:
+    assert (status, err) == (
+        64,
+        "Invalid virtualenv. Zip file does not include 'activate_this.py'.\n",
+    )
+    (tmp_path / "virtualenv" / "bin" / "activate_this.py").write_text(
+        "import sys\nsys.path.append(__file__ + '/used')\n"
+    )
+    with launched(
+        tmp_path, "import sys\ndef main(args):\n    return {'path': sys.path}\n"
+    ) as spoken:
         spoken.answers.readline()
         path = json.loads(spoken.say(value={}))["path"]
     assert any(entry.endswith("activate_this.py/used") for entry in path)

@@ -57,11 +57,18 @@ def until(condition: Any, seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-def test_no_process_outlives_a_host_that_is_killed(tmp_path: Path, killed_by: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "killed_by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name
+)
+def test_no_process_outlives_a_host_that_is_killed(
+    tmp_path: Path, killed_by: signal.Signals
+) -> None:
     command = [sys.executable, "-c", A_HOST_AND_ITS_WORK, str(tmp_path), PID]
     said = tmp_path / "said"
-    with said.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as host:
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as host,
+    ):
         assert host.stdout is not None
         printed = host.stdout.readline()
         assert printed.strip().isdecimal(), said.read_text()
@@ -144,7 +151,11 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
 
 def test_it_listens_on_loopback_only(host: Host) -> None:
     port = int(host.apihost.rpartition(":")[2])
-    listening = [c.laddr.ip for c in psutil.Process().net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port]
+    listening = [
+        c.laddr.ip
+        for c in psutil.Process().net_connections("tcp")
+        if c.status == "LISTEN" and c.laddr.port == port
+    ]
     assert listening == ["127.0.0.1"]
 
 
@@ -165,12 +176,16 @@ def test_what_killed_hosts_left_is_removed(tmp_path: Path) -> None:
         ended.wait()
     (tmp_path / "processes" / f"{ended.pid}-0123abcd" / "code").mkdir(parents=True)
     with Host(tmp_path):
-        assert [folder.name.partition("-")[0] for folder in (tmp_path / "processes").iterdir()] == [str(os.getpid())]
+        assert [folder.name.partition("-")[0] for folder in (tmp_path / "processes").iterdir()] == [
+            str(os.getpid())
+        ]
 
 
 def test_a_home_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(HostError, match=r"home .*file cannot be used: File exists\. Name another one") as raised:
+    with pytest.raises(
+        HostError, match=r"home .*file cannot be used: File exists\. Name another one"
+    ) as raised:
         Host(tmp_path / "file").start()
     assert "\n" not in str(raised.value)
 
@@ -191,7 +206,9 @@ time.sleep(60)
 
 
 def test_a_process_ends_with_its_host_where_the_system_does_not_see_to_it() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         assert not gone(child)
@@ -201,7 +218,9 @@ def test_a_process_ends_with_its_host_where_the_system_does_not_see_to_it() -> N
 
 
 @pytest.mark.parametrize("name", ["PWD", "_", "__OW_API_KEY"])
-def test_variables_that_the_host_sets_itself_may_not_be_passed_to_processes(tmp_path: Path, name: str) -> None:
+def test_variables_that_the_host_sets_itself_may_not_be_passed_to_processes(
+    tmp_path: Path, name: str
+) -> None:
     with pytest.raises(HostError, match=rf"sets itself: {name}\. Leave"):
         Host(tmp_path, environment={name: "1", "MINE": "1"})
 

@@ -35,9 +35,17 @@ def test_openwhisk_defaults_are_published(tmp_path: Path, calling: Any) -> None:
         assert root["max_action_duration"] == 300_000
         assert root["sequence_length"] == 50
         mine = caller.api("GET", "limits").body
-        assert (mine["invocationsPerMinute"], mine["concurrentInvocations"], mine["firesPerMinute"]) == (60, 30, 60)
+        assert (
+            mine["invocationsPerMinute"],
+            mine["concurrentInvocations"],
+            mine["firesPerMinute"],
+        ) == (60, 30, 60)
         assert (mine["maxActionMemory"], mine["maxActionTimeout"]) == (512, 300_000)
-        too_much = caller.api("PUT", "actions/a", {"exec": {"kind": "python:3", "code": NOOP}, "limits": {"memory": 513}})
+        too_much = caller.api(
+            "PUT",
+            "actions/a",
+            {"exec": {"kind": "python:3", "code": NOOP}, "limits": {"memory": 513}},
+        )
         assert (too_much.status, too_much.error) == (
             400,
             "requirement failed: memory size 513 MB exceeds allowed threshold of 512 MB",
@@ -72,13 +80,18 @@ def test_concurrent_invocations(tmp_path: Path, calling: Any) -> None:
         caller.put("sleep", SLEEP)
         ids = [caller.start("sleep", {"seconds": 1}) for _ in range(2)]
         declined = caller.run("sleep")
-        assert (declined.status, declined.error) == (429, "Too many concurrent requests in flight (count: 2, allowed: 2).")
+        assert (declined.status, declined.error) == (
+            429,
+            "Too many concurrent requests in flight (count: 2, allowed: 2).",
+        )
         for activation_id in ids:
             caller.record(activation_id)
         assert caller.run("sleep").status == 200
 
 
-def test_fires_per_minute_and_a_rules_429_only_in_the_triggers_record(tmp_path: Path, calling: Any) -> None:
+def test_fires_per_minute_and_a_rules_429_only_in_the_triggers_record(
+    tmp_path: Path, calling: Any
+) -> None:
     with Host(tmp_path, limits=Limits(invocations_per_minute=1, fires_per_minute=2)) as host:
         caller = calling(host)
         caller.put("noop", NOOP)
@@ -88,7 +101,9 @@ def test_fires_per_minute_and_a_rules_429_only_in_the_triggers_record(tmp_path: 
         fired = [caller.api("POST", "triggers/t", {}) for _ in range(3)]
         assert [answer.status for answer in fired] == [202, 202, 429]
         assert fired[2].error == "Too many requests in the last minute (count: 3, allowed: 2)."
-        first, second = (json.loads(caller.record(a.body["activationId"])["logs"][0]) for a in fired[:2])
+        first, second = (
+            json.loads(caller.record(a.body["activationId"])["logs"][0]) for a in fired[:2]
+        )
         assert first["success"] is True
         assert caller.record(first["activationId"])["name"] == "noop"
         assert second == {
@@ -105,20 +120,36 @@ def test_code_and_parameters_have_a_size(tmp_path: Path, calling: Any) -> None:
     with Host(tmp_path, limits=Limits(max_code=1000, max_payload=2000)) as host:
         caller = calling(host)
         code = {"exec": {"kind": "python:3", "code": "#" * 1001}}
-        assert caller.api("PUT", "actions/a", code).error == "exec larger than allowed: 1001 > 1000 bytes."
+        assert (
+            caller.api("PUT", "actions/a", code).error
+            == "exec larger than allowed: 1001 > 1000 bytes."
+        )
         parameters = [{"key": "k", "value": "v" * 2000}]
-        answer = caller.api("PUT", "actions/a", {"exec": {"kind": "python:3", "code": NOOP}, "parameters": parameters})
-        assert (answer.status, answer.error) == (413, "parameters larger than allowed: 2003 > 2000 bytes.")
+        answer = caller.api(
+            "PUT",
+            "actions/a",
+            {"exec": {"kind": "python:3", "code": NOOP}, "parameters": parameters},
+        )
+        assert (answer.status, answer.error) == (
+            413,
+            "parameters larger than allowed: 2003 > 2000 bytes.",
+        )
         caller.put("a", NOOP)
         answer = caller.run("a", {"x": "y" * 2000})
-        assert (answer.status, answer.error) == (413, "Request larger than allowed: 2009 > 2000 bytes.")
+        assert (answer.status, answer.error) == (
+            413,
+            "Request larger than allowed: 2009 > 2000 bytes.",
+        )
 
 
 def test_a_client_that_sends_too_much_gets_its_answer(caller: Any) -> None:
     caller.put("noop", NOOP)
     for mb in (2, 20, 60):
         answer = caller.send("POST", "/api/v1/namespaces/_/actions/noop", b"x" * (mb << 20))
-        assert (answer.status, answer.error) == (413, f"Request larger than allowed: {mb << 20} > 1048576 bytes.")
+        assert (answer.status, answer.error) == (
+            413,
+            f"Request larger than allowed: {mb << 20} > 1048576 bytes.",
+        )
 
 
 def test_blocking_ends_with_202_and_the_action_goes_on(tmp_path: Path, calling: Any) -> None:

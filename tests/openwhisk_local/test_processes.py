@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import os
-import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +53,11 @@ def main(args):
     time.sleep(args.get('seconds', 0))
     return {'size': len(kept)}
 """
-ZIP_MAIN = """from part.more import add
-def go(args):
-    return {'sum': add(args['a'], 1), 'file': __file__}
-"""
 
 
 @pytest.fixture(scope="module")
 def limits() -> Limits:
     return Limits(user_memory_mb=1024, idle_s=3600)
-
-
-def zipped(**files: str) -> str:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__dot__", ".").replace("__slash__", "/"), content)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def until(condition: Any, seconds: float = 10) -> None:
@@ -83,7 +67,9 @@ def until(condition: Any, seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def test_a_process_sees_only_what_openwhisk_gives(caller: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_sees_only_what_openwhisk_gives(
+    caller: Any, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "1")
     caller.put("environment", "import os\ndef main(args):\n    return dict(os.environ)\n")
     seen = caller.result("environment")
@@ -148,10 +134,21 @@ def test_an_exception_is_an_application_error_with_its_traceback_in_the_logs(cal
 
 def test_log_lines_have_time_and_stream_and_belong_to_their_activation(caller: Any) -> None:
     caller.put("talking", TALKS)
-    ids = [caller.run("talking", {"text": text}).body["activationId"] for text in ("eins", "zwei ä")]
+    ids = [
+        caller.run("talking", {"text": text}).body["activationId"] for text in ("eins", "zwei ä")
+    ]
     first, second = (caller.record(activation_id)["logs"] for activation_id in ids)
-    assert sorted(line[31:] for line in first) == ["stderr: bad", "stdout: eins", "stdout: importing", "stdout: no end"]
-    assert sorted(line[31:] for line in second) == ["stderr: bad", "stdout: no end", "stdout: zwei ä"]
+    assert sorted(line[31:] for line in first) == [
+        "stderr: bad",
+        "stdout: eins",
+        "stdout: importing",
+        "stdout: no end",
+    ]
+    assert sorted(line[31:] for line in second) == [
+        "stderr: bad",
+        "stdout: no end",
+        "stdout: zwei ä",
+    ]
     assert all(line[:30].rstrip().endswith("Z") and line[30] == " " for line in first + second)
 
 
@@ -170,7 +167,9 @@ async def take(action: Action) -> tuple[list[str], list[str]]:
 
 def test_what_was_written_is_taken_without_waiting_for_it_to_be_noticed() -> None:
     action = Action(
-        Name("guest", None, "a"), exec=CodeExec("python:3.11", ""), limits=ActionLimits(timeout=1000, memory=128, logs=10)
+        Name("guest", None, "a"),
+        exec=CodeExec("python:3.11", ""),
+        limits=ActionLimits(timeout=1000, memory=128, logs=10),
     )
     first, second = asyncio.run(take(action))
     assert [line[31:] for line in first] == ["stdout: one", "stdout: tw"]
@@ -183,7 +182,9 @@ def test_logs_are_cut_at_the_limit_and_left_out_at_zero(caller: Any) -> None:
     caller.put("mute", code, limits={"logs": 0})
     logs = caller.record(caller.run("chatty").body["activationId"])["logs"]
     assert len(logs) == 1049
-    assert logs[-1].endswith("Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes.")
+    assert logs[-1].endswith(
+        "Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes."
+    )
     assert caller.record(caller.run("mute").body["activationId"])["logs"] == []
 
 
@@ -193,14 +194,20 @@ def test_a_timeout_is_answered_at_once_and_the_process_is_gone(caller: Any, anno
     begun = time.monotonic()
     answer = caller.run("slow", {"seconds": 30})
     assert time.monotonic() - begun < 5
-    assert answer.body["response"]["result"] == {"error": "The action exceeded its time limits of 500 milliseconds."}
+    assert answer.body["response"]["result"] == {
+        "error": "The action exceeded its time limits of 500 milliseconds."
+    }
     assert annotated(answer.body, "timeout") is True
     until(lambda: not psutil.pid_exists(pid))
     assert caller.result("slow")["pid"] != pid
 
 
 def test_a_slow_import_is_a_timeout_during_initialization(caller: Any, annotated: Any) -> None:
-    caller.put("slowimport", "import time\ntime.sleep(30)\ndef main(args):\n    return {}\n", limits={"timeout": 300})
+    caller.put(
+        "slowimport",
+        "import time\ntime.sleep(30)\ndef main(args):\n    return {}\n",
+        limits={"timeout": 300},
+    )
     answer = caller.run("slowimport")
     why = "The action exceeded its time limits of 300 milliseconds during initialization."
     assert answer.body["response"]["result"] == {"error": why}
@@ -211,7 +218,11 @@ def test_what_an_action_started_ends_with_it(caller: Any) -> None:
     caller.put("parent", STARTS_ANOTHER, limits={"timeout": 1000})
     answer = caller.run("parent")
     child = int(caller.record(answer.body["activationId"])["logs"][0].rpartition(" ")[2])
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    until(
+        lambda: (
+            not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        )
+    )
 
 
 def test_memory_is_enforced(caller: Any) -> None:
@@ -219,12 +230,16 @@ def test_memory_is_enforced(caller: Any) -> None:
     assert caller.result("hungry", {"mb": 50, "seconds": 1}) == {"size": 50 << 20}
     answer = caller.run("hungry", {"mb": 300, "seconds": 30})
     assert answer.status == 502
-    assert answer.body["response"]["result"] == {"error": "The action exhausted its memory and was aborted."}
+    assert answer.body["response"]["result"] == {
+        "error": "The action exhausted its memory and was aborted."
+    }
     assert answer.body["response"]["status"] == "action developer error"
     assert caller.result("hungry", {"mb": 1}) == {"size": 1 << 20}
 
 
-def test_a_process_serves_one_activation_at_a_time_and_several_run_side_by_side(caller: Any) -> None:
+def test_a_process_serves_one_activation_at_a_time_and_several_run_side_by_side(
+    caller: Any,
+) -> None:
     caller.put("side", PID)
     begun = time.monotonic()
     records = [caller.record(i) for i in [caller.start("side", {"seconds": 1}) for _ in range(3)]]
@@ -247,13 +262,17 @@ def test_a_new_revision_gets_a_new_process_and_the_old_ones_end(caller: Any) -> 
     until(lambda: not psutil.pid_exists(new))
 
 
-def test_when_memory_is_full_idle_processes_make_room_and_activations_wait(caller: Any, annotated: Any) -> None:
+def test_when_memory_is_full_idle_processes_make_room_and_activations_wait(
+    caller: Any, annotated: Any
+) -> None:
     caller.put("large1", PID, limits={"memory": 512})
     caller.put("large2", PID, limits={"memory": 1024})
     first = caller.result("large1")["pid"]
     assert caller.result("large2")["pid"] != first
     until(lambda: not psutil.pid_exists(first))
-    waiting = [caller.start(name, {"seconds": 0.4}) for name in ("large2", "large1", "large1", "large2")]
+    waiting = [
+        caller.start(name, {"seconds": 0.4}) for name in ("large2", "large1", "large1", "large2")
+    ]
     records = [caller.record(i) for i in waiting]
     assert [r["response"]["success"] for r in records] == [True] * 4
     assert annotated(records[1], "waitTime") >= 300
@@ -292,7 +311,9 @@ def test_crashes_are_noticed_where_the_system_has_no_process_descriptors(
         caller = calling(host)
         caller.put("crash", CRASHES)
         first = caller.result("crash")["pid"]
-        assert caller.run("crash", {"die": True}).body["response"]["result"] == {"error": "command exited"}
+        assert caller.run("crash", {"die": True}).body["response"]["result"] == {
+            "error": "command exited"
+        }
         assert caller.result("crash")["pid"] != first
 
 
@@ -300,7 +321,9 @@ def test_an_action_larger_than_the_machine_fails_at_once(caller: Any) -> None:
     caller.put("giant", PID, limits={"memory": 2048})
     answer = caller.run("giant")
     assert answer.status == 500
-    assert answer.body["response"]["result"] == {"error": "Failed to provision resources to run the action."}
+    assert answer.body["response"]["result"] == {
+        "error": "Failed to provision resources to run the action."
+    }
     assert answer.body["response"]["status"] == "whisk internal error"
 
 
@@ -314,62 +337,15 @@ def test_idle_processes_end_after_a_while(tmp_path: Path, calling: Any) -> None:
         assert len(list((tmp_path / "processes").glob("*/*"))) <= 1
 
 
-def test_a_zip_file_runs_its_main_module_beside_its_other_files(caller: Any) -> None:
-    code = zipped(
-        **{
-            "__main____dot__py": ZIP_MAIN,
-            "part__slash____init____dot__py": "",
-            "part__slash__more__dot__py": "def add(a, b):\n    return a + b\n",
-        }
-    )
-    assert caller.put("zipped", code, exec={"main": "go"})["exec"]["binary"] is True
-    result = caller.result("zipped", {"a": 2})
-    assert result["sum"] == 3
-    assert os.path.basename(result["file"]) == "main__.py"
-
-
-def test_blackbox_code_runs_in_the_same_interpreter(caller: Any) -> None:
-    code = "import sys\ndef main(args):\n    return {'python': sys.version_info[:2]}\n"
-    caller.put("boxed", code, exec={"kind": "blackbox", "image": "someone/python:1"})
-    assert caller.result("boxed") == {"python": list(sys.version_info[:2])}
-    answer = caller.api("PUT", "actions/nocode", {"exec": {"kind": "blackbox", "image": "x/y"}})
-    assert answer.status == 400
-    assert "'code' must be defined" in answer.error
-
-
-@pytest.mark.parametrize(
-    ("code", "why"),
-    [
-        ("def main(args:\n", "The action failed to generate or locate a binary. See logs for details."),
-        ("def other(args):\n    return {}\n", "Cannot start action. Check logs for details."),
-        ("import no_such_module_at_all\n", "Cannot start action. Check logs for details."),
-        (zipped(other__dot__py="x = 1\n"), "The action failed to generate or locate a binary. See logs for details."),
-    ],
-    ids=["syntax", "no-main", "import", "zip-without-main"],
-)
-def test_code_that_cannot_start_says_why(caller: Any, code: str, why: str) -> None:
-    caller.put("broken", code)
-    answer = caller.run("broken")
-    assert answer.status == 502
-    assert answer.body["response"]["result"] == {"error": why}
-    assert caller.record(answer.body["activationId"])["logs"]
-
-
-def test_an_init_parameter_that_cannot_be_a_variable_is_logged(caller: Any) -> None:
-    caller.put("odd", PID, parameters=[{"key": "A=B", "value": "x", "init": True}])
-    answer = caller.run("odd")
-    assert answer.status == 500
-    assert answer.body["response"]["result"] == {"error": "Failed to provision resources to run the action."}
-    assert "illegal environment variable name" in caller.record(answer.body["activationId"])["logs"][0]
-
-
 def test_results_of_any_size_up_to_the_limit(caller: Any) -> None:
     caller.put("sized", "def main(args):\n    return {'x': 'a' * args['n']}\n")
     assert len(caller.result("sized", {"n": 1048576 - 10})["x"]) == 1048576 - 10
     over = caller.run("sized", {"n": 1048576 - 9})
     assert over.status == 502
     message = over.body["response"]["result"]["error"]
-    start = "The action produced a response that exceeded the allowed length: 1048577 > 1048576 bytes. "
+    start = (
+        "The action produced a response that exceeded the allowed length: 1048577 > 1048576 bytes. "
+    )
     assert message.startswith(start + 'The truncated response was: {"x": "aaa')
     assert caller.result("sized", {"n": 50_000})["x"] == "a" * 50_000
 
@@ -382,7 +358,9 @@ def test_many_clients_at_once_get_their_own_answers(caller: Any) -> None:
         for i in range(start, start + 25):
             answer = caller.run("echo", {"i": i})
             logs = caller.record(answer.body["activationId"])["logs"]
-            if answer.body["response"]["result"] != {"i": i} or [line[31:] for line in logs] != [f"stdout: {i}"]:
+            if answer.body["response"]["result"] != {"i": i} or [line[31:] for line in logs] != [
+                f"stdout: {i}"
+            ]:
                 wrong.append((i, answer, logs))
 
     threads = [threading.Thread(target=ask, args=(i * 1000,)) for i in range(4)]

@@ -30,16 +30,26 @@ def shown(parameters: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_parameters_are_merged_on_the_way_through_a_binding(caller: Any) -> None:
-    caller.api("PUT", "packages/tools", {"parameters": kv(a="package", b="package", c="package", d="package")})
+    caller.api(
+        "PUT",
+        "packages/tools",
+        {"parameters": kv(a="package", b="package", c="package", d="package")},
+    )
     caller.api(
         "PUT",
         "packages/bound",
-        {"binding": {"namespace": "guest", "name": "tools"}, "parameters": kv(b="binding", c="binding", d="binding")},
+        {
+            "binding": {"namespace": "guest", "name": "tools"},
+            "parameters": kv(b="binding", c="binding", d="binding"),
+        },
     )
     caller.put("tools/echo", ECHO, parameters=kv(c="action", d="action"))
     expected = {"a": "package", "b": "binding", "c": "action", "d": "call"}
     assert caller.result("bound/echo", {"d": "call"}) == expected
-    assert shown(caller.api("GET", "actions/bound/echo").body["parameters"]) == {**expected, "d": "action"}
+    assert shown(caller.api("GET", "actions/bound/echo").body["parameters"]) == {
+        **expected,
+        "d": "action",
+    }
     assert shown(caller.api("GET", "packages/bound").body["parameters"]) == {
         "a": "package",
         "b": "binding",
@@ -57,9 +67,15 @@ def test_what_may_not_be_done_with_bindings(caller: Any) -> None:
     twice = caller.api("PUT", "packages/b2", {"binding": {"namespace": "_", "name": "bound"}})
     assert (twice.status, twice.error) == (400, "Cannot bind to another package binding.")
     turned = caller.api("PUT", "packages/tools?overwrite=true", binding)
-    assert (turned.status, turned.error) == (409, "Resource is a package and cannot be converted into a binding.")
+    assert (turned.status, turned.error) == (
+        409,
+        "Resource is a package and cannot be converted into a binding.",
+    )
     assert caller.api("PUT", "packages/default", {}).error == "Package name 'default' is reserved."
-    assert caller.api("GET", "packages").body[0]["binding"] == {"name": "tools", "namespace": "guest"}
+    assert caller.api("GET", "packages").body[0]["binding"] == {
+        "name": "tools",
+        "namespace": "guest",
+    }
 
 
 def test_a_package_shows_feeds_apart_and_can_be_deleted_with_all_in_it(caller: Any) -> None:
@@ -81,7 +97,10 @@ def test_a_package_shows_feeds_apart_and_can_be_deleted_with_all_in_it(caller: A
 def test_names_are_shared_between_collections(caller: Any) -> None:
     caller.put("thing", ECHO)
     answer = caller.api("PUT", "triggers/thing", {})
-    assert (answer.status, answer.error) == (409, "Resource by this name exists but is not in this collection.")
+    assert (answer.status, answer.error) == (
+        409,
+        "Resource by this name exists but is not in this collection.",
+    )
     assert caller.api("GET", "packages/thing").status == 409
 
 
@@ -97,7 +116,10 @@ def test_lists_are_newest_first_and_paged(caller: Any) -> None:
 def test_a_feeds_trigger_keeps_its_annotation(caller: Any) -> None:
     trigger = caller.api("PUT", "triggers/t", {"annotations": kv(feed="/guest/p/source")}).body
     assert trigger["annotations"] == kv(feed="/guest/p/source")
-    assert caller.api("PUT", "triggers/u", {"annotations": kv(feed="a/b$")}).error == "Feed name is not valid"
+    assert (
+        caller.api("PUT", "triggers/u", {"annotations": kv(feed="a/b$")}).error
+        == "Feed name is not valid"
+    )
     assert caller.api("PUT", "triggers/u", {"annotations": kv(feed=1)}).status == 400
 
 
@@ -107,18 +129,27 @@ def test_a_fired_trigger_starts_the_actions_of_its_active_rules(caller: Any) -> 
     caller.put("other", ECHO)
     caller.api("PUT", "triggers/t", {"parameters": kv(a=1, b=1)})
     for rule, action in (("r1", "/_/p/echo"), ("r2", "/_/other"), ("r3", "/_/other")):
-        assert caller.api("PUT", f"rules/{rule}", {"trigger": "/_/t", "action": action}).body["status"] == "active"
+        assert (
+            caller.api("PUT", f"rules/{rule}", {"trigger": "/_/t", "action": action}).body["status"]
+            == "active"
+        )
     caller.api("POST", "rules/r3", {"status": "inactive"})
     fired = caller.api("POST", "triggers/t", {"b": 2})
     record = caller.record(fired.body["activationId"])
     lines = {line["rule"]: line for line in map(json.loads, record["logs"])}
     assert record["response"]["result"] == {"b": 2}
     assert "end" not in record
-    assert lines["guest/r3"]["error"] == "Rule 'guest/r3' is inactive, action 'guest/other' was not activated."
+    assert (
+        lines["guest/r3"]["error"]
+        == "Rule 'guest/r3' is inactive, action 'guest/other' was not activated."
+    )
     started = caller.record(lines["guest/r1"]["activationId"])
     assert started["response"]["result"] == {"a": 1, "b": 2, "p": 1}
     assert "cause" not in started
-    assert caller.record(lines["guest/r2"]["activationId"])["response"]["result"] == {"a": 1, "b": 2}
+    assert caller.record(lines["guest/r2"]["activationId"])["response"]["result"] == {
+        "a": 1,
+        "b": 2,
+    }
 
 
 def test_a_rule_sleeps_when_its_trigger_is_made_anew(caller: Any) -> None:
@@ -143,10 +174,17 @@ def test_a_rule_moves_to_another_trigger(caller: Any) -> None:
         caller.api("PUT", f"triggers/{trigger}", {})
     caller.api("PUT", "rules/r", {"trigger": "/_/t1", "action": "/_/a"})
     moved = caller.api("PUT", "rules/r?overwrite=true", {"trigger": "/_/t2"}).body
-    assert (moved["version"], moved["trigger"], moved["status"]) == ("0.0.2", {"name": "t2", "path": "guest"}, "active")
+    assert (moved["version"], moved["trigger"], moved["status"]) == (
+        "0.0.2",
+        {"name": "t2", "path": "guest"},
+        "active",
+    )
     assert caller.api("POST", "triggers/t1", {}).status == 204
     assert caller.api("POST", "triggers/t2", {}).status == 202
-    assert caller.api("PUT", "rules/s", {"trigger": "/_/t1"}).error == "rule requires a valid trigger and a valid action"
+    assert (
+        caller.api("PUT", "rules/s", {"trigger": "/_/t1"}).error
+        == "rule requires a valid trigger and a valid action"
+    )
 
 
 def test_a_sequence_and_its_components_know_each_other(caller: Any, annotated: Any) -> None:
@@ -159,7 +197,11 @@ def test_a_sequence_and_its_components_know_each_other(caller: Any, annotated: A
     assert (annotated(record, "topmost"), annotated(record, "kind")) == (True, "sequence")
     assert annotated(record, "limits")["memory"] == 128
     inner, last = (caller.record(i) for i in record["logs"])
-    assert (inner["name"], inner["cause"], annotated(inner, "topmost")) == ("inner", record["activationId"], False)
+    assert (inner["name"], inner["cause"], annotated(inner, "topmost")) == (
+        "inner",
+        record["activationId"],
+        False,
+    )
     assert annotated(inner, "causedBy") == "sequence"
     components = [caller.record(i) for i in inner["logs"]]
     assert [c["cause"] for c in components] == [inner["activationId"]] * 2
@@ -186,11 +228,15 @@ def test_sequences_have_a_greatest_length_and_no_circles(caller: Any) -> None:
     caller.sequence("fifty", *["/_/add"] * 50)
     assert caller.result("fifty", {"n": 0}) == {"n": 50}
     for components in (["/_/add"] * 51, ["/_/fifty", "/_/add"]):
-        answer = caller.api("PUT", "actions/long", {"exec": {"kind": "sequence", "components": components}})
+        answer = caller.api(
+            "PUT", "actions/long", {"exec": {"kind": "sequence", "components": components}}
+        )
         assert (answer.status, answer.error) == (400, "Too many actions in the sequence.")
     caller.sequence("s1", "/_/add")
     caller.sequence("s2", "/_/s1")
-    answer = caller.api("PUT", "actions/s1?overwrite=true", {"exec": {"kind": "sequence", "components": ["/_/s2"]}})
+    answer = caller.api(
+        "PUT", "actions/s1?overwrite=true", {"exec": {"kind": "sequence", "components": ["/_/s2"]}}
+    )
     assert (answer.status, answer.error) == (400, "Sequence may not refer to itself.")
 
 
@@ -219,7 +265,9 @@ def test_a_conductor_names_what_comes_next(caller: Any, annotated: Any) -> None:
     caught = {"caught": "on purpose"}
     assert caller.result("conductor", {"n": 0, "plan": ["fail", "add"]}) == caught
     missing = caller.result("conductor", {"n": 0, "plan": ["nothing"]})
-    assert missing == {"caught": "Failed to resolve action with name 'guest/nothing' during composition."}
+    assert missing == {
+        "caught": "Failed to resolve action with name 'guest/nothing' during composition."
+    }
     endless = caller.run("conductor", {"n": 0, "plan": ["add"] * 60})
     assert endless.body["response"]["result"] == {"caught": "Too many actions in the composition."}
 
@@ -246,7 +294,10 @@ def test_activation_lists(caller: Any) -> None:
         time.sleep(0.005)
 
     def found(query: str) -> list[str]:
-        return [row["activationId"] for row in caller.api("GET", f"activations?since={before}&{query}").body]
+        return [
+            row["activationId"]
+            for row in caller.api("GET", f"activations?since={before}&{query}").body
+        ]
 
     assert found("") == ids[::-1]
     assert found("name=listed") == [ids[3], ids[0]]
@@ -284,7 +335,9 @@ def test_init_parameters_are_the_processs_environment(caller: Any) -> None:
 
 
 def test_a_request_id_is_kept_and_a_fault_is_answered(caller: Any) -> None:
-    answer = caller.send("GET", "/api/v1/namespaces/_/actions/none", headers={"X-Request-ID": "my-own_id"})
+    answer = caller.send(
+        "GET", "/api/v1/namespaces/_/actions/none", headers={"X-Request-ID": "my-own_id"}
+    )
     assert answer.headers["x-request-id"] == "my-own_id"
     assert answer.body == {"error": "The requested resource does not exist.", "code": "my-own_id"}
     strict = caller.send("POST", "/api/v1/namespaces/_/triggers/t", b'{"x": NaN}')

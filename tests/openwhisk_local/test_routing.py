@@ -63,35 +63,58 @@ def test_every_segment_survives(segments: list[str]) -> None:
     ],
 )
 def test_parts_of_a_path(path: str, given_path: str, parameters: dict[str, str] | None) -> None:
-    match, scope = ExactRoute("GET", path, Response()).matches({"type": "http", "method": "GET", "path": given_path})
+    match, scope = ExactRoute("GET", path, Response()).matches(
+        {"type": "http", "method": "GET", "path": given_path}
+    )
     assert (None if match is Match.NONE else scope["path_params"]) == parameters
 
 
-@pytest.mark.parametrize(("method", "asked", "matches"), [("GET", "HEAD", False), ("GET", "GET", True), (None, "PATCH", True)])
+@pytest.mark.parametrize(
+    ("method", "asked", "matches"),
+    [("GET", "HEAD", False), ("GET", "GET", True), (None, "PATCH", True)],
+)
 def test_only_the_methods_own_requests_match(method: str | None, asked: str, matches: bool) -> None:
-    match, _ = ExactRoute(method, "/", Response()).matches({"type": "http", "method": asked, "path": "/"})
+    match, _ = ExactRoute(method, "/", Response()).matches(
+        {"type": "http", "method": asked, "path": "/"}
+    )
     assert match is (Match.FULL if matches else Match.NONE)
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PATCH", "_/actions/a"), ("HEAD", "_/actions"), ("POST", "_/rules"), ("GET", "_/actions/a/b/c"), ("GET", "_/none")],
+    [
+        ("PATCH", "_/actions/a"),
+        ("HEAD", "_/actions"),
+        ("POST", "_/rules"),
+        ("GET", "_/actions/a/b/c"),
+        ("GET", "_/none"),
+    ],
 )
-def test_wrong_methods_and_paths_are_not_found_and_the_key_comes_first(caller: Any, method: str, path: str) -> None:
+def test_wrong_methods_and_paths_are_not_found_and_the_key_comes_first(
+    caller: Any, method: str, path: str
+) -> None:
     answer = caller.send(method, f"{API}/{path}")
     assert answer.status == 404
     assert method == "HEAD" or answer.error == NO_ROUTE
     assert caller.send(method, f"{API}/{path}", auth=False).status == 401
 
 
-def test_the_namespace_of_a_collection_that_exists_is_looked_at_before_the_rest(caller: Any) -> None:
-    assert caller.send("PATCH", f"{API}/a!/actions/x").error == "The namespace contains illegal characters."
+def test_the_namespace_of_a_collection_that_exists_is_looked_at_before_the_rest(
+    caller: Any,
+) -> None:
+    assert (
+        caller.send("PATCH", f"{API}/a!/actions/x").error
+        == "The namespace contains illegal characters."
+    )
     assert caller.send("PATCH", f"{API}/a!/none/x").status == 404
     assert caller.send("GET", f"{API}//limits").status == 400
 
 
 def test_an_encoded_slash_is_part_of_a_name(caller: Any) -> None:
-    assert caller.api("GET", "actions/a%2Fb").error == "The name of the entity contains illegal characters."
+    assert (
+        caller.api("GET", "actions/a%2Fb").error
+        == "The name of the entity contains illegal characters."
+    )
 
 
 def test_options_need_no_key(caller: Any) -> None:
@@ -99,7 +122,9 @@ def test_options_need_no_key(caller: Any) -> None:
         assert caller.send("OPTIONS", path, auth=False).content == b"OK"
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/ping", "GET, OPTIONS"), ("/", "GET, OPTIONS"), ("/nothing", "OPTIONS")])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/ping", "GET, OPTIONS"), ("/", "GET, OPTIONS"), ("/nothing", "OPTIONS")]
+)
 def test_outside_the_api_the_methods_are_named(caller: Any, path: str, allowed: str) -> None:
     answer = caller.send("POST", path, auth=False)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)

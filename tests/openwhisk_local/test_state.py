@@ -29,7 +29,8 @@ def test_names_survive_being_written(namespace: str, package: str | None, name: 
 @pytest.mark.parametrize("text", ["", "name", "/", "//", "/a/ b", "/a/b!", None, 3, {"a": 1}])
 def test_what_is_no_name(text: object) -> None:
     with pytest.raises(
-        ValueError, match=r"name of the entity|path undefined|path contains invalid parts|fully qualified name malformed"
+        ValueError,
+        match=r"name of the entity|path undefined|path contains invalid parts|fully qualified name malformed",
     ):
         parse(text, "guest")
 
@@ -40,8 +41,12 @@ def test_legal_names() -> None:
 
 
 @given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), st.integers(), st.booleans())))
-def test_parameters_keep_the_last_value_of_a_key(given_entries: list[tuple[str, int, bool]]) -> None:
-    wire = [{"key": k, "value": v, **({"init": True} if init else {})} for k, v, init in given_entries]
+def test_parameters_keep_the_last_value_of_a_key(
+    given_entries: list[tuple[str, int, bool]],
+) -> None:
+    wire = [
+        {"key": k, "value": v, **({"init": True} if init else {})} for k, v, init in given_entries
+    ]
     parameters = Parameters.from_wire(wire)
     last = {k: (v, init) for k, v, init in given_entries}
     assert parameters.values() == {k: v for k, (v, _) in last.items()}
@@ -50,21 +55,40 @@ def test_parameters_keep_the_last_value_of_a_key(given_entries: list[tuple[str, 
 
 
 def test_truth_in_annotations() -> None:
-    values = {"t": True, "f": False, "one": 1, "zero": 0, "text": "x", "empty": "", "null": None, "list": [], "dict": {}}
+    values = {
+        "t": True,
+        "f": False,
+        "one": 1,
+        "zero": 0,
+        "text": "x",
+        "empty": "",
+        "null": None,
+        "list": [],
+        "dict": {},
+    }
     parameters = Parameters.of(values)
-    assert [key for key in values if parameters.is_truthy(key)] == ["t", "one", "text", "list", "dict"]
+    assert [key for key in values if parameters.is_truthy(key)] == [
+        "t",
+        "one",
+        "text",
+        "list",
+        "dict",
+    ]
     assert parameters.is_truthy("absent", absent=True)
 
 
 @pytest.mark.parametrize(
-    ("code", "binary"), [("", False), ("def", False), ("UEsDBA==", True), ("UEsDBA=", False), ("abcd", True)]
+    ("code", "binary"),
+    [("", False), ("def", False), ("UEsDBA==", True), ("UEsDBA=", False), ("abcd", True)],
 )
 def test_base64_is_recognised_as_openwhisk_does(code: str, binary: bool) -> None:
     assert is_binary(code) is binary
 
 
 def record(number: int, size: int = 10) -> Activation:
-    return Activation(f"{number:032x}", "guest", "a", "a", "0.0.1", number, Response(SUCCESS, {}, size))
+    return Activation(
+        f"{number:032x}", "guest", "a", "a", "0.0.1", number, Response(SUCCESS, {}, size)
+    )
 
 
 def test_the_newest_records_are_kept() -> None:
@@ -80,7 +104,9 @@ def test_the_newest_records_are_kept() -> None:
     assert len(kept) == 1
 
 
-@pytest.mark.parametrize("text", ["NaN\n", '{"x": Infinity}\n', "3\n", '"text"\n', "{\n", "", "[1,\n"])
+@pytest.mark.parametrize(
+    "text", ["NaN\n", '{"x": Infinity}\n', "3\n", '"text"\n', "{\n", "", "[1,\n"]
+)
 def test_answers_that_are_no_object_or_array(text: str) -> None:
     response = read_answer(Answer(text, len(text), True), 1000)
     assert response.result == {"error": "The action did not return a dictionary or array."}

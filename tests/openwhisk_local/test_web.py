@@ -18,11 +18,15 @@ ECHO = "def main(args):\n    return {'body': args}\n"
 
 
 def web(**annotations: Any) -> list[dict[str, Any]]:
-    named = {"web-export": True} | {key.replace("_", "-"): value for key, value in annotations.items()}
+    named = {"web-export": True} | {
+        key.replace("_", "-"): value for key, value in annotations.items()
+    }
     return [{"key": key, "value": value} for key, value in named.items()]
 
 
-def call(caller: Any, method: str, path: str, body: Any = None, *, auth: bool = False, **headers: str) -> Any:
+def call(
+    caller: Any, method: str, path: str, body: Any = None, *, auth: bool = False, **headers: str
+) -> Any:
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     return caller.send(method, f"/api/v1/web/guest/default/{path}", body, auth=auth, headers=named)
 
@@ -47,11 +51,21 @@ def test_what_a_web_action_gets(caller: Any) -> None:
 
 def test_bodies_that_are_no_objects_are_boxed(caller: Any) -> None:
     caller.put("echo", ECHO, annotations=web())
-    assert call(caller, "POST", "echo", b"\x00\xff", content_type="image/png").body["__ow_body"] == "AP8="
-    assert call(caller, "POST", "echo", "grüße".encode(), content_type="text/plain").body["__ow_body"] == "grüße"
-    form = call(caller, "POST", "echo", b"a=1&b=&a=2", content_type="application/x-www-form-urlencoded").body
+    assert (
+        call(caller, "POST", "echo", b"\x00\xff", content_type="image/png").body["__ow_body"]
+        == "AP8="
+    )
+    assert (
+        call(caller, "POST", "echo", "grüße".encode(), content_type="text/plain").body["__ow_body"]
+        == "grüße"
+    )
+    form = call(
+        caller, "POST", "echo", b"a=1&b=&a=2", content_type="application/x-www-form-urlencoded"
+    ).body
     assert (form["a"], form["b"]) == ("2", "")
-    special = call(caller, "POST", "echo", b'{"a": 1}', content_type="application/vnd.api+json").body
+    special = call(
+        caller, "POST", "echo", b'{"a": 1}', content_type="application/vnd.api+json"
+    ).body
     assert special["a"] == 1
 
 
@@ -65,11 +79,20 @@ def test_raw_bodies_and_queries_are_left_as_they_are(caller: Any) -> None:
 
 
 def test_statuses_headers_and_bodies(caller: Any) -> None:
-    made = given_by(caller, {"statusCode": "418", "headers": {"X-A": ["1", 2], "X-B": True}, "body": {"a": 1}})
-    assert (made.status, made.body, made.headers["content-type"]) == (418, {"a": 1}, "application/json")
+    made = given_by(
+        caller, {"statusCode": "418", "headers": {"X-A": ["1", 2], "X-B": True}, "body": {"a": 1}}
+    )
+    assert (made.status, made.body, made.headers["content-type"]) == (
+        418,
+        {"a": 1},
+        "application/json",
+    )
     assert made.headers["x-b"] == "true"
     html = given_by(caller, {"body": "<p>ä</p>"})
-    assert (html.content, html.headers["content-type"]) == ("<p>ä</p>".encode(), "text/html; charset=UTF-8")
+    assert (html.content, html.headers["content-type"]) == (
+        "<p>ä</p>".encode(),
+        "text/html; charset=UTF-8",
+    )
     text = given_by(caller, {"headers": {"content-type": "text/csv"}, "body": "a,b"})
     assert (text.content, text.headers["content-type"]) == (b"a,b", "text/csv; charset=UTF-8")
     image = given_by(caller, {"headers": {"content-type": "image/jpeg"}, "body": "AP8="})
@@ -86,7 +109,10 @@ def test_statuses_headers_and_bodies(caller: Any) -> None:
         ({"statusCode": 99}, "Response is not valid 'message/http'."),
         ({"headers": [1]}, "Response is not valid 'message/http'."),
         ({"headers": {"x": "a\nb"}}, "Response is not valid 'message/http'."),
-        ({"headers": {"content-type": "nonsense"}, "body": "x"}, "Response did not specify a known content-type."),
+        (
+            {"headers": {"content-type": "nonsense"}, "body": "x"},
+            "Response did not specify a known content-type.",
+        ),
         (
             {"headers": {"content-type": "image/png"}, "body": "?"},
             "Response type in header did not match generated content type.",
@@ -145,7 +171,10 @@ def test_who_may_call(caller: Any) -> None:
 def test_a_large_body_is_declined(caller: Any) -> None:
     caller.put("echo", ECHO, annotations=web())
     answer = call(caller, "POST", "echo", b"x" * 1_048_577, content_type="text/plain")
-    assert (answer.status, answer.error) == (413, "Request larger than allowed: 1048577 > 1048576 bytes.")
+    assert (answer.status, answer.error) == (
+        413,
+        "Request larger than allowed: 1048577 > 1048576 bytes.",
+    )
 
 
 def test_the_api_gateway_is_said_to_be_absent(caller: Any) -> None:
@@ -155,7 +184,11 @@ def test_the_api_gateway_is_said_to_be_absent(caller: Any) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )

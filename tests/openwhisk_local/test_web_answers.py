@@ -17,7 +17,12 @@ def web(caller: Any) -> Any:
 
     def call(give: Any, extension: str = "", accept: str = "*/*") -> Any:
         caller.put("give", GIVE, annotations=annotations, parameters=kv(give=give))
-        return caller.send("GET", f"/api/v1/web/guest/default/give{extension}", auth=False, headers={"Accept": accept})
+        return caller.send(
+            "GET",
+            f"/api/v1/web/guest/default/give{extension}",
+            auth=False,
+            headers={"Accept": accept},
+        )
 
     return call
 
@@ -53,7 +58,9 @@ def test_web_actions_that_return_arrays_fail(web: Any, extension: str) -> None:
         (".html", "application/json, text/html", None),
     ],
 )
-def test_what_a_caller_of_a_web_action_accepts(web: Any, extension: str, accepted: str, only: str | None) -> None:
+def test_what_a_caller_of_a_web_action_accepts(
+    web: Any, extension: str, accepted: str, only: str | None
+) -> None:
     answer = web({"body": "<b>x</b>"}, extension, accepted)
     assert answer.status == (200 if only is None else 406)
     assert only is None or answer.error == ONLY + only
@@ -70,9 +77,15 @@ def test_what_a_caller_of_a_web_action_accepts(web: Any, extension: str, accepte
         ("text/plain;q", "x", None),
     ],
 )
-def test_content_types_of_web_answers(web: Any, content_type: str, body: str, answered: str | None) -> None:
+def test_content_types_of_web_answers(
+    web: Any, content_type: str, body: str, answered: str | None
+) -> None:
     answer = web({"headers": {"Content-Type": content_type}, "body": body})
-    assert (answer.status, answer.content.decode()) == (200, answered) if answered is not None else answer.status == 400
+    assert (
+        (answer.status, answer.content.decode()) == (200, answered)
+        if answered is not None
+        else answer.status == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +101,9 @@ def test_bodies_of_raw_web_actions(caller: Any, content_type: str, seen: str, bo
     annotations = [{"key": "web-export", "value": True}, {"key": "raw-http", "value": True}]
     caller.put("raw", ECHO, annotations=annotations)
     path = "/api/v1/web/guest/default/raw.json"
-    got = caller.send("POST", path, b'{"v":1}', auth=False, headers={"Content-Type": content_type}).body
+    got = caller.send(
+        "POST", path, b'{"v":1}', auth=False, headers={"Content-Type": content_type}
+    ).body
     assert got == {"body": body, "type": seen}
 
 
@@ -97,7 +112,12 @@ def test_an_empty_secret_must_be_sent_too(caller: Any, sent: str | None, status:
     annotations = [{"key": "web-export", "value": True}, {"key": "require-whisk-auth", "value": ""}]
     caller.put("secret", ADD, annotations=annotations)
     headers = {} if sent is None else {"X-Require-Whisk-Auth": sent}
-    assert caller.send("GET", "/api/v1/web/guest/default/secret.json", auth=False, headers=headers).status == status
+    assert (
+        caller.send(
+            "GET", "/api/v1/web/guest/default/secret.json", auth=False, headers=headers
+        ).status
+        == status
+    )
 
 
 def test_deep_values(caller: Any, web: Any) -> None:
@@ -108,4 +128,7 @@ def test_deep_values(caller: Any, web: Any) -> None:
     assert answer.status == 200 and answer.body == value
     body = (b'{"d":' * 3000) + b"1" + b"}" * 3000
     declined = caller.send("POST", "/api/v1/namespaces/_/actions/give", body)
-    assert (declined.status, declined.error.endswith("the configured limit of maxNesting = 1000")) == (400, True)
+    assert (
+        declined.status,
+        declined.error.endswith("the configured limit of maxNesting = 1000"),
+    ) == (400, True)

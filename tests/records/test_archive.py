@@ -59,8 +59,14 @@ def test_waiting_for_the_summary_ends_with_it_or_at_the_deadline(store: Store) -
     assert archive.wait_for_summary(time.time() - 1) is None
     assert archive.wait_for_summary(time.time() + 0.2, longest=0.05) is None
     interrupted = InterruptedStore(store)
-    interrupted.library.interrupt["get"] = [after(lambda: None), after(lambda: archive.put_summary(summary_of()))]
-    assert RunArchive(interrupted, "r").wait_for_summary(time.time() + 20, longest=0.05) == summary_of()
+    interrupted.library.interrupt["get"] = [
+        after(lambda: None),
+        after(lambda: archive.put_summary(summary_of())),
+    ]
+    assert (
+        RunArchive(interrupted, "r").wait_for_summary(time.time() + 20, longest=0.05)
+        == summary_of()
+    )
 
 
 def test_a_checkpoint_is_read_back_as_it_was_written(store: Store) -> None:
@@ -105,17 +111,25 @@ def test_both_are_deleted_together(store: Store) -> None:
 def test_a_summary_says_how_the_run_ended() -> None:
     summary = summary_of()
     assert (summary["model"], summary["seconds"], summary["resumable"]) == ("m:1", 60.0, False)
-    assert summary["ended"] == "1970-01-01T00:01:10.000+00:00" and summary["history"] == [{"epoch": 1}]
+    assert summary["ended"] == "1970-01-01T00:01:10.000+00:00" and summary["history"] == [
+        {"epoch": 1}
+    ]
     assert "error" not in summary
     failed = running(
         status="failed",
-        outcome=Outcome(5.0, history=[{"epoch": 2}], error={"code": "x", "message": "m"}, log=["line"]),
+        outcome=Outcome(
+            5.0, history=[{"epoch": 2}], error={"code": "x", "message": "m"}, log=["line"]
+        ),
         point=ResumePoint(4, "p", "m"),
         created=10.0,
     )
     summary = summarize(failed, TrainingHistory(), None, published=False)
     assert (summary["model"], summary["seconds"], summary["resumable"]) == (None, 0.0, True)
-    assert (summary["error"]["code"], summary["workers_log"], summary["history"]) == ("x", ["line"], [{"epoch": 2}])
+    assert (summary["error"]["code"], summary["workers_log"], summary["history"]) == (
+        "x",
+        ["line"],
+        [{"epoch": 2}],
+    )
 
 
 def test_only_a_run_that_has_ended_has_a_summary() -> None:
@@ -124,4 +138,10 @@ def test_only_a_run_that_has_ended_has_a_summary() -> None:
 
 
 def test_rounds_that_only_evaluate_are_not_counted() -> None:
-    assert [rounds_done(running(plan_of(rounds=6), round=r)) for r in (0, 1, 4, 7, 8)] == [0, 0, 3, 6, 6]
+    assert [rounds_done(running(plan_of(rounds=6), round=r)) for r in (0, 1, 4, 7, 8)] == [
+        0,
+        0,
+        3,
+        6,
+        6,
+    ]

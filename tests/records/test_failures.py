@@ -38,7 +38,10 @@ def test_memory_that_ran_out_has_a_hint() -> None:
 def test_other_errors_are_named_and_their_log_is_bounded() -> None:
     described = Failure.from_exception(0, 1, raised(ValueError("x" * 5000 + "\n" * 50)), "e")
     assert described.error["code"] == "worker_failed"
-    assert described.error["message"].startswith("ValueError: xxx") and len(described.error["message"]) == 2000
+    assert (
+        described.error["message"].startswith("ValueError: xxx")
+        and len(described.error["message"]) == 2000
+    )
     assert len(described.log) == 20 and max(map(len, described.log)) <= 500
 
 

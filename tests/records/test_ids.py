@@ -49,7 +49,10 @@ def test_a_proper_name_is_taken_as_it_is() -> None:
     assert check_run_id("Run-1.2_x") == "Run-1.2_x"
 
 
-@pytest.mark.parametrize("id_", ["x", "r:a:b", "params:r", "params:r:x", "failure:r:1:2", "stop:r:1", "registration:guest:t"])
+@pytest.mark.parametrize(
+    "id_",
+    ["x", "r:a:b", "params:r", "params:r:x", "failure:r:1:2", "stop:r:1", "registration:guest:t"],
+)
 def test_foreign_ids_belong_to_no_run(id_: str) -> None:
     assert DocumentId.parse(id_) is None
 

@@ -40,12 +40,18 @@ def publish(models: ModelRecords, name: str, version: int, *, completed: bool = 
 
 
 def test_a_model_is_published_once_and_read_back(models: ModelRecords) -> None:
-    assert models.find("m", 1) is None and models.read("m", 1) is None and models.newest("m") is None
+    assert (
+        models.find("m", 1) is None and models.read("m", 1) is None and models.newest("m") is None
+    )
     publish(models, "m", 1)
     models.publish("m", 1, BODY | {"run": "late"}, FILES)
     found = models.find("m", 1)
     assert found is not None
-    assert (found.reference, found.body["run"], found.files) == ("m:1", "r", None) and found.nbytes > 0
+    assert (found.reference, found.body["run"], found.files) == (
+        "m:1",
+        "r",
+        None,
+    ) and found.nbytes > 0
     read = models.read("m", 1)
     assert read is not None
     model, files = read
@@ -76,7 +82,9 @@ def test_a_run_owns_one_version(models: ModelRecords) -> None:
     assert models.reserve_version("other", "q") == 1
 
 
-def test_of_two_runs_that_reserve_at_once_the_later_gets_the_next_version(store: Store, models: ModelRecords) -> None:
+def test_of_two_runs_that_reserve_at_once_the_later_gets_the_next_version(
+    store: Store, models: ModelRecords
+) -> None:
     interrupted = InterruptedStore(store)
     interrupted.library.interrupt["put"] = [after(lambda: models.reserve_version("m", "q"))]
     assert ModelRecords(interrupted).reserve_version("m", "r") == 2
@@ -84,7 +92,9 @@ def test_of_two_runs_that_reserve_at_once_the_later_gets_the_next_version(store:
 
 def test_a_reservation_whose_answer_was_lost_is_recognised(store: Store) -> None:
     interrupted = InterruptedStore(store)
-    interrupted.library.interrupt["put"] = [answer_lost(Conflict("a repeated request found what the first had written"))]
+    interrupted.library.interrupt["put"] = [
+        answer_lost(Conflict("a repeated request found what the first had written"))
+    ]
     assert ModelRecords(interrupted).reserve_version("m", "r") == 1
 
 
@@ -101,7 +111,9 @@ def test_the_name_points_to_the_newest_completed_version(models: ModelRecords) -
 def test_an_alias_that_moved_meanwhile_is_read_again(store: Store, models: ModelRecords) -> None:
     publish(models, "m", 1)
     interrupted = InterruptedStore(store)
-    interrupted.library.interrupt["put"] = [after(lambda: models.raise_alias("m", 2, completed=True))]
+    interrupted.library.interrupt["put"] = [
+        after(lambda: models.raise_alias("m", 2, completed=True))
+    ]
     ModelRecords(interrupted).raise_alias("m", 3, completed=True)
     assert models.newest("m") == 3
 

@@ -8,7 +8,13 @@ from whisktrain.errors import Conflict
 from whisktrain.records.registrations import RegistrationBody, Registrations
 from whisktrain.store.protocol import Store
 
-BODY: RegistrationBody = {"schema": 1, "trigger": "/guest/t", "active": True, "created": "then", "changed": "then"}
+BODY: RegistrationBody = {
+    "schema": 1,
+    "trigger": "/guest/t",
+    "active": True,
+    "created": "then",
+    "changed": "then",
+}
 
 
 def test_a_registration_comes_changes_and_goes(store: Store) -> None:

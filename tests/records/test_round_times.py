@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from whisktrain.records import round_times
 
 
-@given(lengths=st.lists(st.floats(0.05, 1e6), min_size=1, max_size=200), share=st.sampled_from([0.5, 0.95]))
+@given(
+    lengths=st.lists(st.floats(0.05, 1e6), min_size=1, max_size=200),
+    share=st.sampled_from([0.5, 0.95]),
+)
 def test_quantiles_are_within_a_few_percent(lengths: list[float], share: float) -> None:
     histogram: dict[str, int] = {}
     for length in lengths:

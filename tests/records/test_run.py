@@ -13,7 +13,9 @@ from whisktrain.records.run import Best, Ending, Outcome, ResumePoint, RunState
 def test_a_swap_is_mine_only_by_nonce_and_round() -> None:
     own = running(nonce="n", round=4)
     assert running(nonce="n", round=4, rev="2-x").is_write_of(own)
-    assert not running(nonce="n", round=3).is_write_of(own) and not running(nonce="m", round=4).is_write_of(own)
+    assert not running(nonce="n", round=3).is_write_of(own) and not running(
+        nonce="m", round=4
+    ).is_write_of(own)
 
 
 def test_the_run_document_is_read_back_as_it_was_written() -> None:

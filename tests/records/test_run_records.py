@@ -54,13 +54,17 @@ def test_a_run_is_created_once(store: Store, run: RunRecords) -> None:
     assert list_runs(store) == [read]
 
 
-def test_a_run_that_was_deleted_while_it_was_created_is_absent(store: Store, written: RunState) -> None:
+def test_a_run_that_was_deleted_while_it_was_created_is_absent(
+    store: Store, written: RunState
+) -> None:
     interrupted = InterruptedStore(store)
     interrupted.rounds.interrupt["get"] = [after(RunRecords(store, "r").delete)]
     assert RunRecords(interrupted, "r").create(running()) is None
 
 
-def test_a_swap_replaces_exactly_the_revision_that_was_read(run: RunRecords, written: RunState) -> None:
+def test_a_swap_replaces_exactly_the_revision_that_was_read(
+    run: RunRecords, written: RunState
+) -> None:
     swapped = run.swap(replace(written, round=4, nonce="a"))
     assert swapped is not None and swapped.rev != written.rev
     assert run.read() == swapped
@@ -68,7 +72,9 @@ def test_a_swap_replaces_exactly_the_revision_that_was_read(run: RunRecords, wri
     assert run.read() == swapped
 
 
-def test_a_swap_whose_answer_was_lost_is_recognised(store: Store, run: RunRecords, written: RunState) -> None:
+def test_a_swap_whose_answer_was_lost_is_recognised(
+    store: Store, run: RunRecords, written: RunState
+) -> None:
     interrupted = InterruptedStore(store)
     interrupted.rounds.interrupt = {
         "put": [answer_lost(StoreUnreachable("lost"))],
@@ -78,7 +84,9 @@ def test_a_swap_whose_answer_was_lost_is_recognised(store: Store, run: RunRecord
     assert swapped is not None and swapped == run.read()
 
 
-def test_a_swap_that_did_not_arrive_is_raised(store: Store, run: RunRecords, written: RunState) -> None:
+def test_a_swap_that_did_not_arrive_is_raised(
+    store: Store, run: RunRecords, written: RunState
+) -> None:
     interrupted = InterruptedStore(store)
     interrupted.rounds.interrupt["put"] = [refused(StoreUnreachable("did not arrive"))]
     with pytest.raises(StoreUnreachable, match="did not arrive"):
@@ -86,7 +94,9 @@ def test_a_swap_that_did_not_arrive_is_raised(store: Store, run: RunRecords, wri
     assert run.read() == written
 
 
-def test_a_swap_of_which_nothing_can_be_found_out_is_raised(store: Store, written: RunState) -> None:
+def test_a_swap_of_which_nothing_can_be_found_out_is_raised(
+    store: Store, written: RunState
+) -> None:
     interrupted = InterruptedStore(store)
     interrupted.rounds.interrupt = {
         "put": [answer_lost(StoreUnreachable("lost"))],
@@ -96,7 +106,9 @@ def test_a_swap_of_which_nothing_can_be_found_out_is_raised(store: Store, writte
         RunRecords(interrupted, "r").swap(replace(written, round=4, nonce="a"))
 
 
-def test_a_swap_of_a_run_that_was_deleted_or_has_ended_is_another_executions(run: RunRecords, written: RunState) -> None:
+def test_a_swap_of_a_run_that_was_deleted_or_has_ended_is_another_executions(
+    run: RunRecords, written: RunState
+) -> None:
     ended = run.swap(replace(written, status="stopped", nonce="other"))
     assert ended is not None
     assert run.swap(replace(written, round=4, nonce="a")) is None
@@ -133,7 +145,13 @@ def test_waiting_for_a_round_ends_with_what_it_lacks(run: RunRecords, written: R
     assert run.wait_for_round(written, [1], position, 0.0).shards == ()
     run.put_update(3, update_of(1))
     change = run.wait_for_round(written, [1], position, 5.0)
-    assert (change.shards, change.built, change.failed, change.stop, change.removed) == ((1,), False, False, False, False)
+    assert (change.shards, change.built, change.failed, change.stop, change.removed) == (
+        (1,),
+        False,
+        False,
+        False,
+        False,
+    )
     run.put_failure(3, failure(1))
     run.request_stop()
     run.delete_update(3, 1)
@@ -158,11 +176,19 @@ def test_parameters_are_written_once_and_read_back(run: RunRecords) -> None:
     assert run.read_params("params:r:4") is None and run.read_params_document("params:r:4") is None
     put = run.put_params("params:r:4", WEIGHTS, history, parent="params:r:3", merged=(0, 1))
     read = run.read_params("params:r:4")
-    assert read is not None and (read.digest, read.history, read.rev) == (put.digest, history, put.rev)
+    assert read is not None and (read.digest, read.history, read.rev) == (
+        put.digest,
+        history,
+        put.rev,
+    )
     assert read.tensors["w"].tolist() == [0, 1, 2]
     document = run.read_params_document("params:r:4")
     assert document is not None
-    assert (document.body["parent"], document.body["merged"], document.rev) == ("params:r:3", [0, 1], put.rev)
+    assert (document.body["parent"], document.body["merged"], document.rev) == (
+        "params:r:3",
+        [0, 1],
+        put.rev,
+    )
     assert run.read_history("params:r:4") == history
     assert run.read_history("") == run.read_history("params:r:9") == TrainingHistory()
 
@@ -179,7 +205,9 @@ def test_of_two_writers_of_parameters_the_first_counts(store: Store, run: RunRec
     assert own.digest != first.digest, "what was there has been deleted: the run has moved on"
 
 
-def test_damaged_parameters_are_replaced_unless_another_execution_did(store: Store, run: RunRecords) -> None:
+def test_damaged_parameters_are_replaced_unless_another_execution_did(
+    store: Store, run: RunRecords
+) -> None:
     good = run.put_params("params:r:4", WEIGHTS, TrainingHistory())
     data = store.rounds.get("params:r:4", attachment=True)
     assert data is not None and data.attachment is not None
@@ -211,7 +239,11 @@ def test_updates_are_written_once_and_read_back(run: RunRecords) -> None:
     assert run.authors(3) == {0: Author(2, "b"), 1: Author(4, "a")}
     assert run.shards(3) == [0, 1]
     update = run.read_update(3, 1)
-    assert update is not None and update.contribution.tensors["w"].tolist() == [5, 5, 5] and update.nbytes == 12
+    assert (
+        update is not None
+        and update.contribution.tensors["w"].tolist() == [5, 5, 5]
+        and update.nbytes == 12
+    )
     assert sorted(run.read_updates(3, [0, 1, 2])) == [0, 1]
     run.delete_update(3, 1)
     assert run.shards(3) == [0]
@@ -228,7 +260,11 @@ def test_an_update_without_tensors_has_no_attachment(run: RunRecords) -> None:
 
 
 def test_failures_are_read_in_the_order_in_which_they_happened(run: RunRecords) -> None:
-    late, early, before = failure(0, 1, written=20.0), failure(1, 2, written=10.0), failure(1, 1, written=5.0)
+    late, early, before = (
+        failure(0, 1, written=20.0),
+        failure(1, 2, written=10.0),
+        failure(1, 1, written=5.0),
+    )
     assert not run.has_failures(3)
     for one in (late, early):
         run.put_failure(3, one)
@@ -236,7 +272,11 @@ def test_failures_are_read_in_the_order_in_which_they_happened(run: RunRecords) 
     run.put_failure(3, replace(late, error={"code": "other", "message": "second"}))
     assert run.has_failures(3) and not run.has_failures(4)
     assert run.failures(3) == [replace(early, round=3), replace(late, round=3)]
-    assert run.failures() == [replace(before, round=2), replace(early, round=3), replace(late, round=3)]
+    assert run.failures() == [
+        replace(before, round=2),
+        replace(early, round=3),
+        replace(late, round=3),
+    ]
 
 
 # The model and the optimizer's state
@@ -270,7 +310,9 @@ def test_a_stop_may_be_requested_twice(run: RunRecords) -> None:
     assert run.stop_requested()
 
 
-def test_what_is_left_of_a_run_is_found_and_deleted(store: Store, run: RunRecords, written: RunState) -> None:
+def test_what_is_left_of_a_run_is_found_and_deleted(
+    store: Store, run: RunRecords, written: RunState
+) -> None:
     other = RunRecords(store, "r2")
     other.put_update(1, update_of(0))
     run.put_update(1, update_of(0))

@@ -43,7 +43,13 @@ def main(store: str, spool: str, action: str, arguments: str, activation: str) -
     }
     if action == "worker":
         slowly = NumpyLearner(lambda work: time.sleep(0.05))
-        worker.serve(given["run"], given["slot"], learner=slowly, successor=bool(given.get("successor")), **common)
+        worker.serve(
+            given["run"],
+            given["slot"],
+            learner=slowly,
+            successor=bool(given.get("successor")),
+            **common,
+        )
     else:
         aggregate.serve(given["run"], after=given.get("after", ""), **common)
 

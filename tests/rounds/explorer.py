@@ -67,14 +67,33 @@ def state_at(position: int) -> RunState | None:
         return None
     if position == FINAL:
         published = ids.params(RUN, EVALUATION)
-        return RunState(RUN, SPEC, 1, status="completed", round=EVALUATION, params=published, outcome=Outcome(0.0, published))
+        return RunState(
+            RUN,
+            SPEC,
+            1,
+            status="completed",
+            round=EVALUATION,
+            params=published,
+            outcome=Outcome(0.0, published),
+        )
     phase = "build" if position == 0 else "train" if position <= LAST else "evaluate"
-    return RunState(RUN, SPEC, 1, round=position, phase=phase, params=ids.params(RUN, position) if position else "")
+    return RunState(
+        RUN,
+        SPEC,
+        1,
+        round=position,
+        phase=phase,
+        params=ids.params(RUN, position) if position else "",
+    )
 
 
 @cache
 def missing(docs: int, r: int) -> tuple[int, ...]:
-    present = [k for k in range(SHARDS) if docs & update(r, k)] if r else ([0] if docs & params(1) else [])
+    present = (
+        [k for k in range(SHARDS) if docs & update(r, k)]
+        if r
+        else ([0] if docs & params(1) else [])
+    )
     return assignment.missing(r, SHARDS, present)
 
 
@@ -194,14 +213,20 @@ class Explorer:
             rest = w.aggregates[:i] + w.aggregates[i + 1 :]
             yield w._replace(aggregates=rest)  # killed
             for after, b in (*self._main(w, a), *self._behind(w, a)):
-                yield after._replace(aggregates=tuple(sorted((*rest, b))) if b is not None else rest)
+                yield after._replace(
+                    aggregates=tuple(sorted((*rest, b))) if b is not None else rest
+                )
 
     def _creates(self, w: World) -> Iterator[World]:
         if w.creates and not (w.summary and self.variation.summary_first):  # C1
             yield w._replace(creates=w.creates - 1, creating=w.creating + 1)
         if w.creating:  # C2 puts the run, unless it is there
             absent = w.run == ABSENT
-            yield w._replace(creating=w.creating - 1, run=0 if absent else w.run, incarnation=w.incarnation + absent)
+            yield w._replace(
+                creating=w.creating - 1,
+                run=0 if absent else w.run,
+                incarnation=w.incarnation + absent,
+            )
             yield w._replace(creating=w.creating - 1)  # killed
 
     def _workers(self, w: World) -> Iterator[World]:
@@ -210,7 +235,9 @@ class Explorer:
                 yield w._replace(workers=tuple(sorted((*w.workers, put))))
         for i, put in enumerate(w.workers):
             rest = w.workers[:i] + w.workers[i + 1 :]
-            yield w._replace(workers=rest, docs=w.docs | put)  # W4; a put on a deleted document succeeds
+            yield w._replace(
+                workers=rest, docs=w.docs | put
+            )  # W4; a put on a deleted document succeeds
             yield w._replace(workers=rest)  # killed
 
     def _sweeps(self, w: World) -> Iterator[World]:
@@ -221,7 +248,11 @@ class Explorer:
         yield w._replace(sweeper=())  # killed, or done
         if w.sweeper[0] == "listed":
             others = ALL & ~moments(2)
-            going = self.variation.sweepable(others | w.sweeper[1], w.run) if not (w.run == 0 and w.summary) else 0
+            going = (
+                self.variation.sweepable(others | w.sweeper[1], w.run)
+                if not (w.run == 0 and w.summary)
+                else 0
+            )
             if going:
                 yield w._replace(sweeper=("deletes", going))
         elif w.docs & w.sweeper[1]:
@@ -264,7 +295,9 @@ class Explorer:
                 going = v.deletable(ALL, moved)
                 durable = moved in (1, EVALUATION) or not moments(moved)
                 job = ("A9", 0, going) if durable or not v.moments_first else ("A8", moved, going)
-                b = Aggregate("hold", moved, a.revision, remembers=moved <= LAST, behind=(*a.behind, job))
+                b = Aggregate(
+                    "hold", moved, a.revision, remembers=moved <= LAST, behind=(*a.behind, job)
+                )
                 yield w._replace(run=moved), b
         elif a.does == "F1":
             yield (w._replace(run=FINAL), a._replace(does="F2", round=FINAL)) if here else (w, None)
@@ -291,7 +324,10 @@ class Explorer:
             return
         (does, r, going), *later = a.behind
         if does == "A8":
-            yield w._replace(docs=w.docs | moments(r)), a._replace(behind=(("A9", 0, going), *later))
+            yield (
+                w._replace(docs=w.docs | moments(r)),
+                a._replace(behind=(("A9", 0, going), *later)),
+            )
         else:
             yield w._replace(docs=w.docs & ~going), a._replace(behind=tuple(later))
 
@@ -322,7 +358,12 @@ class Explorer:
             if problem is not None:
                 return Result(len(index), problem, world)
             never = not world.creates and not world.incarnation  # every CREATE was killed before C2
-            if world.run == ABSENT and (world.summary or never) and not world.docs and not world.creating:
+            if (
+                world.run == ABSENT
+                and (world.summary or never)
+                and not world.docs
+                and not world.creating
+            ):
                 ends.append(here)
             for after in self.following(world):
                 there = index.get(after)

@@ -13,7 +13,9 @@ Interruption = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], A
 def refused(error: Exception) -> Interruption:
     """The call fails and changes nothing."""
 
-    def interrupt(call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def interrupt(
+        call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
         raise error
 
     return interrupt
@@ -22,7 +24,9 @@ def refused(error: Exception) -> Interruption:
 def answer_lost(error: Exception) -> Interruption:
     """The call is carried out, but the caller gets an error."""
 
-    def interrupt(call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def interrupt(
+        call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
         call(*arguments, **named)
         raise error
 
@@ -32,7 +36,9 @@ def answer_lost(error: Exception) -> Interruption:
 def after(other: Callable[[], object]) -> Interruption:
     """Another execution is faster: what it does happens just before the call."""
 
-    def interrupt(call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def interrupt(
+        call: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
         other()
         return call(*arguments, **named)
 

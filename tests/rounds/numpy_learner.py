@@ -12,7 +12,13 @@ from whisktrain import metrics, seeds
 from whisktrain.spec import Blueprint, Built, Contribution, OpenModel, Rows, Spec, Work
 from whisktrain.tensors import Tensors
 
-LAYOUT = {"tensors": [{"name": "w", "role": "trainable"}, {"name": "b", "role": "trainable"}, {"name": "c", "role": "frozen"}]}
+LAYOUT = {
+    "tensors": [
+        {"name": "w", "role": "trainable"},
+        {"name": "b", "role": "trainable"},
+        {"name": "c", "role": "frozen"},
+    ]
+}
 
 
 def _softmax(z: Any) -> Any:
@@ -46,24 +52,43 @@ class NumpyModel:
 
     def contribute(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> Contribution:
         self.trouble(work)
-        numbers: dict[str, Any] = {"rows": 0, "divisor": 0.0, "train": None, "validation": None, "training": None}
+        numbers: dict[str, Any] = {
+            "rows": 0,
+            "divisor": 0.0,
+            "train": None,
+            "validation": None,
+            "training": None,
+        }
         tensors: dict[str, Any] = {}
         if work.phase == "train" and self.spec.sync == "gradient":
             (take,) = work.steps
             if len(take):
                 tensors, p = gradient(params, rows.x[take], rows.y[take])
-                numbers |= {"rows": len(take), "divisor": float(len(take)), "train": _sums(self.spec, rows.y[take], p)}
+                numbers |= {
+                    "rows": len(take),
+                    "divisor": float(len(take)),
+                    "train": _sums(self.spec, rows.y[take], p),
+                }
         elif work.phase == "train" and work.steps:
             here: dict[str, Any] = {k: np.array(params[k]) for k in ("w", "b")}
             done = np.concatenate(work.steps)
             for take in work.steps:
                 g, _ = gradient(here, rows.x[take], rows.y[take])
-                here = {k: here[k] - g[k] / len(take) * np.float32(self.spec.optimizer["learning_rate"]) for k in here}
+                here = {
+                    k: here[k] - g[k] / len(take) * np.float32(self.spec.optimizer["learning_rate"])
+                    for k in here
+                }
             _, p = gradient(params, rows.x[done], rows.y[done])
             tensors = {k: here[k] - params[k] for k in here}
-            numbers |= {"rows": len(done), "divisor": float(len(done)), "train": _sums(self.spec, rows.y[done], p)}
+            numbers |= {
+                "rows": len(done),
+                "divisor": float(len(done)),
+                "train": _sums(self.spec, rows.y[done], p),
+            }
         if work.validate:
-            numbers["validation"] = _sums(self.spec, validation.y, gradient(params, validation.x, validation.y)[1])
+            numbers["validation"] = _sums(
+                self.spec, validation.y, gradient(params, validation.x, validation.y)[1]
+            )
         if work.score_training:
             numbers["training"] = _sums(self.spec, rows.y, gradient(params, rows.x, rows.y)[1])
         return Contribution(tensors, numbers)

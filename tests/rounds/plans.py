@@ -12,7 +12,9 @@ from whisktrain.records.updates import Update
 from whisktrain.spec import Contribution, ContributionNumbers, Spec
 
 
-def plan_of(rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None, **changes: Any) -> Spec:
+def plan_of(
+    rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None, **changes: Any
+) -> Spec:
     """A plan for `put_dataset`'s data."""
     known: dict[str, Any] = {
         "dataset": "d",
@@ -43,11 +45,23 @@ def running(spec: Spec | None = None, **changes: Any) -> RunState:
 
 def failure(shard: int, attempt: int = 1, written: float = 1000.0, **changes: Any) -> Failure:
     """A failed attempt at a shard."""
-    return Failure(shard, attempt, changes.pop("error", {"code": "x", "message": "m"}), written=written, **changes)
+    return Failure(
+        shard,
+        attempt,
+        changes.pop("error", {"code": "x", "message": "m"}),
+        written=written,
+        **changes,
+    )
 
 
 def update_of(shard: int, slot: int = 0, execution: str = "e", values: float = 1.0) -> Update:
     """A shard's update, written now."""
-    numbers: ContributionNumbers = {"rows": 1, "divisor": 1.0, "train": None, "validation": None, "training": None}
+    numbers: ContributionNumbers = {
+        "rows": 1,
+        "divisor": 1.0,
+        "train": None,
+        "validation": None,
+        "training": None,
+    }
     contribution = Contribution({"w": np.full(3, values, np.float32)}, numbers)
     return Update(shard, slot, execution, 1.0, 0.0, {"read": 1.0}, False, contribution, 2.0)

@@ -66,7 +66,11 @@ class Killed(BaseException):
 
 
 def put_dataset(
-    store: Store, name: str = "d", *, rows: tuple[int, ...] = (30, 20), held: tuple[int, ...] | None = None
+    store: Store,
+    name: str = "d",
+    *,
+    rows: tuple[int, ...] = (30, 20),
+    held: tuple[int, ...] | None = None,
 ) -> None:
     """Three blobs in four dimensions, in shards of these sizes."""
     held = held if held is not None else tuple(9 for _ in rows)
@@ -83,7 +87,13 @@ def put_dataset(
         put("shard", k, n)
     for k, n in enumerate(held):
         put("validation", k, n)
-    body = {"schema": 1, "task": "classification", "classes": ["a", "b", "c"], "target": "t", "features": list("wxyz")}
+    body = {
+        "schema": 1,
+        "task": "classification",
+        "classes": ["a", "b", "c"],
+        "target": "t",
+        "features": list("wxyz"),
+    }
     store.library.put(f"dataset:{name}", body, attachment=b"fitted")
 
 
@@ -98,9 +108,19 @@ class Platform:
     """
 
     def __init__(
-        self, store: Store, learner: Learner | None = None, *, timeouts: Timeouts = QUICK, seconds: float = 60.0
+        self,
+        store: Store,
+        learner: Learner | None = None,
+        *,
+        timeouts: Timeouts = QUICK,
+        seconds: float = 60.0,
     ) -> None:
-        self.store, self.learner, self.timeouts, self.seconds = store, learner or NumpyLearner(), timeouts, seconds
+        self.store, self.learner, self.timeouts, self.seconds = (
+            store,
+            learner or NumpyLearner(),
+            timeouts,
+            seconds,
+        )
         self.threads: list[threading.Thread] = []
         self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
         self.invoked: list[tuple[str, dict[str, Any]]] = []
@@ -116,7 +136,9 @@ class Platform:
 
     def start(self, action: str, arguments: dict[str, Any], activation: str) -> threading.Thread:
         """One activation, with this id."""
-        thread = threading.Thread(target=self._run, args=(action, arguments, activation), daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(action, arguments, activation), daemon=True
+        )
         self.threads.append(thread)
         thread.start()
         return thread
@@ -132,9 +154,17 @@ class Platform:
         try:
             if action == "worker":
                 successor = bool(arguments.get("successor"))
-                result = worker.serve(arguments["run"], arguments["slot"], learner=self.learner, successor=successor, **common)
+                result = worker.serve(
+                    arguments["run"],
+                    arguments["slot"],
+                    learner=self.learner,
+                    successor=successor,
+                    **common,
+                )
             else:
-                result = aggregate.serve(arguments["run"], after=arguments.get("after", ""), **common)
+                result = aggregate.serve(
+                    arguments["run"], after=arguments.get("after", ""), **common
+                )
             self.ended.append((action, result))
         except BaseException as error:
             self.ended.append((action, error))
@@ -146,9 +176,16 @@ class Platform:
     def following(self, followers: int = 1) -> Iterator[list[Follower]]:
         """With followers running; afterwards all activations are waited for."""
         with contextlib.suppress(Exception):
-            feed.handle({"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, self.store, namespace="guest")
+            feed.handle(
+                {"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"},
+                self.store,
+                namespace="guest",
+            )
         stop = threading.Event()
-        made = [Follower(self.store, self.fire, fires_per_minute=6000, timeouts=self.timeouts) for _ in range(followers)]
+        made = [
+            Follower(self.store, self.fire, fires_per_minute=6000, timeouts=self.timeouts)
+            for _ in range(followers)
+        ]
         threads = [threading.Thread(target=f.run, args=(stop,), daemon=True) for f in made]
         for thread in threads:
             thread.start()
@@ -168,7 +205,11 @@ class Platform:
         assert not any(thread.is_alive() for thread in self.threads), "an activation does not end"
 
     def errors(self) -> list[BaseException]:
-        return [result for _, result in self.ended if isinstance(result, BaseException) and not isinstance(result, Killed)]
+        return [
+            result
+            for _, result in self.ended
+            if isinstance(result, BaseException) and not isinstance(result, Killed)
+        ]
 
 
 def wait_summary(store: Store, run: str, seconds: float = 40.0) -> dict[str, Any]:
@@ -187,14 +228,20 @@ def wait_clean(store: Store, seconds: float = 20.0) -> None:
     """Wait until nothing but registrations is left in the rounds' database."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        left = [d.id for d in store.rounds.list("", bodies=False) if not d.id.startswith("registration:")]
+        left = [
+            d.id
+            for d in store.rounds.list("", bodies=False)
+            if not d.id.startswith("registration:")
+        ]
         if not left:
             return
         time.sleep(0.02)
     raise AssertionError(f"left over: {left}")
 
 
-def train(store: Store, spec: Spec, run: str = "r", platform: Platform | None = None, followers: int = 1) -> dict[str, Any]:
+def train(
+    store: Store, spec: Spec, run: str = "r", platform: Platform | None = None, followers: int = 1
+) -> dict[str, Any]:
     """Train to the end; the summary. The database is clean then."""
     platform = platform or Platform(store)
     with platform.following(followers):

@@ -9,7 +9,16 @@ import pytest
 from interrupted import InterruptedStore, refused
 from plans import failure
 from rounds_rig import QUICK
-from single import Invocations, at_step, change, create_run, open_run, serve_aggregate, serve_worker, state_of
+from single import (
+    Invocations,
+    at_step,
+    change,
+    create_run,
+    open_run,
+    serve_aggregate,
+    serve_worker,
+    state_of,
+)
 
 from whisktrain.errors import PlatformUnreachable, StoreUnreachable
 from whisktrain.records.archive import RunArchive
@@ -74,7 +83,9 @@ def test_a_failed_shard_is_invoked_again_until_its_attempts_are_used_up(store: S
     records.put_failure(1, failure(1, 3, written=time.time()))
     assert serve_aggregate(store)["left"] == "the run is failed"
     summary = RunArchive(store, "r").summary()
-    assert summary is not None and summary["reason"] == "Worker 1 failed while training in round 1: m"
+    assert (
+        summary is not None and summary["reason"] == "Worker 1 failed while training in round 1: m"
+    )
     assert summary["resumable"]
 
 
@@ -89,7 +100,9 @@ def test_an_overdue_worker_is_recorded_as_lost(store: Store) -> None:
     assert [arguments["slot"] for _, arguments in invoker.made] == [1]
 
 
-def test_a_worker_that_cannot_be_started_is_recorded_and_does_not_stop_the_round(store: Store) -> None:
+def test_a_worker_that_cannot_be_started_is_recorded_and_does_not_stop_the_round(
+    store: Store,
+) -> None:
     records = open_run(store)
     serve_workers(store)
     result = serve_aggregate(store, invoker=Invocations(PlatformUnreachable("no answer")))
@@ -97,14 +110,18 @@ def test_a_worker_that_cannot_be_started_is_recorded_and_does_not_stop_the_round
     assert {f.error["message"] for f in records.failures(2)} == {"no answer"}
 
 
-def test_without_leases_it_keeps_to_the_platforms_rate(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_leases_it_keeps_to_the_platforms_rate(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = open_run(store)
     change(records, platform={"invocations_per_minute": 60})
     serve_workers(store)
     pauses: list[float] = []
     monkeypatch.setattr(waiting, "time", SimpleNamespace(time=time.time, sleep=pauses.append))
     serve_aggregate(store)
-    assert len(pauses) == 1 and 2.0 < pauses[0] <= 3.0, "two workers and the aggregate at one invocation a second"
+    assert len(pauses) == 1 and 2.0 < pauses[0] <= 3.0, (
+        "two workers and the aggregate at one invocation a second"
+    )
 
 
 @pytest.mark.parametrize("step", ["A3", "A5", "A6"])
@@ -137,11 +154,20 @@ def test_the_best_parameters_are_evaluated_before_they_are_published(store: Stor
     first = records.read_params("params:r:1")
     assert first is not None
     records.put_params("params:r:0", {**first.tensors, "c": first.tensors["c"] + 1}, first.history)
-    change(records, phase="evaluate", ending=Ending("completed", "Done."), best=Best(0, "params:r:0", 0.5, 0))
+    change(
+        records,
+        phase="evaluate",
+        ending=Ending("completed", "Done."),
+        best=Best(0, "params:r:0", 0.5, 0),
+    )
     serve_workers(store)
     assert serve_aggregate(store)["left"] == "the round is closed"
     state, params = state_of(records), records.read_params("params:r:2")
-    assert (state.phase, state.params) == ("evaluate", "params:r:2") and state.ending is not None and state.ending.restored
+    assert (
+        (state.phase, state.params) == ("evaluate", "params:r:2")
+        and state.ending is not None
+        and state.ending.restored
+    )
     assert params is not None and params.tensors["c"].tolist() == [1, 2, 3]
     serve_workers(store)
     assert serve_aggregate(store)["left"] == "the run is completed"
@@ -149,7 +175,12 @@ def test_the_best_parameters_are_evaluated_before_they_are_published(store: Stor
 
 def test_best_parameters_that_are_gone_mean_that_the_run_has_moved_on(store: Store) -> None:
     records = open_run(store)
-    change(records, phase="evaluate", ending=Ending("completed", "Done."), best=Best(0, "params:r:0", 0.5, 0))
+    change(
+        records,
+        phase="evaluate",
+        ending=Ending("completed", "Done."),
+        best=Best(0, "params:r:0", 0.5, 0),
+    )
     serve_workers(store)
     assert serve_aggregate(store, seconds=0.5)["left"] == "there is no time left"
     assert state_of(records).round == 1
@@ -166,7 +197,9 @@ def test_a_store_that_does_not_answer_is_asked_until_there_is_no_time_left(store
         serve_aggregate(interrupted, seconds=0.1)
 
 
-def test_a_store_that_does_not_answer_while_merging_is_no_failure_of_the_merge(store: Store) -> None:
+def test_a_store_that_does_not_answer_while_merging_is_no_failure_of_the_merge(
+    store: Store,
+) -> None:
     records = open_run(store)
     serve_workers(store)
     caches._blueprints.clear()
@@ -177,7 +210,9 @@ def test_a_store_that_does_not_answer_while_merging_is_no_failure_of_the_merge(s
     assert records.failures() == []
 
 
-def test_a_merge_that_fails_is_tried_again_and_then_fails_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merge_that_fails_is_tried_again_and_then_fails_the_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = open_run(store)
     serve_workers(store)
 
@@ -188,16 +223,22 @@ def test_a_merge_that_fails_is_tried_again_and_then_fails_the_run(store: Store, 
     assert serve_aggregate(store)["left"] == "the run is failed"
     summary = RunArchive(store, "r").summary()
     assert summary is not None
-    assert summary["reason"] == "The aggregate failed while training in round 1: ValueError: no luck"
+    assert (
+        summary["reason"] == "The aggregate failed while training in round 1: ValueError: no luck"
+    )
     assert not records.exists()
 
 
 def test_the_first_failed_merge_is_recorded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     records = open_run(store)
     serve_workers(store)
-    monkeypatch.setattr(activation, "close", lambda *arguments: (_ for _ in ()).throw(ValueError("no luck")))
+    monkeypatch.setattr(
+        activation, "close", lambda *arguments: (_ for _ in ()).throw(ValueError("no luck"))
+    )
     found: list[list[int]] = []
-    with at_step("F1", lambda: found.append([f.attempt for f in records.failures(1) if f.shard == MERGE])):
+    with at_step(
+        "F1", lambda: found.append([f.attempt for f in records.failures(1) if f.shard == MERGE])
+    ):
         serve_aggregate(store)
     assert found == [[1, 2, 3]]
 
@@ -226,7 +267,9 @@ def test_it_leaves_a_run_that_another_aggregate_serves(store: Store) -> None:
     assert time.time() - began < 5 and invoker.made == []
 
 
-def test_at_the_end_of_its_lease_it_leaves_a_run_that_another_aggregate_serves(store: Store) -> None:
+def test_at_the_end_of_its_lease_it_leaves_a_run_that_another_aggregate_serves(
+    store: Store,
+) -> None:
     records = open_run(store, lease=30.0)
     change(records, aggregate_lease=time.time() + 30)
     invoker = Invocations()

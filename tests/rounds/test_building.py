@@ -52,7 +52,9 @@ def test_an_uploaded_model_is_read(store: Store) -> None:
 
 def test_an_uploaded_factory_is_read(store: Store) -> None:
     upload = put_upload(store, b"def model(): ...", "model.py")
-    assert built_from(store, {"factory": "model.py:model", "file": upload}) == {"factory": b"def model(): ..."}
+    assert built_from(store, {"factory": "model.py:model", "file": upload}) == {
+        "factory": b"def model(): ..."
+    }
 
 
 def test_an_earlier_model_is_read(store: Store) -> None:
@@ -64,7 +66,9 @@ def test_an_earlier_model_is_read(store: Store) -> None:
 
 def test_an_earlier_model_that_was_deleted_is_a_failure(store: Store) -> None:
     records = create_run(store, model={"init": "m:3"})
-    assert serve_worker(store)["left"].startswith("shard 0 failed: The model 'm:3' to start from does not exist any more.")
+    assert serve_worker(store)["left"].startswith(
+        "shard 0 failed: The model 'm:3' to start from does not exist any more."
+    )
     (failure,) = records.failures(0)
     assert failure.error["hint"] == "Name another with --init."
 
@@ -85,7 +89,13 @@ def checkpoint(round_: int, best_at: Best | None) -> Checkpoint:
 def resumed(store: Store, round_: int, best: Best | None) -> RunRecords:
     RunArchive(store, "stopped").put_checkpoint(checkpoint(round_, best))
     plan = plan_of(lease=0.0, resumed="stopped", first_round=round_)
-    create(store, Invocations(), "r", plan, best=replace(best, params=f"params:r:{best.round}") if best is not None else None)
+    create(
+        store,
+        Invocations(),
+        "r",
+        plan,
+        best=replace(best, params=f"params:r:{best.round}") if best is not None else None,
+    )
     assert serve_worker(store)["left"] == "the model is built"
     return RunRecords(store, "r")
 

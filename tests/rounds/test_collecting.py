@@ -44,22 +44,34 @@ def asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def test_what_came_together_is_read_together_once_its_size_is_known(store: Store, asked: list[int]) -> None:
+def test_what_came_together_is_read_together_once_its_size_is_known(
+    store: Store, asked: list[int]
+) -> None:
     position = store.rounds.changes(None).position
     for shard in range(5):
         put(store, shard)
     collected = CollectedRound(3)
     result = wait_for_updates(RunRecords(store, "r"), STATE, collected, position, 5.0)
     assert asked == [1, 4] and not result.moved
-    assert [float(part.tensors["w"][0]) for part in collected.ascending] == [0, 1, 2, 3, 4] and collected.nbytes == 20_000
+    assert [float(part.tensors["w"][0]) for part in collected.ascending] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ] and collected.nbytes == 20_000
     asked.clear()
-    assert collect(RunRecords(store, "r"), STATE).present == collected.present == frozenset(range(5))
+    assert (
+        collect(RunRecords(store, "r"), STATE).present == collected.present == frozenset(range(5))
+    )
     again = CollectedRound(3, typical_bytes=4000)
     wait_for_updates(RunRecords(store, "r"), STATE, again, position, 5.0)
     assert asked == [1, 4, 5]
 
 
-def test_large_updates_are_read_in_turn(store: Store, asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_updates_are_read_in_turn(
+    store: Store, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(collecting, "MAX_READ_BYTES", 9000)
     position = store.rounds.changes(None).position
     for shard in range(5):

@@ -51,17 +51,25 @@ def test_a_run_that_is_absent_or_not_final_is_left_alone(store: Store, records: 
     finish(RunRecords(store, "absent"))
 
 
-def test_a_stopped_run_leaves_a_model_a_checkpoint_and_a_summary(store: Store, records: RunRecords) -> None:
+def test_a_stopped_run_leaves_a_model_a_checkpoint_and_a_summary(
+    store: Store, records: RunRecords
+) -> None:
     stop_at(records, POINT)
     finish(records)
     archive = RunArchive(store, "r")
     summary = archive.summary()
-    assert summary is not None and (summary["status"], summary["model"], summary["resumable"]) == ("stopped", "m:1", True)
+    assert summary is not None and (summary["status"], summary["model"], summary["resumable"]) == (
+        "stopped",
+        "m:1",
+        True,
+    )
     assert archive.resumes_at() == 2 and ModelRecords(store).newest("m") == 1
     assert not records.exists() and records.leftovers() == {}
 
 
-def test_parameters_that_are_gone_mean_that_another_execution_has_finished(store: Store, records: RunRecords) -> None:
+def test_parameters_that_are_gone_mean_that_another_execution_has_finished(
+    store: Store, records: RunRecords
+) -> None:
     stop_at(records, None)
     records.delete_documents(["params:r:2"], {})
     finish(records)
@@ -75,13 +83,19 @@ def test_damaged_parameters_fail_the_run(store: Store, records: RunRecords) -> N
     records.replace_params(document, b"not tensors")
     finish(records)
     summary = RunArchive(store, "r").summary()
-    assert summary is not None and (summary["status"], summary["model"], summary["resumable"]) == ("failed", None, False)
+    assert summary is not None and (summary["status"], summary["model"], summary["resumable"]) == (
+        "failed",
+        None,
+        False,
+    )
     assert summary["reason"].startswith("The trained parameters cannot be read any more")
     assert not records.exists()
 
 
 @pytest.mark.parametrize("gone", ["params:r:2", ids.blueprint("r"), "moments:r:2"])
-def test_without_one_of_its_documents_there_is_no_checkpoint(records: RunRecords, gone: str) -> None:
+def test_without_one_of_its_documents_there_is_no_checkpoint(
+    records: RunRecords, gone: str
+) -> None:
     stop_at(records, POINT)
     assert make_checkpoint(records, state_of(records)) is not None
     forget()

@@ -24,7 +24,9 @@ SLOW = replace(QUICK, first=30.0, build=30.0, stale=30.0, refire=0.1, refire_mos
 
 
 def register(store: Store, event: str = "CREATE", name: str = "/_/rounds", **more):
-    return feed.handle({"lifecycleEvent": event, "triggerName": name, **more}, store, namespace="guest")
+    return feed.handle(
+        {"lifecycleEvent": event, "triggerName": name, **more}, store, namespace="guest"
+    )
 
 
 class Fires:
@@ -52,7 +54,14 @@ def run_turns(follower: Follower, seconds: float) -> None:
 
 def put_run(store: Store, **changes) -> RunState:
     now = time.time()
-    known = {"round": 2, "phase": "train", "params": "params:r:2", "created": now, "opened": now, "nonce": "n"}
+    known = {
+        "round": 2,
+        "phase": "train",
+        "params": "params:r:2",
+        "created": now,
+        "opened": now,
+        "nonce": "n",
+    }
     state = RunState("r", plan_of(), 1, **{**known, **changes})
     return replace(state, rev=store.rounds.put(ids.run("r"), state.to_body()))
 
@@ -105,7 +114,10 @@ def test_a_live_lease_gets_a_grace_period(store: Store) -> None:
 def test_a_lease_that_was_handed_over_is_no_reason_to_fire(store: Store) -> None:
     """The successor has written nothing yet; if it never starts, the follower fires as soon as for a live lease."""
     register(store)
-    for ended in (-0.05, 100.0):  # while the hand-over lasts, and in a round that outlasts it by far
+    for ended in (
+        -0.05,
+        100.0,
+    ):  # while the hand-over lasts, and in a round that outlasts it by far
         fires = Fires()
         follower = Follower(store, fires, timeouts=replace(SLOW, grace=0.5, hand_over=0.4))
         put_run(store, aggregate_lease=time.time() - ended)
@@ -127,7 +139,9 @@ def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: St
     put_update(store, 2, 0)
     run_turns(follower, 0.1)
     assert fires.made == []
-    store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
+    store.rounds.put(
+        ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body()
+    )
     run_turns(follower, 0.5)
     assert len(fires.made) == 1, "one failure is reported once"
     overdue = replace(state, opened=time.time() - 1000)
@@ -224,9 +238,15 @@ def test_two_followers_do_no_harm_and_one_may_die(store: Store) -> None:
 
 def test_the_feeds_life_cycle(store: Store) -> None:
     made = register(store, authKey="23bc46b1:secret", extra=[1])
-    assert made == {"trigger": "/guest/rounds", "status": made["status"]} and made["status"]["active"]
+    assert (
+        made == {"trigger": "/guest/rounds", "status": made["status"]} and made["status"]["active"]
+    )
     document = store.rounds.get("registration:guest:rounds")
-    assert document is not None and "secret" not in str(document.body) and "authKey" not in document.body
+    assert (
+        document is not None
+        and "secret" not in str(document.body)
+        and "authKey" not in document.body
+    )
     assert register(store)["status"]["active"], "a redeployment creates it again"
     read = register(store, "READ")
     assert read["config"]["trigger"] == "/guest/rounds" and read["status"]["active"]
@@ -238,7 +258,10 @@ def test_the_feeds_life_cycle(store: Store) -> None:
     assert not register(store, "DELETE")["status"]["active"], "a trigger must always be deletable"
     with pytest.raises(NotFound):
         register(store, "READ")
-    for wrong in ({"lifecycleEvent": "EXPLODE", "triggerName": "/_/t"}, {"lifecycleEvent": "CREATE", "triggerName": "/a/b/c"}):
+    for wrong in (
+        {"lifecycleEvent": "EXPLODE", "triggerName": "/_/t"},
+        {"lifecycleEvent": "CREATE", "triggerName": "/a/b/c"},
+    ):
         with pytest.raises(RequestError):
             feed.handle(wrong, store)
 
@@ -259,7 +282,9 @@ def test_the_holder_of_a_live_lease_retries_first(store: Store) -> None:
     follower = Follower(store, fires, timeouts=timeouts)
     put_run(store, aggregate_lease=time.time() + 60)
     put_update(store, 2, 0)
-    store.rounds.put(ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body())
+    store.rounds.put(
+        ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body()
+    )
     began = time.monotonic()
     while not fires.made and time.monotonic() < began + 5:
         follower.turn(most=0.02)

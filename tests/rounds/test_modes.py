@@ -9,11 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy_learner import NumpyLearner, gradient
-from rounds_rig import QUICK, Killed, Limits, Platform, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
+from rounds_rig import (
+    QUICK,
+    Limits,
+    Platform,
+    model_bytes,
+    plan_of,
+    put_dataset,
+    train,
+    wait_clean,
+    wait_summary,
+)
 
 from whisktrain import tensors
 from whisktrain.data.shards.storage import read_rows
-from whisktrain.errors import Conflict, PlatformError, RequestError, TooManyRequests
+from whisktrain.errors import Conflict, RequestError
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
@@ -40,13 +50,17 @@ def metrics_of(store: Store, spec, held) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(("slots", "lease"), [(3, 30.0), (3, 0.0), (8, 30.0), (1, 30.0)])
-def test_eight_shards_on_fewer_slots_are_the_same_training(store: Store, slots: int, lease: float) -> None:
+def test_eight_shards_on_fewer_slots_are_the_same_training(
+    store: Store, slots: int, lease: float
+) -> None:
     held = tuple(2 for _ in EIGHT)
     put_dataset(store, rows=EIGHT, held=held)
     platform = Platform(store)
     spec = plan_of(EIGHT, held, slots=slots, lease=lease, rounds=5)
     summary = train(store, spec, platform=platform)
-    assert summary["status"] == "completed" and summary["workers"] == 8 and summary["slots"] == slots
+    assert (
+        summary["status"] == "completed" and summary["workers"] == 8 and summary["slots"] == slots
+    )
     assert max(a["slot"] for kind, a in platform.invoked if kind == "worker") == slots - 1
     again = train(store, replace(spec, slots=8 if slots != 8 else 2), run="again")
     assert again["model"] == "m:2"
@@ -65,7 +79,9 @@ def test_early_stopping_restores_the_best_weights_and_reports_theirs(store: Stor
     assert len(history) == best + 1 + 3 < 200
     assert summary["metrics"]["val_loss"] == pytest.approx(values[best], rel=1e-9)
     ours = metrics_of(store, spec, tensors.decode(model_bytes(store)))
-    assert (summary["metrics"]["loss"], summary["metrics"]["val_loss"]) == pytest.approx(ours, rel=1e-5)
+    assert (summary["metrics"]["loss"], summary["metrics"]["val_loss"]) == pytest.approx(
+        ours, rel=1e-5
+    )
 
 
 def test_the_best_weights_are_restored_at_the_end_too(store: Store) -> None:
@@ -82,7 +98,13 @@ def test_the_best_weights_are_restored_at_the_end_too(store: Store) -> None:
 
 def test_without_validation_rows_the_training_loss_decides(store: Store) -> None:
     put_dataset(store, held=(0, 0))
-    spec = plan_of(held=(0, 0), rounds=30, batch=0, patience=2, optimizer={"name": "sgd", "learning_rate": 30.0})
+    spec = plan_of(
+        held=(0, 0),
+        rounds=30,
+        batch=0,
+        patience=2,
+        optimizer={"name": "sgd", "learning_rate": 30.0},
+    )
     summary = train(store, spec)
     assert "Stopped early" in summary["reason"]
     assert not [key for key in summary["metrics"] if key.startswith("val_")]
@@ -92,7 +114,9 @@ def test_a_round_without_rows_for_a_shard_gives_it_weight_zero(store: Store) -> 
     rows = (40, 2)
     put_dataset(store, rows=rows)
     spec = plan_of(rows, batch=5, rounds=9)
-    counts = [[len(batches.work(spec, r, "train", k).steps[0]) for k in (0, 1)] for r in range(1, 10)]
+    counts = [
+        [len(batches.work(spec, r, "train", k).steps[0]) for k in (0, 1)] for r in range(1, 10)
+    ]
     assert [sum(c) for c in counts] == [5] * 8 + [2] and sum(c[1] == 0 for c in counts) == 7
     assert train(store, spec)["status"] == "completed"
 
@@ -109,7 +133,10 @@ def test_a_failing_worker_is_tried_again_and_then_named_with_its_log(store: Stor
     summary = train(store, plan_of(), platform=Platform(store, NumpyLearner(trouble)))
     assert summary["status"] == "failed" and summary["model"] is None
     assert len(seen) >= 3
-    assert "Worker 1 failed" in summary["error"]["message"] and "round 2" in summary["error"]["message"]
+    assert (
+        "Worker 1 failed" in summary["error"]["message"]
+        and "round 2" in summary["error"]["message"]
+    )
     assert "cupboard" in summary["error"]["message"] and summary["error"]["code"] == "worker_failed"
     assert any("cupboard" in line for line in summary["workers_log"])
     assert summary["resumable"] and store.library.get("model:m:1") is None
@@ -155,7 +182,10 @@ def test_a_run_that_diverges_says_where(store: Store) -> None:
                 def contribute(self, params, work, rows, validation):
                     found = inner.contribute(params, work, rows, validation)
                     if work.round == 4 and work.shard == 1:
-                        return Contribution({**found.tensors, "w": found.tensors["w"] * np.float32("nan")}, found.numbers)
+                        return Contribution(
+                            {**found.tensors, "w": found.tensors["w"] * np.float32("nan")},
+                            found.numbers,
+                        )
                     return found
 
             return Model()
@@ -176,7 +206,13 @@ def test_a_merge_that_overflows_diverges(store: Store) -> None:
 
 def test_local_mode_equals_its_emulation(store: Store) -> None:
     put_dataset(store)
-    spec = plan_of(sync="local", local_steps=2, batch=8, rounds=5, optimizer={"name": "sgd", "learning_rate": 0.1})
+    spec = plan_of(
+        sync="local",
+        local_steps=2,
+        batch=8,
+        rounds=5,
+        optimizer={"name": "sgd", "learning_rate": 0.1},
+    )
     assert batches.rounds_per_epoch(spec) == 2
     assert train(store, spec)["status"] == "completed"
     params = dict(NumpyLearner().build(spec, {}).params)
@@ -192,7 +228,9 @@ def test_local_mode_equals_its_emulation(store: Store) -> None:
             changes.append({n: here[n] - params[n] for n in here})
             rows.append(sum(map(len, steps)))
         for n in ("w", "b"):
-            params[n] = params[n] + sum(c[n] * np.float32(k / sum(rows)) for c, k in zip(changes, rows, strict=True))
+            params[n] = params[n] + sum(
+                c[n] * np.float32(k / sum(rows)) for c, k in zip(changes, rows, strict=True)
+            )
     held = tensors.decode(model_bytes(store))
     for n in ("w", "b"):
         np.testing.assert_allclose(held[n], params[n], atol=1e-6)
@@ -215,7 +253,11 @@ def test_leases_end_and_successors_go_on(store: Store) -> None:
 def test_two_runs_at_once_do_not_mix(store: Store) -> None:
     put_dataset(store)
     platform = Platform(store)
-    specs = {"a": plan_of(rounds=10), "b": plan_of(rounds=10, seed=4), "c": plan_of(rounds=10, lease=0.0)}
+    specs = {
+        "a": plan_of(rounds=10),
+        "b": plan_of(rounds=10, seed=4),
+        "c": plan_of(rounds=10, lease=0.0),
+    }
     with platform.following():
         for run, spec in specs.items():
             create(store, platform, run, spec)
@@ -233,7 +275,9 @@ def test_history_stays_bounded(store: Store) -> None:
 
     spec = plan_of(batch=0, rounds=10**6)
     history = TrainingHistory(
-        [{"epoch": e} for e in range(1000)], 1000, {"rows": 1, "loss": 1.0, "divisor": 1.0, "penalty": 0.0, "state": {}}
+        [{"epoch": e} for e in range(1000)],
+        1000,
+        {"rows": 1, "loss": 1.0, "divisor": 1.0, "penalty": 0.0, "state": {}},
     )
     state = RunState("r", spec, 1, round=1002, phase="train", params="p")
     step = after_round(state, history, [{"train": None, "validation": None}], stop=False)
@@ -249,7 +293,12 @@ def newest(store: Store) -> int:
 def test_stopped_early_and_resumed_is_as_if_never_stopped(store: Store) -> None:
     """With the best weights pinned across the stop: same bytes, same history, same early stop."""
     put_dataset(store)
-    spec = plan_of(rounds=200, batch=25, patience=4, optimizer={"name": "sgd", "learning_rate": 5.0, "momentum": 0.5})
+    spec = plan_of(
+        rounds=200,
+        batch=25,
+        patience=4,
+        optimizer={"name": "sgd", "learning_rate": 5.0, "momentum": 0.5},
+    )
     whole = train(store, spec, run="whole")
     assert "Stopped early" in whole["reason"] and len(whole["history"]) > 5
     platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.005)))
@@ -293,93 +342,21 @@ def test_the_follower_leaves_hand_overs_alone(store: Store) -> None:
     )
 
 
-def test_a_worker_that_is_killed_every_time_ends_the_run(store: Store) -> None:
-    put_dataset(store)
-
-    def trouble(work: Work) -> None:
-        if work.round == 2 and work.shard == 1:
-            raise Killed("out of memory")
-
-    summary = train(store, plan_of(lease=0.0), platform=Platform(store, NumpyLearner(trouble)))
-    assert summary["status"] == "failed" and summary["error"]["code"] == "worker_lost" and summary["error"]["retryable"]
-    assert "Worker 1 failed while training in round 2" in summary["error"]["message"] and summary["resumable"]
-
-
-def test_a_platform_that_refuses_to_start_workers_is_named(store: Store) -> None:
-    put_dataset(store)
-
-    class Full(Platform):
-        def invoke(self, action, arguments):
-            if action == "worker" and arguments["slot"] == 1:
-                raise TooManyRequests("Too many concurrent requests in flight (count: 5, allowed: 5).")
-            return super().invoke(action, arguments)
-
-    # No other worker computes its shard meanwhile.
-    summary = train(store, plan_of(), platform=Full(store, timeouts=replace(QUICK, backup=60.0)))
-    assert summary["status"] == "failed" and "Too many concurrent requests" in summary["error"]["message"]
-
-
-def test_what_the_platform_answered_for_ever_is_the_reason(store: Store) -> None:
-    """Without leases, the activation that is refused and the one that finds the shard overdue are different ones."""
-    put_dataset(store)
-
-    class Full(Platform):
-        def invoke(self, action, arguments):
-            if action == "worker" and arguments["slot"] == 1:
-                raise TooManyRequests("OpenWhisk answered 429: Too many requests.", hint="Have the limits raised.")
-            return super().invoke(action, arguments)
-
-    summary = train(store, plan_of(lease=0.0), platform=Full(store))
-    assert summary["status"] == "failed" and summary["error"]["code"] == "worker_refused"
-    assert "Worker 1 failed while training in round 1" in summary["reason"]
-    assert "answered 429: Too many requests. Have the limits raised." in summary["reason"]
-    assert summary["error"]["hint"] == "Have the limits raised." and summary["error"]["retryable"]
-
-
-def test_a_refusal_that_passes_is_no_failed_attempt(store: Store) -> None:
-    put_dataset(store)
-    refused = []
-
-    class Full(Platform):
-        def invoke(self, action, arguments):
-            if action == "worker" and arguments["slot"] == 1 and len(refused) < 2:
-                refused.append(arguments)
-                raise TooManyRequests("Too many requests.")
-            return super().invoke(action, arguments)
-
-    assert train(store, plan_of(lease=0.0, attempts=4), platform=Full(store))["status"] == "completed"
-    assert len(refused) == 2
-
-
-def test_a_platform_that_does_not_start_the_first_worker_is_the_reason(store: Store) -> None:
-    put_dataset(store)
-
-    class Empty(Platform):
-        def invoke(self, action, arguments):
-            if action == "worker":
-                raise PlatformError("OpenWhisk answered 404: The requested resource does not exist.", hint="whisktrain deploy")
-            return super().invoke(action, arguments)
-
-    platform = Empty(store, timeouts=replace(QUICK, build=0.3))
-    with platform.following():
-        with pytest.raises(PlatformError, match="does not exist"):
-            create(store, platform, "r", plan_of(lease=0.0))
-        summary = wait_summary(store, "r")
-        wait_clean(store)
-    assert summary["status"] == "failed" and "404" in summary["reason"] and "whisktrain deploy" in summary["reason"]
-
-
 def test_damaged_updates_are_computed_again(store: Store) -> None:
     put_dataset(store)
     undisturbed = train(store, plan_of(rounds=4), run="u")
-    platform = Platform(store, NumpyLearner(lambda work: time.sleep(0.2) if work.shard == 1 else None))
+    platform = Platform(
+        store, NumpyLearner(lambda work: time.sleep(0.2) if work.shard == 1 else None)
+    )
     with platform.following():
         create(store, platform, "r", plan_of(rounds=4))
         while store.rounds.get(ids.update("r", 2, 0)) is None:
             time.sleep(0.001)
         found = store.rounds.get(ids.update("r", 2, 0))
         with contextlib.suppress(Conflict):
-            store.rounds.put(ids.update("r", 2, 0), found.body, rev=found.rev, attachment=b"cut short")
+            store.rounds.put(
+                ids.update("r", 2, 0), found.body, rev=found.rev, attachment=b"cut short"
+            )
         summary = wait_summary(store, "r")
         wait_clean(store)
     assert undisturbed["status"] == summary["status"] == "completed"

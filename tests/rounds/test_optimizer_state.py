@@ -40,4 +40,6 @@ def test_a_state_that_was_replaced_meanwhile_is_listed_again(store: Store) -> No
 def test_a_state_that_is_gone_is_given_up(store: Store) -> None:
     records = RunRecords(store, "r")
     records.put_optimizer_state(6, {"momentum/w": np.float32([6.0])})
-    assert restore(records, STATE, 7, "digest") is None, "round 6 cannot be replayed without its updates"
+    assert restore(records, STATE, 7, "digest") is None, (
+        "round 6 cannot be replayed without its updates"
+    )

@@ -25,10 +25,14 @@ def test_the_page_names_no_step_that_does_not_exist() -> None:
 
 def test_every_step_is_a_failpoint_somewhere() -> None:
     """Each step is passed in the code, so that the fault tests can kill there."""
-    code = "".join(path.read_text() for path in (ROOT / "src" / "whisktrain" / "rounds").rglob("*.py"))
+    code = "".join(
+        path.read_text() for path in (ROOT / "src" / "whisktrain" / "rounds").rglob("*.py")
+    )
     assert [step for step in Step if f"failpoint(Step.{step.name})" not in code] == []
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:rounds|rules|tests|src)/[\w/]+(?:\.py|/))`", PAGE))))
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`((?:rounds|rules|tests|src)/[\w/]+(?:\.py|/))`", PAGE)))
+)
 def test_the_page_names_files_that_exist(name: str) -> None:
     assert (ROOT / name).exists() or (ROOT / "src" / "whisktrain" / name).exists()

@@ -28,7 +28,9 @@ def records(store: Store) -> RunRecords:
     params, optimizer_state = before
     assert params is not None and optimizer_state is not None
     if records.read_params("params:r:2") is None:
-        records.put_params("params:r:2", params.tensors, params.history, parent="params:r:1", merged=(0, 1))
+        records.put_params(
+            "params:r:2", params.tensors, params.history, parent="params:r:1", merged=(0, 1)
+        )
     records.put_optimizer_state(2, optimizer_state)
     store.rounds.delete("moments:r:3")
     for update in kept:
@@ -66,7 +68,10 @@ def test_damaged_parameters_are_merged_again(records: RunRecords) -> None:
     assert before is not None and after is not None and after.digest == before.digest
 
 
-@pytest.mark.parametrize("gone", [ids.params("r", 2), ids.update("r", 2, 1), ids.optimizer_state("r", 2), ids.blueprint("r")])
+@pytest.mark.parametrize(
+    "gone",
+    [ids.params("r", 2), ids.update("r", 2, 1), ids.optimizer_state("r", 2), ids.blueprint("r")],
+)
 def test_what_cannot_be_merged_again_is_left_alone(records: RunRecords, gone: str) -> None:
     damage(records, "params:r:3")
     records.delete_documents([gone], {})
@@ -90,11 +95,18 @@ def test_parameters_that_no_merge_made_are_left_alone(store: Store, records: Run
     assert repair_params(records, state) is False
 
 
-def test_other_bytes_than_those_that_were_written_are_not_put(store: Store, records: RunRecords) -> None:
+def test_other_bytes_than_those_that_were_written_are_not_put(
+    store: Store, records: RunRecords
+) -> None:
     damage(records, "params:r:3")
     document = store.rounds.get("params:r:3")
     assert document is not None
-    store.rounds.put("params:r:3", {**document.body, "digest": "other"}, rev=document.rev, attachment=b"not tensors")
+    store.rounds.put(
+        "params:r:3",
+        {**document.body, "digest": "other"},
+        rev=document.rev,
+        attachment=b"not tensors",
+    )
     assert repair_params(records, state_of(records)) is False
 
 

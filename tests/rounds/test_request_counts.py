@@ -41,7 +41,11 @@ def calls_per_round(store: Store, slots: int, lease: float) -> Counter[str]:
     rows = (30,) * slots
     put_dataset(store, rows=rows)
     counting = CountingStore(store)
-    train(counting, plan_of(rows, rounds=ROUNDS, lease=lease, slots=slots), platform=Platform(counting))
+    train(
+        counting,
+        plan_of(rows, rounds=ROUNDS, lease=lease, slots=slots),
+        platform=Platform(counting),
+    )
     return Counter({name: count / ROUNDS for name, count in counting.calls.items()})
 
 

@@ -28,7 +28,9 @@ BODY = {
 def put(store: Store) -> None:
     put_dataset(store)
     found = store.library.get("dataset:d", attachment=True)
-    store.library.put("dataset:d", {**found.body, **BODY}, rev=found.rev, attachment=found.attachment)
+    store.library.put(
+        "dataset:d", {**found.body, **BODY}, rev=found.rev, attachment=found.attachment
+    )
 
 
 def spec(limits=Limits(), given=None, body=BODY, **sections):
@@ -38,7 +40,10 @@ def spec(limits=Limits(), given=None, body=BODY, **sections):
 def test_train_waits_for_the_model_and_repeats_find_it(store: Store) -> None:
     put(store)
     platform = Platform(store)
-    request = {"train": {"epochs": 2, "key": "mine", "learning_rate": 0.05}, "predict": {"top_k": 2}}
+    request = {
+        "train": {"epochs": 2, "key": "mine", "learning_rate": 0.05},
+        "predict": {"top_k": 2},
+    }
     payload = {"request": request, "dataset": "d"}
     common = {"store": store, "invoker": platform, "limits": Limits()}
     with platform.following():
@@ -46,9 +51,16 @@ def test_train_waits_for_the_model_and_repeats_find_it(store: Store) -> None:
         again = stage.train(payload, execution="act2", deadline=time.time() + 30, **common)
         wait_clean(store)
     assert first == again
-    assert first["status"] == "completed" and first["run"] == "mine" and first["model"] == "churn-data:1"
+    assert (
+        first["status"] == "completed"
+        and first["run"] == "mine"
+        and first["model"] == "churn-data:1"
+    )
     assert first["predict"] == {"top_k": 2} and first["rounds"] == 2 and "error" not in first
-    assert set(first["round_ms"]) == {"p50", "p95"} and set(first["cost"]) == {"invocations", "gb_seconds"}
+    assert set(first["round_ms"]) == {"p50", "p95"} and set(first["cost"]) == {
+        "invocations",
+        "gb_seconds",
+    }
 
 
 def test_without_time_or_patience_it_says_training(store: Store) -> None:
@@ -57,15 +69,30 @@ def test_without_time_or_patience_it_says_training(store: Store) -> None:
     payload = {"request": {"train": {"epochs": 1, "wait": False}}, "dataset": "d"}
     with platform.following():
         result = stage.train(
-            payload, store=store, invoker=platform, execution="act1", deadline=time.time() + 60, limits=Limits()
+            payload,
+            store=store,
+            invoker=platform,
+            execution="act1",
+            deadline=time.time() + 60,
+            limits=Limits(),
         )
-        assert result["status"] == "training" and result["run"] == "act1" and result["classes"] == ["a", "b", "c"]
+        assert (
+            result["status"] == "training"
+            and result["run"] == "act1"
+            and result["classes"] == ["a", "b", "c"]
+        )
         assert wait_summary(store, "act1")["status"] == "completed"
         wait_clean(store)
 
 
 def test_what_cannot_be_done_is_said(store: Store) -> None:
-    common = {"store": store, "invoker": Platform(store), "execution": "a", "deadline": 0.0, "limits": Limits()}
+    common = {
+        "store": store,
+        "invoker": Platform(store),
+        "execution": "a",
+        "deadline": 0.0,
+        "limits": Limits(),
+    }
     with pytest.raises(NotFound, match="no data set 'x'"):
         stage.train({"request": {}, "dataset": "x"}, **common)
     with pytest.raises(RequestError, match="preprocess"):
@@ -76,7 +103,11 @@ def test_what_cannot_be_done_is_said(store: Store) -> None:
 
 def test_defaults() -> None:
     made = spec()
-    assert made.name == "churn-data" and made.model == {"preset": "mlp"} and made.loss == {"name": "auto"}
+    assert (
+        made.name == "churn-data"
+        and made.model == {"preset": "mlp"}
+        and made.loss == {"name": "auto"}
+    )
     assert made.optimizer["name"] == "adam" and made.optimizer["learning_rate"] == 0.001
     assert made.rounds == 20 and made.batch == 64 and made.slots == 2 and made.lease == 45.0
     assert made.metrics == ("accuracy",) and made.class_weights is None
@@ -94,9 +125,17 @@ def test_flags_beat_compile_settings_and_those_the_defaults() -> None:
         }
     }
     own = spec(given=given)
-    assert (own.optimizer["name"], own.optimizer["learning_rate"], own.optimizer["momentum"]) == ("sgd", 0.3, 0.9)
+    assert (own.optimizer["name"], own.optimizer["learning_rate"], own.optimizer["momentum"]) == (
+        "sgd",
+        0.3,
+        0.9,
+    )
     assert own.loss["name"] == "categorical_crossentropy" and own.metrics == ("top_3_accuracy",)
-    flagged = spec(given=given, train={"learning_rate": 0.1, "optimizer": "sgd"}, model={"loss": "kld", "metrics": ["acc"]})
+    flagged = spec(
+        given=given,
+        train={"learning_rate": 0.1, "optimizer": "sgd"},
+        model={"loss": "kld", "metrics": ["acc"]},
+    )
     assert (flagged.optimizer["learning_rate"], flagged.optimizer["momentum"]) == (0.1, 0.9)
     assert flagged.loss["name"] == "kl_divergence" and flagged.metrics == ("accuracy",)
     other = spec(given=given, train={"optimizer": "adamw"})
@@ -104,8 +143,15 @@ def test_flags_beat_compile_settings_and_those_the_defaults() -> None:
 
 
 def test_balanced_class_weights() -> None:
-    assert spec(train={"class_weight": "balanced"}).class_weights == pytest.approx((50 / 60, 50 / 60, 50 / 30))
-    values = {**BODY, "task": "regression", "classes": None, "y": {"kind": "value", "mean": 2.0, "scale": 3.0}}
+    assert spec(train={"class_weight": "balanced"}).class_weights == pytest.approx(
+        (50 / 60, 50 / 60, 50 / 30)
+    )
+    values = {
+        **BODY,
+        "task": "regression",
+        "classes": None,
+        "y": {"kind": "value", "mean": 2.0, "scale": 3.0},
+    }
     with pytest.raises(RequestError, match="Class weights"):
         spec(body=values, train={"class_weight": "balanced"})
     made = spec(body=values)
@@ -118,7 +164,12 @@ def test_two_learning_rates_are_one_too_many() -> None:
 
 
 def test_an_image_gets_a_cnn_and_names_are_cleaned() -> None:
-    large = {**BODY, "x_shape": [28, 28, 1], "image": True, "source": "https://x.org/d/Fotos%20A.zip?x=1"}
+    large = {
+        **BODY,
+        "x_shape": [28, 28, 1],
+        "image": True,
+        "source": "https://x.org/d/Fotos%20A.zip?x=1",
+    }
     assert spec(body=large).model == {"preset": "cnn"}
     assert spec(body={**BODY, "source": "---"}).name == "model"
     assert spec(body={**BODY, "x_shape": [8, 8], "image": True}).model == {"preset": "mlp"}

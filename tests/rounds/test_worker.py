@@ -50,8 +50,12 @@ def test_it_leaves_where_its_shards_are_computed_already(store: Store) -> None:
     open_run(store)
     serve_worker(store, slot=1, execution="a")
     assert serve_worker(store, slot=1, execution="b")["left"] == "there is nothing left to do"
-    assert serve_worker(store, slot=1, execution="b", successor=True)["left"] == "the round is served"
-    assert serve_worker(store, slot=1, execution="a")["left"] == "the round is served", "silently run twice"
+    assert (
+        serve_worker(store, slot=1, execution="b", successor=True)["left"] == "the round is served"
+    )
+    assert serve_worker(store, slot=1, execution="a")["left"] == "the round is served", (
+        "silently run twice"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,9 @@ def test_it_leaves_where_its_shards_are_computed_already(store: Store) -> None:
         (1, "other", "the round is served"),  # another slot's backup
     ],
 )
-def test_of_two_writers_of_an_update_the_first_counts(store: Store, slot: int, execution: str, left: str) -> None:
+def test_of_two_writers_of_an_update_the_first_counts(
+    store: Store, slot: int, execution: str, left: str
+) -> None:
     records = open_run(store)
     learner = NumpyLearner(lambda work: records.put_update(1, update_of(0, slot, execution)))
     result = serve_worker(store, slot=0, learner=learner)
@@ -81,10 +87,14 @@ def test_a_store_that_does_not_answer_is_asked_until_there_is_no_time_left(store
 
 
 @pytest.mark.parametrize("database", ["library", "rounds"])
-def test_a_store_that_does_not_answer_is_no_failure_of_the_shard(store: Store, database: str) -> None:
+def test_a_store_that_does_not_answer_is_no_failure_of_the_shard(
+    store: Store, database: str
+) -> None:
     records = open_run(store)
     interrupted = InterruptedStore(store)
-    getattr(interrupted, database).interrupt["put" if database == "rounds" else "get"] = [refused(StoreUnreachable("down"))]
+    getattr(interrupted, database).interrupt["put" if database == "rounds" else "get"] = [
+        refused(StoreUnreachable("down"))
+    ]
     assert serve_worker(interrupted)["left"] == "the round is served"
     assert records.failures() == [] and records.shards(1) == [0]
 
@@ -130,7 +140,10 @@ def test_a_failure_is_counted_after_those_before(store: Store) -> None:
         raise ValueError("no luck")
 
     for _ in range(2):
-        assert serve_worker(store, learner=NumpyLearner(fail))["left"] == "shard 0 failed: ValueError: no luck"
+        assert (
+            serve_worker(store, learner=NumpyLearner(fail))["left"]
+            == "shard 0 failed: ValueError: no luck"
+        )
     assert [failure.attempt for failure in records.failures(1)] == [1, 2]
 
 

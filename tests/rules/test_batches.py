@@ -12,9 +12,13 @@ from whisktrain.rules import batches
 rows_of_shards = st.lists(st.integers(1, 60), min_size=1, max_size=6).map(tuple)
 
 
-@given(rows=rows_of_shards, batch=st.integers(0, 50), seed=st.integers(0, 5), epoch=st.integers(0, 3))
+@given(
+    rows=rows_of_shards, batch=st.integers(0, 50), seed=st.integers(0, 5), epoch=st.integers(0, 3)
+)
 @settings(max_examples=150, deadline=None)
-def test_an_epoch_takes_every_row_once_and_from_every_shard_in_proportion(rows, batch, seed, epoch) -> None:
+def test_an_epoch_takes_every_row_once_and_from_every_shard_in_proportion(
+    rows, batch, seed, epoch
+) -> None:
     spec = plan_of(rows, batch=batch, seed=seed, rounds=10**6)
     steps = batches.rounds_per_epoch(spec)
     assert steps == (max(-(-sum(rows) // batch), 1) if batch else 1)
@@ -27,7 +31,10 @@ def test_an_epoch_takes_every_row_once_and_from_every_shard_in_proportion(rows, 
         for k, part in enumerate(parts):
             taken[k].extend(part.tolist())
             done = (s + 1) * batch / sum(rows) if batch else 1.0
-            assert abs(len(taken[k]) - min(done, 1.0) * rows[k]) <= 0.5 + len(rows) / 2 * rows[k] / sum(rows) + 1e-9
+            assert (
+                abs(len(taken[k]) - min(done, 1.0) * rows[k])
+                <= 0.5 + len(rows) / 2 * rows[k] / sum(rows) + 1e-9
+            )
     assert [sorted(t) for t in taken] == [list(range(n)) for n in rows]
 
 
@@ -50,15 +57,37 @@ def test_the_order_depends_on_nothing_but_the_plan() -> None:
     one, two = plan_of(name="a", lease=0.0), plan_of(name="b", lease=9.0, slots=1)
     for r in (1, 4):
         for k in (0, 1):
-            a, b = batches.work(one, r, "train", k).steps[0], batches.work(two, r, "train", k).steps[0]
+            a, b = (
+                batches.work(one, r, "train", k).steps[0],
+                batches.work(two, r, "train", k).steps[0],
+            )
             assert a.tolist() == b.tolist()
-    assert batches.work(plan_of(seed=9), 1, "train", 0).steps[0].tolist() != batches.work(one, 1, "train", 0).steps[0].tolist()
+    assert (
+        batches.work(plan_of(seed=9), 1, "train", 0).steps[0].tolist()
+        != batches.work(one, 1, "train", 0).steps[0].tolist()
+    )
 
 
 def test_what_is_evaluated_when() -> None:
     spec = plan_of(batch=25, rounds=6)  # two rounds an epoch
-    assert [batches.work(spec, r, "train", 0).validate for r in range(1, 7)] == [False, False, True, False, True, False]
+    assert [batches.work(spec, r, "train", 0).validate for r in range(1, 7)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
     last = batches.work(spec, 7, "evaluate", 1)
-    assert (last.phase, last.epoch, last.validate, last.score_training, last.steps) == ("evaluate", 2, True, True, ())
+    assert (last.phase, last.epoch, last.validate, last.score_training, last.steps) == (
+        "evaluate",
+        2,
+        True,
+        True,
+        (),
+    )
     bare = plan_of(held=(0, 0), batch=25)
-    assert not batches.work(bare, 3, "train", 0).validate and not batches.work(bare, 7, "evaluate", 0).validate
+    assert (
+        not batches.work(bare, 3, "train", 0).validate
+        and not batches.work(bare, 7, "evaluate", 0).validate
+    )

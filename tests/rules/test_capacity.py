@@ -64,4 +64,7 @@ def test_a_plan_never_exceeds_the_platform(limits: Limits, shards: int) -> None:
         assert planned + capacity.RESERVED <= limits.concurrent
         assert 2 * planned + 2 <= limits.invocations_per_minute * capacity.SHARE
         if limits.memory_mb is not None:
-            assert planned * capacity.WORKER_MB + capacity.AGGREGATE_MB + capacity.TRAIN_MB <= limits.memory_mb
+            assert (
+                planned * capacity.WORKER_MB + capacity.AGGREGATE_MB + capacity.TRAIN_MB
+                <= limits.memory_mb
+            )

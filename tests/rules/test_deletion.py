@@ -12,11 +12,26 @@ def test_pinned_documents_survive_deletion_and_sweeping() -> None:
     best = Best(2, "params:r:2", 0.5, 0)
     point = ResumePoint(4, "params:r:4", "moments:r:4", Best(1, "params:r:1", 0.7, 0))
     state = running(round=6, params="params:r:6", best=best, point=point)
-    ids = [f"{kind}:r:{n}" for kind in ("params", "moments") for n in range(1, 7)] + [f"r:{n}:0" for n in range(1, 7)]
+    ids = [f"{kind}:r:{n}" for kind in ("params", "moments") for n in range(1, 7)] + [
+        f"r:{n}:0" for n in range(1, 7)
+    ]
     kept = set(ids) - set(deletion.deletable(ids, state))
-    assert kept == {"params:r:1", "params:r:2", "params:r:4", "params:r:6", "moments:r:4", "moments:r:6", "r:6:0"}
+    assert kept == {
+        "params:r:1",
+        "params:r:2",
+        "params:r:4",
+        "params:r:6",
+        "moments:r:4",
+        "moments:r:6",
+        "r:6:0",
+    }
     assert set(deletion.sweepable(ids, "r", state)) == set(ids) - kept
-    assert deletion.deletable(["params:other:1", "other:1:0", "failure:r:1:0:1", "blueprint:r", "run:r"], state) == []
+    assert (
+        deletion.deletable(
+            ["params:other:1", "other:1:0", "failure:r:1:0:1", "blueprint:r", "run:r"], state
+        )
+        == []
+    )
 
 
 def test_sweeping_by_the_newest_moments_and_never_while_final() -> None:

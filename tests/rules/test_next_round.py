@@ -21,18 +21,35 @@ def sums(loss: float, rows: int = 10) -> MetricSums:
 
 def trained(loss: float, validation: float | None = None) -> ContributionNumbers:
     measured = sums(validation) if validation is not None else None
-    return {"rows": 10, "divisor": 10.0, "train": sums(loss), "validation": measured, "training": None}
+    return {
+        "rows": 10,
+        "divisor": 10.0,
+        "train": sums(loss),
+        "validation": measured,
+        "training": None,
+    }
 
 
 def evaluated(loss: float, validation: float) -> ContributionNumbers:
-    return {"rows": 0, "divisor": 0.0, "train": None, "validation": sums(validation), "training": sums(loss)}
+    return {
+        "rows": 0,
+        "divisor": 0.0,
+        "train": None,
+        "validation": sums(validation),
+        "training": sums(loss),
+    }
 
 
 def test_the_first_training_round_follows_the_build() -> None:
     build = running(TWO_ROUNDS, round=0, phase="build", params="")
     assert number_after(build) == 1
     follows = after_build(build, stop=False)
-    assert (follows.kind, follows.tensors, follows.phase, follows.ending) == ("open", "same", "train", None)
+    assert (follows.kind, follows.tensors, follows.phase, follows.ending) == (
+        "open",
+        "same",
+        "train",
+        None,
+    )
     assert follows.history == TrainingHistory() and not follows.resumable
 
 
@@ -49,7 +66,9 @@ def test_a_stop_before_the_first_round_publishes_the_first_parameters() -> None:
 
 def test_a_round_within_an_epoch_adds_its_sums() -> None:
     before = TrainingHistory([], 0, sums(2.0))
-    follows = after_round(running(TWO_ROUNDS, round=2), before, [trained(1.0), trained(3.0)], stop=False)
+    follows = after_round(
+        running(TWO_ROUNDS, round=2), before, [trained(1.0), trained(3.0)], stop=False
+    )
     assert (follows.kind, follows.tensors, follows.phase) == ("open", "merged", "train")
     assert follows.history.entries == [] and follows.history.epoch == 0
     assert follows.history.sums == sums(2.0, rows=30)
@@ -68,7 +87,9 @@ def test_the_first_round_of_an_epoch_closes_the_epoch_before() -> None:
 
 
 def test_the_last_round_is_evaluated_and_then_the_run_finishes() -> None:
-    last = after_round(running(TWO_ROUNDS, round=4), TrainingHistory([], 1, sums(2.0)), [trained(1.0)], stop=False)
+    last = after_round(
+        running(TWO_ROUNDS, round=4), TrainingHistory([], 1, sums(2.0)), [trained(1.0)], stop=False
+    )
     assert (last.kind, last.tensors, last.phase) == ("open", "merged", "evaluate")
     assert last.ending == Ending("completed", "All 4 rounds are done.") and not last.resumable
     evaluation = running(TWO_ROUNDS, round=5, phase="evaluate", ending=last.ending)
@@ -79,7 +100,9 @@ def test_the_last_round_is_evaluated_and_then_the_run_finishes() -> None:
 
 
 def test_a_stop_is_evaluated_and_may_be_resumed() -> None:
-    follows = after_round(running(TWO_ROUNDS, round=2), TrainingHistory(), [trained(1.0)], stop=True)
+    follows = after_round(
+        running(TWO_ROUNDS, round=2), TrainingHistory(), [trained(1.0)], stop=True
+    )
     assert (follows.tensors, follows.phase, follows.resumable) == ("merged", "evaluate", True)
     assert follows.ending == Ending("stopped", "Stopped on request after round 2 of 4.")
 
@@ -90,26 +113,38 @@ def test_the_best_parameters_are_those_of_the_least_validation_loss() -> None:
     first = after_round(state, before, [trained(1.0, validation=0.5)], stop=False)
     assert first.best == Best(3, "params:r:3", 0.5, 0)
     kept = Best(1, "params:r:1", 0.5, 0)
-    same = after_round(running(WATCHED, round=3, best=kept), before, [trained(1.0, validation=0.5)], stop=False)
+    same = after_round(
+        running(WATCHED, round=3, best=kept), before, [trained(1.0, validation=0.5)], stop=False
+    )
     assert same.best == kept  # only a smaller loss is better
     not_finite = [trained(1.0, validation=float("nan"))]
-    assert after_round(running(WATCHED, round=3, best=kept), before, not_finite, stop=False).best == kept
+    assert (
+        after_round(running(WATCHED, round=3, best=kept), before, not_finite, stop=False).best
+        == kept
+    )
 
 
 def test_without_validation_rows_the_training_loss_is_watched() -> None:
     bare = plan_of(held=(0, 0), batch=25, rounds=8, patience=1)
-    follows = after_round(running(bare, round=3), TrainingHistory([], 0, sums(2.0)), [trained(1.0)], stop=False)
+    follows = after_round(
+        running(bare, round=3), TrainingHistory([], 0, sums(2.0)), [trained(1.0)], stop=False
+    )
     assert follows.best == Best(3, "params:r:3", 2.0, 0)
 
 
 def test_out_of_patience_the_best_parameters_are_restored_and_evaluated() -> None:
     best = Best(3, "params:r:3", 0.5, 0)
     state = running(WATCHED, round=5, best=best)
-    follows = after_round(state, TrainingHistory([], 1, sums(2.0)), [trained(1.0, validation=0.7)], stop=False)
+    follows = after_round(
+        state, TrainingHistory([], 1, sums(2.0)), [trained(1.0, validation=0.7)], stop=False
+    )
     assert (follows.kind, follows.tensors, follows.phase) == ("open", "best", "evaluate")
     assert follows.history.sums is None and follows.best == best
     assert follows.ending is not None and follows.ending.restored
-    assert follows.ending.reason == "Stopped early after epoch 2: no better since epoch 1, whose weights were restored."
+    assert (
+        follows.ending.reason
+        == "Stopped early after epoch 2: no better since epoch 1, whose weights were restored."
+    )
     evaluation = running(WATCHED, round=6, phase="evaluate", best=best, ending=follows.ending)
     end = after_round(evaluation, follows.history, [evaluated(0.25, 0.5)], stop=False)
     assert end.kind == "finish" and len(end.history.entries) == 1
@@ -117,10 +152,16 @@ def test_out_of_patience_the_best_parameters_are_restored_and_evaluated() -> Non
 
 def test_at_the_end_better_parameters_of_an_earlier_epoch_are_restored_and_evaluated() -> None:
     best = Best(3, "params:r:3", 0.5, 0)
-    state = running(WATCHED, round=9, phase="evaluate", best=best, ending=Ending("completed", "Done."))
-    restore = after_round(state, TrainingHistory([], 3, sums(2.0)), [evaluated(1.0, 0.75)], stop=False)
+    state = running(
+        WATCHED, round=9, phase="evaluate", best=best, ending=Ending("completed", "Done.")
+    )
+    restore = after_round(
+        state, TrainingHistory([], 3, sums(2.0)), [evaluated(1.0, 0.75)], stop=False
+    )
     assert (restore.kind, restore.tensors, restore.phase) == ("open", "best", "evaluate")
-    assert restore.ending == Ending("completed", "Done. The weights of epoch 1, the best, were restored.", restored=True)
+    assert restore.ending == Ending(
+        "completed", "Done. The weights of epoch 1, the best, were restored.", restored=True
+    )
 
 
 def test_values_that_are_undefined_come_with_their_reasons() -> None:
@@ -145,7 +186,9 @@ def test_a_long_history_drops_every_other_entry_except_the_last_two() -> None:
     entries = [{"epoch": n, "round": n} for n in range(1, MOST_ENTRIES + 1)]
     endless = plan_of(batch=0, rounds=10**6)
     state = running(endless, round=MOST_ENTRIES + 2)
-    follows = after_round(state, TrainingHistory(list(entries), MOST_ENTRIES, sums(2.0)), [trained(1.0)], stop=False)
+    follows = after_round(
+        state, TrainingHistory(list(entries), MOST_ENTRIES, sums(2.0)), [trained(1.0)], stop=False
+    )
     kept = [entry["epoch"] for entry in follows.history.entries]
     assert len(kept) == MOST_ENTRIES // 2 + 2
     assert kept[:2] == [1, 3] and kept[-2:] == [MOST_ENTRIES, MOST_ENTRIES + 1]

@@ -30,7 +30,9 @@ def test_sums_add_up_number_by_number(parts) -> None:
 
 
 def test_scores_of_no_rows_are_undefined_with_a_reason() -> None:
-    found = combine(plan_of(), [None, {"rows": 0, "loss": 0.0, "divisor": 0.0, "penalty": 0.0, "state": {}}])
+    found = combine(
+        plan_of(), [None, {"rows": 0, "loss": 0.0, "divisor": 0.0, "penalty": 0.0, "state": {}}]
+    )
     assert found == {
         "rows": 0,
         "loss": None,

@@ -47,8 +47,15 @@ def test_what_a_worker_wrote_itself_is_the_cause_before_a_refusal_and_a_loss() -
     lost = failure(1, 1, error={"code": "worker_lost", "message": "m"})
     refused = failure(1, 2, error={"code": "worker_refused", "message": "m"})
     own = failure(1, 3)
-    for failures, cause in (([lost, refused, own], own), ([lost, refused, lost], refused), ([lost, lost, lost], lost)):
-        attempts = [Failure(1, attempt, f.error, written=f.written) for attempt, f in enumerate(failures, start=1)]
+    for failures, cause in (
+        ([lost, refused, own], own),
+        ([lost, refused, lost], refused),
+        ([lost, lost, lost], lost),
+    ):
+        attempts = [
+            Failure(1, attempt, f.error, written=f.written)
+            for attempt, f in enumerate(failures, start=1)
+        ]
         verdict = judge(running(), {0}, attempts, 1000.0, TIMEOUTS)
         assert verdict.kind == "exhausted"
         assert verdict.cause is not None and verdict.cause.error == cause.error
@@ -71,13 +78,24 @@ def test_it_is_judged_again_when_the_next_shard_becomes_overdue() -> None:
 def test_a_lost_worker_is_described_by_what_is_known_of_it() -> None:
     killed = lost_error(1, running(), None)
     assert killed["code"] == "worker_lost" and killed["retryable"] is True
-    assert killed["message"].startswith("There was no update of shard 1 in time; its activation was killed")
-    assert lost_error(0, running(phase="build", round=0), None)["message"].startswith("The model was not built in time")
-    refusal: ErrorRecord = {"code": "forbidden", "message": "no key", "hint": "Deploy again.", "retryable": False}
+    assert killed["message"].startswith(
+        "There was no update of shard 1 in time; its activation was killed"
+    )
+    assert lost_error(0, running(phase="build", round=0), None)["message"].startswith(
+        "The model was not built in time"
+    )
+    refusal: ErrorRecord = {
+        "code": "forbidden",
+        "message": "no key",
+        "hint": "Deploy again.",
+        "retryable": False,
+    }
     refused = lost_error(1, running(), refusal)
     assert (refused["code"], refused["hint"]) == ("worker_refused", "Deploy again.")
     assert refused["message"].endswith("the platform did not start its activation: no key")
-    bare = lost_error(1, running(), {"code": "forbidden", "message": "", "hint": "", "retryable": False})
+    bare = lost_error(
+        1, running(), {"code": "forbidden", "message": "", "hint": "", "retryable": False}
+    )
     assert bare["hint"] == "See what the platform's log says."
 
 

@@ -32,7 +32,9 @@ def connection(home: Path) -> Iterator[whisktrain.Connection]:
 
 def test_train_reports_progress_and_returns_the_result(connection: whisktrain.Connection) -> None:
     seen: list[whisktrain.Progress] = []
-    result = connection.train("iris", model="linear", workers=2, epochs=3, name="flowers", progress=seen.append)
+    result = connection.train(
+        "iris", model="linear", workers=2, epochs=3, name="flowers", progress=seen.append
+    )
     assert (result["status"], result["model"], result["workers"]) == ("completed", "flowers:1", 2)
     assert seen[-1].status == "completed"
     assert [entry["epoch"] for entry in seen[-1].history] == [1, 2, 3]
@@ -40,7 +42,9 @@ def test_train_reports_progress_and_returns_the_result(connection: whisktrain.Co
     assert "decisions" not in result
 
 
-def test_predict_takes_rows_in_many_forms(connection: whisktrain.Connection, tmp_path: Path) -> None:
+def test_predict_takes_rows_in_many_forms(
+    connection: whisktrain.Connection, tmp_path: Path
+) -> None:
     import pandas as pd
 
     row = [5.1, 3.5, 1.4, 0.2]
@@ -53,19 +57,28 @@ def test_predict_takes_rows_in_many_forms(connection: whisktrain.Connection, tmp
         assert connection.predict("flowers", form)["decisions"] == answer["decisions"]
     many = connection.predict("flowers:1", [row] * 30_000, top_k=1)
     assert len(many["decisions"]) == 30_000, "uploaded, answered as a file, and fetched"
-    assert many["decisions"][17] == {**answer["decisions"][0], "top": answer["decisions"][0]["top"][:1]}
+    assert many["decisions"][17] == {
+        **answer["decisions"][0],
+        "top": answer["decisions"][0]["top"][:1],
+    }
     with pytest.raises(NotFound):
         connection.predict("nothing", [row])
 
 
-def test_fit_trains_the_keras_model_in_place_from_its_own_weights(connection: whisktrain.Connection) -> None:
+def test_fit_trains_the_keras_model_in_place_from_its_own_weights(
+    connection: whisktrain.Connection,
+) -> None:
     from whisktrain.learning import backend
 
     keras = backend.keras()
     keras.utils.set_random_seed(3)
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="own")
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="own"
+    )
     model.compile(
-        optimizer=keras.optimizers.SGD(learning_rate=0.1), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        optimizer=keras.optimizers.SGD(learning_rate=0.1),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     draw = np.random.default_rng(0)
     y = np.arange(90) % 3
@@ -73,7 +86,9 @@ def test_fit_trains_the_keras_model_in_place_from_its_own_weights(connection: wh
     before = [w.copy() for w in model.get_weights()]
     result = connection.fit(model, x, y, workers=2, epochs=6, batch=30)
     assert result["model"] == "own:1"
-    assert connection.models.show("own")["training"]["optimizer"]["name"] == "sgd", "as the model was compiled"
+    assert connection.models.show("own")["training"]["optimizer"]["name"] == "sgd", (
+        "as the model was compiled"
+    )
     assert not np.allclose(before[0], model.get_weights()[0])
     answers = connection.predict("own", x[:5])["decisions"]
     assert [a["class"] for a in answers] == model.predict(x[:5], verbose=0).argmax(axis=1).tolist()
@@ -100,7 +115,10 @@ def test_own_code_and_earlier_models_are_starting_points(
         "import keras\n\n\ndef build(x_shape, classes):\n"
         "    return keras.Sequential([keras.Input(x_shape), keras.layers.Dense(classes, activation='softmax')])\n"
     )
-    assert connection.train("iris", model="model.py:build", name="mine", **QUICK)["status"] == "completed"
+    assert (
+        connection.train("iris", model="model.py:build", name="mine", **QUICK)["status"]
+        == "completed"
+    )
     again = connection.train("iris", init="mine", name="mine", **{**QUICK, "epochs": 1})
     assert again["model"] == "mine:2"
     with pytest.raises(RequestError, match=r"package\.missing"):
@@ -116,7 +134,9 @@ def test_the_same_key_finds_the_same_run(connection: whisktrain.Connection) -> N
         connection.train("iris", key="not a key", **QUICK)
 
 
-def test_two_connections_on_one_home_work_at_the_same_time(connection: whisktrain.Connection, home: Path) -> None:
+def test_two_connections_on_one_home_work_at_the_same_time(
+    connection: whisktrain.Connection, home: Path
+) -> None:
     with whisktrain.connect(platform="embedded", home=home) as other:
         assert other.hosting.apihost != connection.hosting.apihost
         assert len(live_hosts(home)) == 2
@@ -141,7 +161,9 @@ def test_the_follower_is_started_again_when_it_dies(connection: whisktrain.Conne
     assert connection.train("iris", model="linear", name="after", **QUICK)["status"] == "completed"
 
 
-def test_runs_can_be_stopped_from_elsewhere_and_resumed(connection: whisktrain.Connection, home: Path) -> None:
+def test_runs_can_be_stopped_from_elsewhere_and_resumed(
+    connection: whisktrain.Connection, home: Path
+) -> None:
     stopped: list[bool] = []
 
     def stop_it(shown: whisktrain.Progress) -> None:
@@ -150,13 +172,16 @@ def test_runs_can_be_stopped_from_elsewhere_and_resumed(connection: whisktrain.C
             with whisktrain.connect(platform="embedded", home=home) as other:
                 other.runs.stop(shown.run, wait=False)
 
-    result = connection.train("iris", model="linear", workers=1, epochs=2000, name="long", progress=stop_it)
+    result = connection.train(
+        "iris", model="linear", workers=1, epochs=2000, name="long", progress=stop_it
+    )
     assert result["status"] == "stopped"
     assert 3 < result["rounds"] < 4000
     shown = connection.runs.show(result["run"])
     assert shown["status"] == "stopped"
     again = connection.runs.resume(
-        result["run"], lambda p: stopped.append(p.round > result["rounds"] and _stop(connection, p.run))
+        result["run"],
+        lambda p: stopped.append(p.round > result["rounds"] and _stop(connection, p.run)),
     )
     assert again["rounds"] > result["rounds"]
     connection.runs.delete(again["run"])

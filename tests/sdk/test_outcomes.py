@@ -87,9 +87,13 @@ def test_a_stopped_run_decides_on_nothing() -> None:
         (WhisktrainError("x", code="worker_failed"), TrainingError),
     ],
 )
-def test_a_failed_run_is_an_error_of_training_or_request(error: WhisktrainError, kind: type[WhisktrainError]) -> None:
+def test_a_failed_run_is_an_error_of_training_or_request(
+    error: WhisktrainError, kind: type[WhisktrainError]
+) -> None:
     with pytest.raises(kind) as caught:
-        late_result(session(), EARLY, {**SUMMARY, "status": "failed", "error": error.to_record()}, None)  # type: ignore[arg-type,typeddict-item]
+        late_result(
+            session(), EARLY, {**SUMMARY, "status": "failed", "error": error.to_record()}, None
+        )  # type: ignore[arg-type,typeddict-item]
     assert caught.value.code == error.code
 
 

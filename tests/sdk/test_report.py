@@ -15,8 +15,23 @@ BODY = {
     "classes": ["no", "yes"],
     "reason": "the target holds booleans",
     "columns": [
-        {"name": "customer", "type": "id", "role": "dropped", "done": "left out: every row has its own value", "missing": 0},
-        *({"name": f"n{k}", "type": "numeric", "role": "feature", "done": "standardised", "missing": 0} for k in range(14)),
+        {
+            "name": "customer",
+            "type": "id",
+            "role": "dropped",
+            "done": "left out: every row has its own value",
+            "missing": 0,
+        },
+        *(
+            {
+                "name": f"n{k}",
+                "type": "numeric",
+                "role": "feature",
+                "done": "standardised",
+                "missing": 0,
+            }
+            for k in range(14)
+        ),
         {
             "name": "plan",
             "type": "categorical",
@@ -24,9 +39,18 @@ BODY = {
             "done": "one feature for each of 3 categories",
             "missing": 18,
         },
-        {"name": "churned", "type": "categorical", "role": "target", "done": "taken as the target", "missing": 1},
+        {
+            "name": "churned",
+            "type": "categorical",
+            "role": "target",
+            "done": "taken as the target",
+            "missing": 1,
+        },
     ],
-    "warnings": ["Left out as an id: 'customer'; data.keep keeps them.", "'n1': read with a decimal comma."],
+    "warnings": [
+        "Left out as an id: 'customer'; data.keep keeps them.",
+        "'n1': read with a decimal comma.",
+    ],
 }
 
 

@@ -18,7 +18,14 @@ def upload(path: Path) -> str:
 
 
 def test_only_what_was_said_is_set() -> None:
-    options = {"epochs": 3, "target": "y", "learning_rate": None, "optimizer": "sgd", "scale": None, "drop": ["a"]}
+    options = {
+        "epochs": 3,
+        "target": "y",
+        "learning_rate": None,
+        "optimizer": "sgd",
+        "scale": None,
+        "drop": ["a"],
+    }
     made = requests.build({"source": "digits"}, {}, options)
     assert made == {
         "data": {"source": "digits", "target": "y", "drop": ["a"]},
@@ -46,7 +53,9 @@ def test_data_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         requests.find_data("digit", upload)
 
 
-def test_a_file_named_like_a_bundled_set_is_reached_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_named_like_a_bundled_set_is_reached_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "iris").mkdir()
     assert requests.find_data("iris", upload) == {"source": "iris"}
@@ -55,7 +64,11 @@ def test_a_file_named_like_a_bundled_set_is_reached_by_its_path(tmp_path: Path, 
 
 def test_models_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, text in (("m.keras", "x"), ("m.json", '{"class_name": "Sequential"}'), ("model.py", "def build(): ...")):
+    for name, text in (
+        ("m.keras", "x"),
+        ("m.json", '{"class_name": "Sequential"}'),
+        ("model.py", "def build(): ..."),
+    ):
         (tmp_path / name).write_text(text)
     assert requests.find_model("auto", None, upload) == {"preset": "auto"}
     assert requests.find_model("auto", "old:2", upload) == {"init": "old:2"}

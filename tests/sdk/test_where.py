@@ -31,8 +31,18 @@ def test_a_key_alone_changes_nothing(machine: dict[str, str]) -> None:
 
 def test_wsk_config_file_names_the_platform(machine: dict[str, str], tmp_path: Path) -> None:
     where = find_platform(environment={**machine, "WSK_CONFIG_FILE": str(tmp_path / ".wskprops")})
-    assert (where.platform, where.apihost, where.auth, where.store) == ("openwhisk", "https://far.example", KEY, None)
-    assert find_platform(platform="embedded", environment={**machine, "WSK_CONFIG_FILE": "gone"}).platform == "embedded"
+    assert (where.platform, where.apihost, where.auth, where.store) == (
+        "openwhisk",
+        "https://far.example",
+        KEY,
+        None,
+    )
+    assert (
+        find_platform(
+            platform="embedded", environment={**machine, "WSK_CONFIG_FILE": "gone"}
+        ).platform
+        == "embedded"
+    )
 
 
 def test_openwhisk_by_name_takes_the_file_in_the_home_directory(machine: dict[str, str]) -> None:
@@ -41,7 +51,9 @@ def test_openwhisk_by_name_takes_the_file_in_the_home_directory(machine: dict[st
 
 def test_a_files_key_is_not_sent_to_another_host(machine: dict[str, str], tmp_path: Path) -> None:
     environment = {**machine, "WSK_CONFIG_FILE": str(tmp_path / ".wskprops")}
-    assert find_platform(apihost="far.example", environment=environment).auth == KEY, "https is where no scheme is given"
+    assert find_platform(apihost="far.example", environment=environment).auth == KEY, (
+        "https is where no scheme is given"
+    )
     with pytest.raises(ConfigurationError, match=r"no key for https://other\.example"):
         find_platform(apihost="https://other.example", environment=environment)
     with pytest.raises(ConfigurationError, match="no key"):
@@ -62,7 +74,9 @@ def test_contradictions_are_named(given: dict[str, str], problem: str, tmp_path:
 
 
 def test_no_secret_is_in_a_repr(machine: dict[str, str]) -> None:
-    where = find_platform(apihost="https://x", auth=KEY, store="http://u:pa55word@h:5984", environment=machine)
+    where = find_platform(
+        apihost="https://x", auth=KEY, store="http://u:pa55word@h:5984", environment=machine
+    )
     assert "k3y-of-guest" not in repr(where)
     assert "pa55word" not in repr(where)
 

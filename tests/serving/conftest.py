@@ -36,14 +36,22 @@ def publish(store: Store) -> Publish:
     from whisktrain.stages.planning import resolve_spec
     from whisktrain.stages.preprocess import preprocess
 
-    def make(name: str, data: Any, *, seed: int = 0, model: str = "linear", version: int = 1) -> str:
-        request = parse(Request, {"data": data, "model": model, "train": {"name": name, "seed": seed, "workers": 1}})
+    def make(
+        name: str, data: Any, *, seed: int = 0, model: str = "linear", version: int = 1
+    ) -> str:
+        request = parse(
+            Request,
+            {"data": data, "model": model, "train": {"name": name, "seed": seed, "workers": 1}},
+        )
         dataset = preprocess(request, store, workers=1)["dataset"]
         held = store.library.get(ids.dataset(dataset), attachment=True)
         assert held is not None
         spec = resolve_spec(request, dataset, held.body, Limits())
         built = KerasLearner().build(spec, {})
-        files = {"file/config": built.blueprint.config, "file/preprocessing": held.attachment or b""}
+        files = {
+            "file/config": built.blueprint.config,
+            "file/preprocessing": held.attachment or b"",
+        }
         attached = {**built.params, **{k: np.frombuffer(v, np.uint8) for k, v in files.items()}}
         body = {
             "schema": 1,
@@ -61,7 +69,9 @@ def publish(store: Store) -> Publish:
         store.library.put(ids.model(name, version), body, attachment=tensors.encode(attached))
         alias = store.library.get(ids.alias(name))
         with contextlib.suppress(Conflict):
-            store.library.put(ids.alias(name), {"schema": 1, "version": version}, rev=alias.rev if alias else None)
+            store.library.put(
+                ids.alias(name), {"schema": 1, "version": version}, rev=alias.rev if alias else None
+            )
         return f"{name}:{version}"
 
     return make

@@ -74,7 +74,9 @@ def test_a_failed_load_leaves_nothing(models: Models) -> None:
     assert load("a", 1) == Model("a", 1)
 
 
-def test_a_value_error_of_the_load_is_not_taken_for_a_model_that_is_too_large(models: Models) -> None:
+def test_a_value_error_of_the_load_is_not_taken_for_a_model_that_is_too_large(
+    models: Models,
+) -> None:
     def fail() -> LoadedModel:
         raise ValueError("no model")
 
@@ -91,7 +93,10 @@ def test_threads_that_miss_the_same_model_load_it_once(models: Models) -> None:
         time.sleep(0.05)
         return cast(LoadedModel, Model("a", 1))
 
-    threads = [threading.Thread(target=lambda: found.append(loaded._cached(key("a"), slow))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(loaded._cached(key("a"), slow)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -19,7 +19,12 @@ from whisktrain.store.protocol import Store
 Publish = Callable[..., str]
 TABLE = {
     "records": [
-        {"age": 20 + i % 50, "plan": "pro" if i % 3 else "basic", "if": i % 7, "churned": "yes" if i % 2 else "no"}
+        {
+            "age": 20 + i % 50,
+            "plan": "pro" if i % 3 else "basic",
+            "if": i % 7,
+            "churned": "yes" if i % 2 else "no",
+        }
         for i in range(80)
     ],
     "target": "churned",
@@ -33,21 +38,34 @@ def test_a_row_alone_and_in_a_batch_gives_the_same_answer(store: Store, publish:
     batch = predict({"model": "churn", "rows": rows}, store=store)["decisions"]
     assert len(batch) == 70
     for i in (0, 33, 69):
-        assert predict({"model": "churn", "rows": [rows[i]]}, store=store)["decisions"] == [batch[i]]
-    assert predict({"model": "churn", "rows": rows[33]}, store=store)["decisions"] == [batch[33]], "one row stands for a list"
+        assert predict({"model": "churn", "rows": [rows[i]]}, store=store)["decisions"] == [
+            batch[i]
+        ]
+    assert predict({"model": "churn", "rows": rows[33]}, store=store)["decisions"] == [batch[33]], (
+        "one row stands for a list"
+    )
 
 
-def test_columns_come_in_any_order_extra_ones_are_ignored_and_missing_ones_named(store: Store, publish: Publish) -> None:
+def test_columns_come_in_any_order_extra_ones_are_ignored_and_missing_ones_named(
+    store: Store, publish: Publish
+) -> None:
     publish("churn", TABLE)
     plain = predict({"model": "churn", "rows": [ROW]}, store=store)
-    shuffled = predict({"model": "churn", "rows": [{"zzz": 1, "if": 2, "plan": "pro", "age": 31}]}, store=store)
+    shuffled = predict(
+        {"model": "churn", "rows": [{"zzz": 1, "if": 2, "plan": "pro", "age": 31}]}, store=store
+    )
     assert shuffled["decisions"] == plain["decisions"]
     assert plain["notices"] == []
     assert "zzz" in " ".join(shuffled["notices"])
-    assert predict({"model": "churn", "rows": [[31, "pro", 2]]}, store=store)["decisions"] == plain["decisions"], "as an array"
+    assert (
+        predict({"model": "churn", "rows": [[31, "pro", 2]]}, store=store)["decisions"]
+        == plain["decisions"]
+    ), "as an array"
     with pytest.raises(RequestError, match="'plan'"):
         predict({"model": "churn", "rows": [{"age": 31, "if": 2}]}, store=store)
-    filled = predict({"model": "churn", "rows": [{"age": 31, "if": 2}], "missing": "fill"}, store=store)
+    filled = predict(
+        {"model": "churn", "rows": [{"age": 31, "if": 2}], "missing": "fill"}, store=store
+    )
     assert len(filled["decisions"]) == 1
 
 
@@ -73,14 +91,18 @@ def test_a_regression_answers_in_the_targets_own_units(store: Store, publish: Pu
     assert 25 < values[0] < 350, "an untrained model is near the target's mean, 152"
 
 
-def test_after_retraining_the_next_answer_comes_wholly_from_the_new_version(store: Store, publish: Publish) -> None:
+def test_after_retraining_the_next_answer_comes_wholly_from_the_new_version(
+    store: Store, publish: Publish
+) -> None:
     publish("churn", TABLE, seed=0, model="mlp")
     first = predict({"model": "churn", "rows": [ROW]}, store=store)
     publish("churn", TABLE, seed=1, model="mlp", version=2)
     second = predict({"model": "churn", "rows": [ROW]}, store=store)
     assert (first["model"], second["model"]) == ("churn:1", "churn:2")
     assert first["decisions"] != second["decisions"]
-    assert predict({"model": "churn:1", "rows": [ROW]}, store=store)["decisions"] == first["decisions"]
+    assert (
+        predict({"model": "churn:1", "rows": [ROW]}, store=store)["decisions"] == first["decisions"]
+    )
 
 
 def test_a_deleted_model_answers_no_more(store: Store, publish: Publish) -> None:
@@ -141,7 +163,13 @@ def test_more_than_fits_is_stored_or_refused_with_the_count_that_fits(
 
 
 def result_of_training(**more: Any) -> dict[str, Any]:
-    return {"status": "completed", "run": "r1", "model": "churn:1", "metrics": {"val_accuracy": 0.9, "val_rows": 16}, **more}
+    return {
+        "status": "completed",
+        "run": "r1",
+        "model": "churn:1",
+        "metrics": {"val_accuracy": 0.9, "val_rows": 16},
+        **more,
+    }
 
 
 def test_as_the_last_stage_it_adds_decisions_and_a_message(store: Store, publish: Publish) -> None:
@@ -156,7 +184,9 @@ def test_as_the_last_stage_it_adds_decisions_and_a_message(store: Store, publish
     assert "decisions" not in predict(result_of_training(predict={}), store=store)
 
 
-def test_a_mistake_in_the_rows_does_not_hide_the_trained_model(store: Store, publish: Publish) -> None:
+def test_a_mistake_in_the_rows_does_not_hide_the_trained_model(
+    store: Store, publish: Publish
+) -> None:
     publish("churn", TABLE)
     answer = predict(result_of_training(predict={"rows": [{"age": 1}]}), store=store)
     assert answer["status"] == "completed"
@@ -166,7 +196,9 @@ def test_a_mistake_in_the_rows_does_not_hide_the_trained_model(store: Store, pub
 
 
 def test_a_run_that_goes_on_is_told_how_to_follow(store: Store) -> None:
-    answer = predict({"status": "training", "run": "r1", "model": "m:1", "predict": {"rows": [ROW]}}, store=store)
+    answer = predict(
+        {"status": "training", "run": "r1", "model": "m:1", "predict": {"rows": [ROW]}}, store=store
+    )
     assert answer["decisions"] is None
     assert "whisktrain runs watch r1" in answer["message"]
 
@@ -181,8 +213,8 @@ def test_an_exported_model_is_the_same_model(store: Store, publish: Publish, tmp
     loaded = open_model(store, "flowers")
     x = loaded.fitted.transform([[5.1, 3.5, 1.4, 0.2], [6.0, 3.0, 5.0, 2.0]]).x
     there = keras.saving.load_model(path)
-    assert loaded.forward(x) == pytest.approx(np.exp(there(x)) / np.exp(there(x)).sum(axis=1, keepdims=True), abs=1e-5) or (
-        loaded.forward(x) == pytest.approx(np.asarray(there(x)), abs=1e-5)
-    )
+    assert loaded.forward(x) == pytest.approx(
+        np.exp(there(x)) / np.exp(there(x)).sum(axis=1, keepdims=True), abs=1e-5
+    ) or (loaded.forward(x) == pytest.approx(np.asarray(there(x)), abs=1e-5))
     with pytest.raises(RequestError, match=r"ends in \.keras"):
         Models(SimpleNamespace(store=store)).export("flowers", tmp_path / "flowers.h5")

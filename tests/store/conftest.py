@@ -26,7 +26,9 @@ REAL_COUCHDB = os.environ.get("WHISKTRAIN_TEST_COUCHDB")
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Install the server before the first test, whose time-out it would otherwise use up."""
-    if not session.config.option.collectonly and any("pouchdb" in getattr(item, "fixturenames", ()) for item in session.items):
+    if not session.config.option.collectonly and any(
+        "pouchdb" in getattr(item, "fixturenames", ()) for item in session.items
+    ):
         _installed()
 
 
@@ -39,7 +41,16 @@ def pouchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     with (home / "output").open("wb") as output:
         server = subprocess.Popen(
-            ["node", str(program), "--in-memory", "--host", "127.0.0.1", "--port", str(port), "--no-stdout-logs"],
+            [
+                "node",
+                str(program),
+                "--in-memory",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--no-stdout-logs",
+            ],
             cwd=home,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -72,8 +83,18 @@ def _installed() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "complete").exists():
             # Nothing of it needs compiling as long as everything is kept in memory.
-            command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home)]
-            subprocess.run([*command, "pouchdb-server@4.2.0"], check=True, timeout=900, capture_output=True)
+            command = [
+                "npm",
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                str(home),
+            ]
+            subprocess.run(
+                [*command, "pouchdb-server@4.2.0"], check=True, timeout=900, capture_output=True
+            )
             (home / "complete").touch()
     return program
 
@@ -97,7 +118,9 @@ SERVERS = ["pouchdb", *(["real"] if REAL_COUCHDB else [])]
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
     """A server's address with its administrator."""
-    return REAL_COUCHDB or "" if request.param == "real" else str(request.getfixturevalue("pouchdb"))
+    return (
+        REAL_COUCHDB or "" if request.param == "real" else str(request.getfixturevalue("pouchdb"))
+    )
 
 
 @pytest.fixture

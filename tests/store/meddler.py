@@ -34,7 +34,9 @@ class Meddler:
         credentials = parts.netloc.rpartition("@")[0]
         at = f"{credentials}@" if credentials else ""
         self._tls = tls
-        self.address = f"{'https' if tls else 'http'}://{at}127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = (
+            f"{'https' if tls else 'http'}://{at}127.0.0.1:{self._listener.getsockname()[1]}"
+        )
         self.lose_request = 0
         self.answers: list[Meddle] = []
         self.requests: list[str] = []
@@ -122,4 +124,6 @@ def cut_in_body(answer: bytes) -> bytes | None:
 
 def status(code: int) -> Meddle:
     """With another status."""
-    return lambda answer: b"HTTP/1.1 %d Meddled with by the test" % code + answer[answer.index(b"\r\n") :]
+    return lambda answer: (
+        b"HTTP/1.1 %d Meddled with by the test" % code + answer[answer.index(b"\r\n") :]
+    )

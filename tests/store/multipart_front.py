@@ -33,7 +33,9 @@ class MultipartFront(ThreadingHTTPServer):
         self.pouchdb = address
         self.json_bulk = False
         self.requests: list[str] = []
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
 
     @property
@@ -73,7 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _ask(self, path: str, body: bytes, timeout: float = 60.0) -> requests.Response:
         kind = {"Content-Type": "application/json"} if body else {}
         headers = {"Accept": "application/json", **kind}
-        return requests.request(self.command, self.server.pouchdb + path, data=body or None, headers=headers, timeout=timeout)
+        return requests.request(
+            self.command,
+            self.server.pouchdb + path,
+            data=body or None,
+            headers=headers,
+            timeout=timeout,
+        )
 
     def _inlined(self, message: bytes) -> bytes:
         """A document with its attachment, as JSON."""
@@ -95,7 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert "heartbeat" not in query, "it would overrule the timeout"
         try:
             answer = self._ask(self.path, body, timeout=int(query["timeout"]) / 1000)
-        except (requests.exceptions.Timeout, requests.exceptions.ConnectionError):  # PouchDB's head comes before the wait
+        except (
+            requests.exceptions.Timeout,
+            requests.exceptions.ConnectionError,
+        ):  # PouchDB's head comes before the wait
             self._send_json(200, {"last_seq": query["since"], "results": []})
         else:
             self._pass_on(answer)
@@ -124,12 +135,21 @@ class _Handler(BaseHTTPRequestHandler):
             if found.status_code == 200:
                 content_type, content = _message(found.json())
             else:
-                content_type, content = 'application/json; error="true"', json.dumps({"id": row["id"]}).encode()
-            message += b"\r\n--several\r\nContent-Type: " + content_type.encode() + b"\r\n\r\n" + content
+                content_type, content = (
+                    'application/json; error="true"',
+                    json.dumps({"id": row["id"]}).encode(),
+                )
+            message += (
+                b"\r\n--several\r\nContent-Type: " + content_type.encode() + b"\r\n\r\n" + content
+            )
         self._send(200, 'multipart/mixed; boundary="several"', message + b"\r\n--several--")
 
     def _pass_on(self, answer: requests.Response) -> None:
-        self._send(answer.status_code, answer.headers.get("Content-Type", "application/json"), answer.content)
+        self._send(
+            answer.status_code,
+            answer.headers.get("Content-Type", "application/json"),
+            answer.content,
+        )
 
     def _send_json(self, status: int, content: dict[str, Any]) -> None:
         self._send(status, "application/json", json.dumps(content).encode())
@@ -155,4 +175,7 @@ def _message(document: dict[str, Any]) -> tuple[str, bytes]:
     boundary = "0123456789abcdef"
     head = f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{json.dumps(document)}\r\n--{boundary}\r\n"
     head += f'Content-Disposition: attachment; filename="data"\r\nContent-Type: {stub["content_type"]}\r\n\r\n'
-    return f'multipart/related; boundary="{boundary}"', head.encode() + data + f"\r\n--{boundary}--".encode()
+    return (
+        f'multipart/related; boundary="{boundary}"',
+        head.encode() + data + f"\r\n--{boundary}--".encode(),
+    )

@@ -45,7 +45,11 @@ def test_nobody_there_is_told_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with contextlib.closing(CouchStore(f"http://someuser:geheim@127.0.0.1:{port}")) as store:
-        for call in (store.ensure, lambda: store.rounds.get("a"), lambda: store.rounds.put("a", {}, attachment=b"x")):
+        for call in (
+            store.ensure,
+            lambda: store.rounds.get("a"),
+            lambda: store.rounds.put("a", {}, attachment=b"x"),
+        ):
             with pytest.raises(StoreUnreachable, match=f"127.0.0.1:{port}") as caught:
                 call()
             assert caught.value.retryable
@@ -57,7 +61,9 @@ def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with contextlib.closing(CouchStore(f"http://127.0.0.1:{silent.getsockname()[1]}")) as store:
             with pytest.raises(StoreUnreachable, match="does not answer"):
-                store._session.send("GET", f"http://127.0.0.1:{silent.getsockname()[1]}/", read_timeout=0.3)
+                store._session.send(
+                    "GET", f"http://127.0.0.1:{silent.getsockname()[1]}/", read_timeout=0.3
+                )
 
 
 def test_something_else_that_answers_is_told(pouchdb: str) -> None:
@@ -72,10 +78,30 @@ def test_something_else_that_answers_is_told(pouchdb: str) -> None:
                 store.ensure()
 
 
-def test_a_certificate_must_be_trusted(pouchdb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_must_be_trusted(
+    pouchdb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    command += [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
@@ -108,7 +134,9 @@ def test_a_missing_database_is_told_with_the_fix(server: str, prefix: str) -> No
             assert "deploy" in caught.value.hint
 
 
-@pytest.mark.parametrize(("code", "word"), [(401, "store_unauthorized"), (403, "store_forbidden"), (413, "store_error")])
+@pytest.mark.parametrize(
+    ("code", "word"), [(401, "store_unauthorized"), (403, "store_forbidden"), (413, "store_error")]
+)
 def test_refusals_are_told_without_secrets(pouchdb: str, prefix: str, code: int, word: str) -> None:
     with contextlib.closing(Meddler(pouchdb)) as meddler:
         meddler.strip_credentials = True
@@ -154,7 +182,9 @@ def test_proxies_are_never_used_for_this_machine(monkeypatch: pytest.MonkeyPatch
         assert str(store._session._pools.proxy) == "http://proxy.invalid:1"
 
 
-def test_a_proxy_is_asked_for_the_whole_address(pouchdb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_asked_for_the_whole_address(
+    pouchdb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the proxy's own password, which the server does not see."""
     with contextlib.closing(Meddler(pouchdb)) as meddler:
         monkeypatch.setenv("http_proxy", meddler.address.replace("://", "://me:geheim@"))
@@ -173,14 +203,20 @@ def test_an_ipv6_address_is_reached(pouchdb: str) -> None:
     try:
         meddler._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
         threading.Thread(target=meddler._accept, daemon=True).start()
-        with contextlib.closing(CouchStore(f"http://[::1]:{meddler._listener.getsockname()[1]}")) as store:
+        with contextlib.closing(
+            CouchStore(f"http://[::1]:{meddler._listener.getsockname()[1]}")
+        ) as store:
             assert "express-pouchdb" in store.greeting()
     finally:
         meddler.close()
 
 
-@given(st.binary(max_size=300), st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2))
-def test_multipart_messages_come_apart_as_they_were_joined(data: bytes, extra: dict[str, str]) -> None:
+@given(
+    st.binary(max_size=300), st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)
+)
+def test_multipart_messages_come_apart_as_they_were_joined(
+    data: bytes, extra: dict[str, str]
+) -> None:
     import json
 
     document = {"x": extra, "_attachments": {"data": {"follows": True, "length": len(data)}}}
@@ -197,7 +233,9 @@ def test_messages_of_several_messages_come_apart(bodies: list[bytes]) -> None:
     told = [b"multipart/related; boundary=inner", b"application/json"]
     message = b""
     for k, body in enumerate(bodies):
-        message += b"\r\n--outer\r\nX-Doc-Id: a\r\nContent-Type: " + told[k % 2] + b"\r\n\r\n" + body
+        message += (
+            b"\r\n--outer\r\nX-Doc-Id: a\r\nContent-Type: " + told[k % 2] + b"\r\n\r\n" + body
+        )
     message += b"\r\n--outer--"
     expected = [(told[k % 2].decode(), body) for k, body in enumerate(bodies)]
     assert multipart.parts('multipart/mixed; boundary="outer"', message) == expected
@@ -224,12 +262,18 @@ if REAL_COUCHDB:
             yield prefix
             requests.delete(address, params={"rev": made.json()["rev"]}, timeout=10)
 
-        def test_a_member_runs_and_only_an_administrator_creates(self, prefix: str, user: str) -> None:
+        def test_a_member_runs_and_only_an_administrator_creates(
+            self, prefix: str, user: str
+        ) -> None:
             host = (REAL_COUCHDB or "").rpartition("@")[2]
             with (
                 contextlib.closing(CouchStore(f"{REAL_COUCHDB}?prefix={prefix}")) as admin,
-                contextlib.closing(CouchStore(f"http://{user}:geheim@{host}?prefix={prefix}")) as member,
-                contextlib.closing(CouchStore(f"http://{user}:wrong@{host}?prefix={prefix}")) as stranger,
+                contextlib.closing(
+                    CouchStore(f"http://{user}:geheim@{host}?prefix={prefix}")
+                ) as member,
+                contextlib.closing(
+                    CouchStore(f"http://{user}:wrong@{host}?prefix={prefix}")
+                ) as stranger,
             ):
                 with pytest.raises(StoreError) as caught:
                     member.ensure()
@@ -245,7 +289,11 @@ if REAL_COUCHDB:
                     rev = member.rounds.put("a", {}, attachment=b"x" * 1000)
                     rev = member.rounds.put("a", {"n": 2}, rev=rev)
                     assert member.rounds.get("a", attachment=True) is not None
-                    assert len(member.rounds.list("a")) == len(member.rounds.changes("0", timeout=1).rows) == 1
+                    assert (
+                        len(member.rounds.list("a"))
+                        == len(member.rounds.changes("0", timeout=1).rows)
+                        == 1
+                    )
                     assert member.rounds.delete_many(["a"]) == 1
                     with pytest.raises(StoreError) as caught:
                         stranger.rounds.get("a")

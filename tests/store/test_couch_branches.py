@@ -27,7 +27,9 @@ def reply(code: int, content: object) -> Meddle:
 
 
 @contextlib.contextmanager
-def writing_between(store: CouchStore, monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]):
+def writing_between(
+    store: CouchStore, monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]
+):
     """Let another writer write before each write of the store."""
     send = CouchDatabase._send
 
@@ -49,7 +51,9 @@ def test_reprs_name_the_address_without_the_password() -> None:
         assert repr(store._session) == "HttpSession('http://localhost:5984')"
 
 
-def test_a_document_that_keeps_changing_is_not_deleted(store: CouchStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_keeps_changing_is_not_deleted(
+    store: CouchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "DELETE_ATTEMPTS", 3)
     store.rounds.put("d", {"n": 0})
 
@@ -58,7 +62,10 @@ def test_a_document_that_keeps_changing_is_not_deleted(store: CouchStore, monkey
         assert present is not None
         store.rounds.put("d", {"n": 1}, rev=present.rev)
 
-    with writing_between(store, monkeypatch, change), pytest.raises(StoreError, match="changed 3 times") as caught:
+    with (
+        writing_between(store, monkeypatch, change),
+        pytest.raises(StoreError, match="changed 3 times") as caught,
+    ):
         store.rounds.delete("d")
     assert caught.value.retryable
     assert store.rounds.get("d") is not None
@@ -71,7 +78,9 @@ def test_a_deletion_of_an_older_revision_conflicts(store: CouchStore) -> None:
         store.rounds.delete("d", rev=first)
 
 
-def test_many_documents_that_keep_changing_are_not_deleted(store: CouchStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_documents_that_keep_changing_are_not_deleted(
+    store: CouchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "DELETE_ATTEMPTS", 2)
     rev = store.rounds.put("d", {})
     old = store.rounds.put("d", {"n": 1}, rev=rev)
@@ -113,7 +122,12 @@ def test_other_failures_of_the_database_are_raised(store: CouchStore, meddler: M
 
 def test_a_user_is_admitted_once(store: CouchStore, meddler: Meddler) -> None:
     security = {"members": {"names": ["other"]}}
-    meddler.answers = [reply(200, security), reply(200, {"ok": True}), reply(200, {}), reply(200, {"ok": True})]
+    meddler.answers = [
+        reply(200, security),
+        reply(200, {"ok": True}),
+        reply(200, {}),
+        reply(200, {"ok": True}),
+    ]
     store.admit("someuser")
     assert b'{"members":{"names":["other","someuser"]}}' in meddler.raw
     meddler.answers = [reply(200, {"members": {"names": ["someuser"]}})] * 2
@@ -123,7 +137,10 @@ def test_a_user_is_admitted_once(store: CouchStore, meddler: Meddler) -> None:
 
 
 def test_settings(store: CouchStore, meddler: Meddler) -> None:
-    meddler.answers = [reply(200, "5984"), reply(404, {"error": "not_found", "reason": "unknown_config_value"})]
+    meddler.answers = [
+        reply(200, "5984"),
+        reply(404, {"error": "not_found", "reason": "unknown_config_value"}),
+    ]
     assert store.setting("chttpd", "port") == "5984"
     assert store.setting("chttpd", "none") is None
 
@@ -142,7 +159,9 @@ def test_answers_that_are_not_json(store: CouchStore, meddler: Meddler) -> None:
     assert caught.value.code == "store_protocol"
 
 
-def test_too_many_requests_are_repeated_and_are_no_lost_answers(store: CouchStore, meddler: Meddler) -> None:
+def test_too_many_requests_are_repeated_and_are_no_lost_answers(
+    store: CouchStore, meddler: Meddler
+) -> None:
     store.rounds.put("d", {})
     meddler.answers = [status(429)]
     assert store.rounds.get("d") is not None
@@ -150,7 +169,9 @@ def test_too_many_requests_are_repeated_and_are_no_lost_answers(store: CouchStor
     meddler.answers = [status(429)]
     with pytest.raises(Conflict):
         store.rounds.put("d", {})
-    assert [line.split()[0] for line in meddler.requests] == ["PUT", "PUT"], "nothing is read: no answer was lost"
+    assert [line.split()[0] for line in meddler.requests] == ["PUT", "PUT"], (
+        "nothing is read: no answer was lost"
+    )
 
 
 def test_a_refusal_whose_body_says_nothing(store: CouchStore, meddler: Meddler) -> None:
@@ -172,7 +193,9 @@ def test_a_restart_before_the_first_answer(meddler: Meddler, prefix: str) -> Non
         assert store.greeting()
 
 
-def test_a_bundle_of_authorities_may_be_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_of_authorities_may_be_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path))
     pools = session._pools(None)
@@ -184,7 +207,10 @@ def test_the_couchdb_package_may_send_text_and_bytes(store: CouchStore) -> None:
     base = store._session._base
     for body in ('{"keys":[]}', b'{"keys":[]}'):
         code, _, content = store._session.request(
-            "POST", f"{base}/{store.rounds.name}/_all_docs", body, {"Content-Type": "application/json"}
+            "POST",
+            f"{base}/{store.rounds.name}/_all_docs",
+            body,
+            {"Content-Type": "application/json"},
         )
         assert code == 200
         assert json.load(content)["rows"] == []
@@ -198,7 +224,9 @@ def front(multipart_front: MultipartFront, prefix: str):
         store.drop()
 
 
-def test_several_documents_are_one_request(front: CouchStore, multipart_front: MultipartFront) -> None:
+def test_several_documents_are_one_request(
+    front: CouchStore, multipart_front: MultipartFront
+) -> None:
     datas = {f"d:{k}": bytes([k]) * 1000 for k in range(4)}
     for id_, data in datas.items():
         front.rounds.put(id_, {}, attachment=data)
@@ -208,7 +236,9 @@ def test_several_documents_are_one_request(front: CouchStore, multipart_front: M
     assert {id_: document.attachment for id_, document in found.items()} == {**datas, "plain": None}
     assert len(multipart_front.requests) == 1
     multipart_front.json_bulk = True
-    assert front.rounds.get_many(list(datas)) == {id_: found[id_] for id_ in datas}, "asked one by one"
+    assert front.rounds.get_many(list(datas)) == {id_: found[id_] for id_ in datas}, (
+        "asked one by one"
+    )
 
 
 def test_an_attachment_that_is_not_whole_is_damaged() -> None:
@@ -229,8 +259,12 @@ def test_a_deleted_document_and_one_without_attachment_among_several() -> None:
         b"\r\n--outer\r\nContent-Type: " + kind.encode() + b"\r\n\r\n" + body
         for kind, body in (("application/json", deleted.encode()), (content_type, inner))
     )
-    found = several(Answer(200, {"Content-Type": "multipart/mixed; boundary=outer"}, message + b"\r\n--outer--"))
-    assert [(document.id, document.body, document.attachment) for document in found] == [("d", {"n": 1}, None)]
+    found = several(
+        Answer(200, {"Content-Type": "multipart/mixed; boundary=outer"}, message + b"\r\n--outer--")
+    )
+    assert [(document.id, document.body, document.attachment) for document in found] == [
+        ("d", {"n": 1}, None)
+    ]
 
 
 def test_an_attachment_that_the_server_compressed() -> None:
@@ -239,7 +273,9 @@ def test_an_attachment_that_the_server_compressed() -> None:
     data = b"x" * 1000
     packed = gzip.compress(data)
     stub = {"length": len(data), "encoding": "gzip", "encoded_length": len(packed), "follows": True}
-    content_type, message = multipart.join(json.dumps({"_id": "d", "_rev": "1-a", "_attachments": {"data": stub}}), packed)
+    content_type, message = multipart.join(
+        json.dumps({"_id": "d", "_rev": "1-a", "_attachments": {"data": stub}}), packed
+    )
     found = whole("d", Answer(200, {"Content-Type": content_type}, message))
     assert (found.attachment, found.attachment_size) == (data, len(data))
 

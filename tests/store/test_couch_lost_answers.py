@@ -75,7 +75,9 @@ class TestLostAnswers:
         assert document is not None
         assert document.rev == rev
 
-    def test_a_plain_conflict_costs_one_request(self, store: CouchStore, meddler: Meddler, attachment: bytes | None) -> None:
+    def test_a_plain_conflict_costs_one_request(
+        self, store: CouchStore, meddler: Meddler, attachment: bytes | None
+    ) -> None:
         store.rounds.put("d", {"n": 1}, attachment=attachment)
         meddler.requests.clear()
         with pytest.raises(Conflict):
@@ -92,7 +94,9 @@ class TestLostAnswers:
         assert document is not None
         assert document.rev == rev
 
-    def test_one_request_writes_and_one_reads(self, store: CouchStore, meddler: Meddler, attachment: bytes | None) -> None:
+    def test_one_request_writes_and_one_reads(
+        self, store: CouchStore, meddler: Meddler, attachment: bytes | None
+    ) -> None:
         store.rounds.put("d", {"n": 1}, attachment=attachment)
         store.rounds.get("d", attachment=True)
         store.rounds.get("d")
@@ -100,13 +104,17 @@ class TestLostAnswers:
 
 
 class TestDeletions:
-    def test_a_deletion_whose_answer_was_lost_counts(self, store: CouchStore, meddler: Meddler) -> None:
+    def test_a_deletion_whose_answer_was_lost_counts(
+        self, store: CouchStore, meddler: Meddler
+    ) -> None:
         store.rounds.put("d", {})
         meddler.answers = [whole, lost]
         assert store.rounds.delete("d") is True
         assert store.rounds.get("d") is None
 
-    def test_many_deletions_whose_answer_was_lost_count(self, store: CouchStore, meddler: Meddler) -> None:
+    def test_many_deletions_whose_answer_was_lost_count(
+        self, store: CouchStore, meddler: Meddler
+    ) -> None:
         for k in range(5):
             store.rounds.put(f"d:{k}", {})
         meddler.answers = [whole, lost]
@@ -120,13 +128,17 @@ class TestDeletions:
         assert store.rounds.delete_many([f"d:{k}" for k in range(30)]) == 30
         assert len(meddler.requests) == 2
 
-    def test_deletions_at_known_revisions_are_one_request(self, store: CouchStore, meddler: Meddler) -> None:
+    def test_deletions_at_known_revisions_are_one_request(
+        self, store: CouchStore, meddler: Meddler
+    ) -> None:
         known = {f"d:{k}": store.rounds.put(f"d:{k}", {}) for k in range(30)}
         meddler.requests.clear()
         assert store.rounds.delete_many(known, known=known) == 30
         assert len(meddler.requests) == 1
 
-    def test_deletions_at_known_revisions_whose_answer_was_lost_count(self, store: CouchStore, meddler: Meddler) -> None:
+    def test_deletions_at_known_revisions_whose_answer_was_lost_count(
+        self, store: CouchStore, meddler: Meddler
+    ) -> None:
         known = {f"d:{k}": store.rounds.put(f"d:{k}", {}) for k in range(5)}
         meddler.answers = [lost]
         assert store.rounds.delete_many(known, known=known) == 5
@@ -166,9 +178,13 @@ class TestConnections:
         assert len(meddler._open) <= before + 2
 
     @pytest.mark.parametrize("cut", [cut_in_head, cut_in_body])
-    def test_an_answer_cut_short_is_read_again(self, store: CouchStore, meddler: Meddler, cut: Meddle) -> None:
+    def test_an_answer_cut_short_is_read_again(
+        self, store: CouchStore, meddler: Meddler, cut: Meddle
+    ) -> None:
         store.rounds.put("d", {"n": 1}, attachment=b"x" * 3000)
-        meddler.answers = [lambda answer: (threading.Timer(0.1, meddler.hang_up).start(), cut(answer))[1]]
+        meddler.answers = [
+            lambda answer: (threading.Timer(0.1, meddler.hang_up).start(), cut(answer))[1]
+        ]
         document = store.rounds.get("d", attachment=True)
         assert document is not None
         assert document.attachment == b"x" * 3000
@@ -187,7 +203,9 @@ class TestConnections:
         assert time.monotonic() - begun < 10
         assert caught.value.retryable
 
-    def test_a_server_that_may_have_overslept_a_write_is_asked_again_soon(self, store: CouchStore, meddler: Meddler) -> None:
+    def test_a_server_that_may_have_overslept_a_write_is_asked_again_soon(
+        self, store: CouchStore, meddler: Meddler
+    ) -> None:
         position = store.rounds.changes(None).position
         meddler.requests.clear()
         begun = time.monotonic()
@@ -195,7 +213,9 @@ class TestConnections:
         assert time.monotonic() - begun < 5
         assert len(meddler.requests) == 2
 
-    def test_long_waits_are_several_polls(self, store: CouchStore, meddler: Meddler, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_long_waits_are_several_polls(
+        self, store: CouchStore, meddler: Meddler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(feed, "LONGEST_POLL", 0.2)
         position = store.rounds.changes(None).position
         meddler.requests.clear()

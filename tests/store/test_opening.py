@@ -109,13 +109,24 @@ def test_masks(address: str, masked: str) -> None:
 
 @given(st.text("ab@:/?#[]%", max_size=8), st.text("ab@:/?#[]%", max_size=4))
 def test_a_mask_never_shows_a_password(around: str, end: str) -> None:
-    for address in (f"http://user:geheim{around}@host{end}", f"user:geheim@{around}", f"x://:geheim@{end}"):
+    for address in (
+        f"http://user:geheim{around}@host{end}",
+        f"user:geheim@{around}",
+        f"x://:geheim@{end}",
+    ):
         assert "geheim" not in mask(address)
 
 
 def test_credentials_are_in_no_repr() -> None:
     store = CouchStore("http://someuser:geheim@localhost:1")
-    for shown in (store, store.rounds, store.library, store._session, store._server, store.rounds._database):
+    for shown in (
+        store,
+        store.rounds,
+        store.library,
+        store._session,
+        store._server,
+        store.rounds._database,
+    ):
         assert "geheim" not in repr(shown)
         assert "someuser" not in repr(shown)
     assert "geheim" not in store.url
@@ -126,19 +137,35 @@ def test_errors_of_the_store_survive_a_process_boundary() -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_store("nonsense")
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (again.code, again.message, again.hint) == (caught.value.code, caught.value.message, caught.value.hint)
+    assert (again.code, again.message, again.hint) == (
+        caught.value.code,
+        caught.value.message,
+        caught.value.hint,
+    )
     assert copy.copy(caught.value).message == again.message
 
 
 def test_what_the_package_offers() -> None:
-    assert set(whisktrain.store.__all__) == {"Change", "Changes", "Database", "Document", "Store", "mask", "open_store"}
+    assert set(whisktrain.store.__all__) == {
+        "Change",
+        "Changes",
+        "Database",
+        "Document",
+        "Store",
+        "mask",
+        "open_store",
+    }
     assert all(hasattr(whisktrain.store, name) for name in whisktrain.store.__all__)
 
 
 def test_opening_an_embedded_store_imports_no_http_and_no_numerics() -> None:
     script = "import sys; from whisktrain.store import open_store; open_store('sqlite:x'); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60).stdout
-    assert not {"requests", "couchdb", "tenacity", "numpy", "tensorflow", "keras", "psutil"} & set(loaded.split())
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+    assert not {"requests", "couchdb", "tenacity", "numpy", "tensorflow", "keras", "psutil"} & set(
+        loaded.split()
+    )
 
 
 MOUNTS = [
@@ -167,13 +194,18 @@ def test_the_file_system_of_a_path(path: str, expected: tuple[str, str]) -> None
 
 
 @pytest.mark.parametrize(
-    "kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "fuse.glusterfs", "lustre", "NFS4"]
+    "kind",
+    ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "fuse.glusterfs", "lustre", "NFS4"],
 )
-def test_network_file_systems_are_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_file_systems_are_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import psutil
 
     check_local(tmp_path)
-    part = psutil.disk_partitions(all=True)[0]._replace(mountpoint=str(tmp_path.resolve()), fstype=kind)
+    part = psutil.disk_partitions(all=True)[0]._replace(
+        mountpoint=str(tmp_path.resolve()), fstype=kind
+    )
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [part])
     store = SqliteStore(tmp_path / "deep" / "store")
     with pytest.raises(ConfigurationError, match=kind.lower()):
@@ -185,7 +217,10 @@ def test_network_file_systems_are_refused(kind: str, tmp_path: Path, monkeypatch
 def test_the_end_of_a_prefix(prefix: str, others: list[str]) -> None:
     end = after_prefix(prefix)
     for text in [*others, *(prefix + other for other in others), prefix]:
-        inside = prefix.encode("utf-8", "surrogatepass") <= text.encode("utf-8", "surrogatepass") and (
-            end is None or text.encode("utf-8", "surrogatepass") < end.encode("utf-8", "surrogatepass")
+        inside = prefix.encode("utf-8", "surrogatepass") <= text.encode(
+            "utf-8", "surrogatepass"
+        ) and (
+            end is None
+            or text.encode("utf-8", "surrogatepass") < end.encode("utf-8", "surrogatepass")
         )
         assert inside == text.startswith(prefix)

@@ -46,7 +46,10 @@ def test_nothing_is_written_before_the_first_use(home: Path) -> None:
 def test_what_is_no_database_is_reported_as_damaged(home: Path) -> None:
     home.mkdir()
     (home / "rounds.sqlite").write_bytes(b"This is not a database. " * 500)
-    with contextlib.closing(SqliteStore(home)) as store, pytest.raises(Damaged, match=r"rounds\.sqlite"):
+    with (
+        contextlib.closing(SqliteStore(home)) as store,
+        pytest.raises(Damaged, match=r"rounds\.sqlite"),
+    ):
         store.rounds.get("a")
 
 
@@ -58,7 +61,10 @@ def test_a_torn_database_is_reported_as_damaged(home: Path) -> None:
     with (home / "rounds.sqlite").open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * 4096 * 10)
-    with contextlib.closing(SqliteStore(home)) as store, pytest.raises(Damaged, match=r"rounds\.sqlite"):
+    with (
+        contextlib.closing(SqliteStore(home)) as store,
+        pytest.raises(Damaged, match=r"rounds\.sqlite"),
+    ):
         store.rounds.list("")
         store.rounds.put("new", {})
 
@@ -68,20 +74,29 @@ def test_a_newer_format_is_refused(home: Path) -> None:
         store.ensure()
     with contextlib.closing(sqlite3.connect(home / "library.sqlite")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with contextlib.closing(SqliteStore(home)) as store, pytest.raises(ConfigurationError, match="format 99"):
+    with (
+        contextlib.closing(SqliteStore(home)) as store,
+        pytest.raises(ConfigurationError, match="format 99"),
+    ):
         store.library.get("a")
 
 
 def test_a_directory_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("not a directory")
-    with contextlib.closing(SqliteStore(blocker / "store")) as store, pytest.raises(StoreError, match="cannot be"):
+    with (
+        contextlib.closing(SqliteStore(blocker / "store")) as store,
+        pytest.raises(StoreError, match="cannot be"),
+    ):
         store.rounds.put("a", {})
 
 
 def test_a_read_only_place_is_reported() -> None:
     place = next(path for path in (Path("/sys"), Path("/System")) if path.exists())
-    with contextlib.closing(SqliteStore(place / "whisktrain")) as store, pytest.raises(StoreError, match="writing") as caught:
+    with (
+        contextlib.closing(SqliteStore(place / "whisktrain")) as store,
+        pytest.raises(StoreError, match="writing") as caught,
+    ):
         store.rounds.put("a", {})
     assert caught.value.code == "store_read_only"
 
@@ -105,8 +120,12 @@ for body, attachment in (({{}}, b"x" * 1_000_000), ({{"text": "x" * 300_000}}, N
         print(error.code, error)
 store.close()
 """
-    done = subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True, text=True)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["disk_full", "disk_full"], done.stdout
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["disk_full", "disk_full"], (
+        done.stdout
+    )
     with contextlib.closing(SqliteStore(home)) as store:
         assert [document.id for document in store.rounds.list("")] == ["before"]
         assert len(attachments(home)) == 1
@@ -144,7 +163,9 @@ def test_a_closed_store_says_so(home: Path) -> None:
         store.rounds.get("a")
 
 
-def test_a_position_of_another_store_starts_from_the_beginning(store: SqliteStore, home: Path) -> None:
+def test_a_position_of_another_store_starts_from_the_beginning(
+    store: SqliteStore, home: Path
+) -> None:
     for k in range(5):
         store.rounds.put(f"old:{k}", {})
     position = store.rounds.changes(None).position
@@ -175,4 +196,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert len(store.rounds.list("child:")) == len(store.rounds.list("self:")) == 50
 store.close()
 """
-    subprocess.run([sys.executable, "-c", script, store.url.removeprefix("sqlite:")], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", script, store.url.removeprefix("sqlite:")], check=True, timeout=60
+    )

@@ -71,10 +71,15 @@ def test_reprs_name_the_file(store: SqliteStore) -> None:
     assert store.rounds.name == "whisktrain-rounds"
 
 
-def test_writers_of_one_process_wait_for_each_other(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writers_of_one_process_wait_for_each_other(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.rounds.put("a", {})
     monkeypatch.setattr(errors, "BUSY_SECONDS", 0.05)
-    with store.rounds._connections.writing(), pytest.raises(StoreUnreachable, match="Other writers") as caught:
+    with (
+        store.rounds._connections.writing(),
+        pytest.raises(StoreUnreachable, match="Other writers") as caught,
+    ):
         store.rounds.put("b", {})
     assert caught.value.code == "store_busy"
     assert store.rounds.put("b", {})
@@ -115,14 +120,21 @@ def test_connections_of_a_parent_process_are_put_aside(store: SqliteStore) -> No
 def test_tables_that_another_process_has_just_made(tmp_path: Path) -> None:
     with contextlib.closing(SqliteStore(tmp_path)) as store:
         store.ensure()
-    with contextlib.closing(sqlite3.connect(tmp_path / "rounds.sqlite", isolation_level=None)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "rounds.sqlite", isolation_level=None)
+    ) as connection:
         connections._create(connection)
         assert connection.execute("PRAGMA user_version").fetchone() == (connections.FORMAT,)
 
 
-def test_tables_are_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_are_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "SCHEMA", "CREATE TABLE documents (id TEXT); NONSENSE;")
-    with contextlib.closing(SqliteStore(tmp_path)) as store, pytest.raises(StoreError, match="syntax"):
+    with (
+        contextlib.closing(SqliteStore(tmp_path)) as store,
+        pytest.raises(StoreError, match="syntax"),
+    ):
         store.rounds.get("a")
     monkeypatch.undo()
     with contextlib.closing(SqliteStore(tmp_path)) as store:
@@ -143,7 +155,9 @@ def test_compaction_beside_a_reader(store: SqliteStore) -> None:
 def test_compaction_that_fails_says_so(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.rounds.put("a", {})
     with contextlib.closing(sqlite3.connect(":memory:")) as broken:
-        failing = type("Failing", (), {"execute": lambda _, statement: fail(statement), "close": broken.close})
+        failing = type(
+            "Failing", (), {"execute": lambda _, statement: fail(statement), "close": broken.close}
+        )
 
         def fail(statement: str) -> sqlite3.Cursor:
             if "wal_checkpoint" in statement:
@@ -155,7 +169,9 @@ def test_compaction_that_fails_says_so(store: SqliteStore, monkeypatch: pytest.M
             store.rounds._connections.shrink()
 
 
-def test_a_file_that_cannot_be_written_whole_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_whole_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "no space")
 
@@ -165,7 +181,9 @@ def test_a_file_that_cannot_be_written_whole_is_removed(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_drives_cache_is_flushed_where_the_system_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_drives_cache_is_flushed_where_the_system_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
     calls = []
@@ -185,7 +203,9 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     assert caught.value.code == "network_filesystem"
 
 
-def test_a_socket_directory_that_vanishes_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_directory_that_vanishes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = tmp_path / "sockets"
     lstat, vanished = Path.lstat, []
 
@@ -204,7 +224,9 @@ def test_a_socket_directory_that_vanishes_is_made_again(tmp_path: Path, monkeypa
     assert not directory.exists()
 
 
-def test_a_socket_directory_that_always_vanishes_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_directory_that_always_vanishes_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
@@ -214,7 +236,9 @@ def test_a_socket_directory_that_always_vanishes_is_done_without(tmp_path: Path,
         waiter.wait(0.01)
 
 
-def test_a_reader_that_went_between_two_looks_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_went_between_two_looks_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listdir = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: ["gone", *listdir(path)])
     with waking.Waiter(tmp_path / "sockets") as waiter:
@@ -224,7 +248,9 @@ def test_a_reader_that_went_between_two_looks_is_passed_over(tmp_path: Path, mon
         assert time.monotonic() - begun < waking.POLL
 
 
-def test_a_socket_that_another_writer_removed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_that_another_writer_removed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(tmp_path / "dead"))
     unlink = Path.unlink

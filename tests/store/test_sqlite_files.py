@@ -58,7 +58,9 @@ def test_files_go_with_their_documents(store: SqliteStore, home: Path) -> None:
     assert attachments(home) == []
 
 
-def test_a_refused_write_leaves_no_file(store: SqliteStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_write_leaves_no_file(
+    store: SqliteStore, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.rounds.put("a", {}, attachment=b"1" * BIG)
     before = attachments(home)
     with pytest.raises(Conflict):
@@ -73,7 +75,9 @@ def test_a_refused_write_leaves_no_file(store: SqliteStore, home: Path, monkeypa
 
 @pytest.mark.parametrize("size", [1000, BIG])
 @pytest.mark.parametrize("how", ["flipped", "short", "gone"])
-def test_damaged_attachments_are_noticed(store: SqliteStore, home: Path, size: int, how: str) -> None:
+def test_damaged_attachments_are_noticed(
+    store: SqliteStore, home: Path, size: int, how: str
+) -> None:
     store.rounds.put("a", {"n": 1}, attachment=b"1" * size)
     if size == BIG:
         path = attachments(home)[0]
@@ -84,7 +88,11 @@ def test_damaged_attachments_are_noticed(store: SqliteStore, home: Path, size: i
             path.unlink()
     else:
         with contextlib.closing(sqlite3.connect(home / "rounds.sqlite")) as connection, connection:
-            damage = {"flipped": "x'32' || substr(bytes, 2)", "short": "substr(bytes, 2)", "gone": "x''"}[how]
+            damage = {
+                "flipped": "x'32' || substr(bytes, 2)",
+                "short": "substr(bytes, 2)",
+                "gone": "x''",
+            }[how]
             connection.execute(f"UPDATE documents SET bytes = CAST({damage} AS BLOB)")
     with pytest.raises(Damaged, match="'a'"):
         store.rounds.get("a", attachment=True)
@@ -103,7 +111,9 @@ def test_a_damaged_body_is_noticed(store: SqliteStore, home: Path) -> None:
             read()
 
 
-def test_a_reader_that_lost_a_race_reads_again(store: SqliteStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_lost_a_race_reads_again(
+    store: SqliteStore, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rev = store.rounds.put("a", {"n": 1}, attachment=b"1" * BIG)
     read = files.AttachmentFiles.read
 
@@ -118,10 +128,14 @@ def test_a_reader_that_lost_a_race_reads_again(store: SqliteStore, home: Path, m
     assert (document.body, document.attachment) == ({"n": 2}, b"2" * BIG)
 
 
-def test_compaction_removes_what_crashed_writers_left_and_nothing_else(store: SqliteStore, home: Path) -> None:
+def test_compaction_removes_what_crashed_writers_left_and_nothing_else(
+    store: SqliteStore, home: Path
+) -> None:
     store.rounds.put("a", {}, attachment=b"1" * BIG)
     directory = home / "rounds.sqlite.files"
-    (directory / "0123456789abcdef0123456789abcdef").write_bytes(b"renamed, but its row was never committed")
+    (directory / "0123456789abcdef0123456789abcdef").write_bytes(
+        b"renamed, but its row was never committed"
+    )
     old, new = directory / "00.part", directory / "11.part"
     old.write_bytes(b"x")
     new.write_bytes(b"x")
@@ -228,7 +242,9 @@ def _synchronous(store: SqliteStore) -> int:
     used = [
         found
         for found in gc.get_objects()
-        if isinstance(found, sqlite3.Connection) and found.in_transaction and found not in store.library._connections._idle
+        if isinstance(found, sqlite3.Connection)
+        and found.in_transaction
+        and found not in store.library._connections._idle
     ]
     assert len(used) == 1
     return int(used[0].execute("PRAGMA synchronous").fetchone()[0])

@@ -46,7 +46,9 @@ def test_the_latency_is_about_a_millisecond(store: SqliteStore) -> None:
     assert statistics.median(took) < 0.05 < waking.POLL
 
 
-def test_a_write_just_before_the_wait_is_not_slept_through(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_just_before_the_wait_is_not_slept_through(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the first look and the binding of the socket nobody can be woken: a second look must find it."""
     monkeypatch.setattr(waking, "POLL", 60.0)
     position = store.rounds.changes(None).position
@@ -62,7 +64,9 @@ def test_a_write_just_before_the_wait_is_not_slept_through(store: SqliteStore, m
     assert time.monotonic() - begun < 10
 
 
-def test_no_wake_up_is_lost_without_the_poll(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_wake_up_is_lost_without_the_poll(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(waking, "POLL", 60.0)
 
     def play(mine: str, other: str, first: bool) -> None:
@@ -77,11 +81,16 @@ def test_no_wake_up_is_lost_without_the_poll(store: SqliteStore, monkeypatch: py
                 store.rounds.put(f"{mine}:{k}", {})
 
     with ThreadPoolExecutor(2) as pool:
-        for player in [pool.submit(play, "ping", "pong", True), pool.submit(play, "pong", "ping", False)]:
+        for player in [
+            pool.submit(play, "ping", "pong", True),
+            pool.submit(play, "pong", "ping", False),
+        ]:
             player.result(100)
 
 
-def test_the_poll_covers_a_writer_that_could_not_wake(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_poll_covers_a_writer_that_could_not_wake(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     position = store.rounds.changes(None).position
     monkeypatch.setattr("whisktrain.store.sqlite.database.wake", lambda _: None)
     later = threading.Timer(0.2, store.rounds.put, ["a", {}])
@@ -164,7 +173,9 @@ def test_waiting_holds_no_transaction(store: SqliteStore, home: Path) -> None:
         assert waiting.result(10).rows == []
 
 
-def test_a_socket_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_of_somebody_else_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 4242)
     with waking.Waiter(tmp_path) as waiter:
         assert list(tmp_path.iterdir()) == []

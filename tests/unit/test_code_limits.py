@@ -17,7 +17,9 @@ MODULE_LINES = 400
 FOLDER_MODULES = 16
 ANY_PER_1000_CODE_LINES = 20
 
-PACKAGES = {package.__name__: Path(package.__file__).parent for package in (whisktrain, openwhisk_local)}
+PACKAGES = {
+    package.__name__: Path(package.__file__).parent for package in (whisktrain, openwhisk_local)
+}
 LAYOUT_TOKENS = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -37,7 +39,9 @@ def docstring_lines(source: str) -> set[int]:
     return {
         line
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
 
@@ -60,8 +64,12 @@ def test_types_are_named(package: str) -> None:
     counts = {path: count_code(path.read_text()) for path in modules_of(package)}
     total = sum(counts.values(), Counter[str]())
     per_1000 = 1000 * total["any"] / total["lines"]
-    most = {str(p.relative_to(PACKAGES[package])): n for p, c in counts.items() if (n := c["any"]) > 4}
-    assert per_1000 <= ANY_PER_1000_CODE_LINES, f"{per_1000:.1f} uses of Any per 1000 code lines, most in {most}"
+    most = {
+        str(p.relative_to(PACKAGES[package])): n for p, c in counts.items() if (n := c["any"]) > 4
+    }
+    assert per_1000 <= ANY_PER_1000_CODE_LINES, (
+        f"{per_1000:.1f} uses of Any per 1000 code lines, most in {most}"
+    )
 
 
 def test_code_and_any_are_counted_without_comments_and_docstrings() -> None:
@@ -71,13 +79,18 @@ def test_code_and_any_are_counted_without_comments_and_docstrings() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_are_short(package: str) -> None:
-    lengths = {str(p.relative_to(PACKAGES[package])): len(p.read_text().splitlines()) for p in modules_of(package)}
+    lengths = {
+        str(p.relative_to(PACKAGES[package])): len(p.read_text().splitlines())
+        for p in modules_of(package)
+    }
     assert {name: n for name, n in lengths.items() if n > MODULE_LINES} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_folders_are_small(package: str) -> None:
-    modules = [p.relative_to(PACKAGES[package]) for p in modules_of(package) if p.name != "__init__.py"]
+    modules = [
+        p.relative_to(PACKAGES[package]) for p in modules_of(package) if p.name != "__init__.py"
+    ]
     counts = Counter(str(module.parent) for module in modules)
     assert {folder: n for folder, n in counts.items() if n > FOLDER_MODULES} == {}
 

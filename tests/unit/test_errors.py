@@ -21,7 +21,12 @@ def test_a_record_comes_back_as_what_it_was(cls: type[errors.WhisktrainError]) -
     error = cls("received 3, expected 4.", hint="Send 4.")
     back = errors.from_record(error.to_record())
     assert type(back) is cls
-    assert (back.message, back.hint, back.code, back.retryable) == (error.message, error.hint, error.code, error.retryable)
+    assert (back.message, back.hint, back.code, back.retryable) == (
+        error.message,
+        error.hint,
+        error.code,
+        error.retryable,
+    )
 
 
 def test_codes_are_unique() -> None:
@@ -32,12 +37,18 @@ def test_codes_are_unique() -> None:
 def test_the_tree_in_the_docstring_names_every_class() -> None:
     assert errors.__doc__
     assert all(cls.__name__ in errors.__doc__ for cls in every_class())
-    assert set(errors.__all__) == {cls.__name__ for cls in every_class()} | {"ErrorRecord", "from_record"}
+    assert set(errors.__all__) == {cls.__name__ for cls in every_class()} | {
+        "ErrorRecord",
+        "from_record",
+    }
 
 
 def test_a_code_of_its_own_survives_records_and_pickling() -> None:
     error = errors.DataError("column 'x' is empty.", code="empty_column", retryable=True)
-    for back in (errors.from_record(error.to_record(), "DataError"), pickle.loads(pickle.dumps(error))):
+    for back in (
+        errors.from_record(error.to_record(), "DataError"),
+        pickle.loads(pickle.dumps(error)),
+    ):
         assert type(back) is errors.DataError
         assert back.to_record() == error.to_record()
 

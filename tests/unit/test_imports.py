@@ -33,7 +33,10 @@ def test_heavy_libraries_are_imported_inside_functions(path: Path) -> None:
     assert not heavy, f"{path.name} imports {heavy} at its top"
 
 
-@pytest.mark.parametrize("module", ["whisktrain.stages.train", "whisktrain.rounds.aggregate", "whisktrain.stages.preprocess"])
+@pytest.mark.parametrize(
+    "module",
+    ["whisktrain.stages.train", "whisktrain.rounds.aggregate", "whisktrain.stages.preprocess"],
+)
 def test_the_light_actions_never_load_tensorflow(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'keras', 'tensorflow'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

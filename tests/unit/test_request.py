@@ -6,18 +6,33 @@ import pytest
 
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json
-from whisktrain.request import DataRequest, ModelRequest, PredictRequest, Request, TrainRequest, parse
+from whisktrain.request import (
+    DataRequest,
+    ModelRequest,
+    PredictRequest,
+    Request,
+    TrainRequest,
+    parse,
+)
 from whisktrain.request.options import alternatives, options
 from whisktrain.request.rows import as_rows, read_rows
 
 
 def test_nothing_at_all_is_a_request() -> None:
     request = parse(Request, {})
-    assert (request.train.batch, request.train.sync, request.train.seed, request.data.validation) == (64, "gradient", 0, 0.2)
+    assert (
+        request.train.batch,
+        request.train.sync,
+        request.train.seed,
+        request.data.validation,
+    ) == (64, "gradient", 0, 0.2)
 
 
 def test_strings_and_lists_are_shorthand() -> None:
-    request = parse(Request, {"data": "digits", "model": "cnn", "train": {"optimizer": "sgd"}, "predict": [[1, 2]]})
+    request = parse(
+        Request,
+        {"data": "digits", "model": "cnn", "train": {"optimizer": "sgd"}, "predict": [[1, 2]]},
+    )
     assert request.data.source == "digits"
     assert request.model.preset == "cnn"
     assert request.train.optimizer.name == "sgd"
@@ -35,7 +50,10 @@ def test_strings_and_lists_are_shorthand() -> None:
         ({"train": {"workers": 0}}, "expected 1 to 256"),
         ({"train": {"workers": 10_000}}, "expected 1 to 256"),
         ({"train": {"batch": 0}}, "train.batch"),
-        ({"train": {"batch": "some"}}, "train.batch: expected 1 or more or 'full' (received 'some')"),
+        (
+            {"train": {"batch": "some"}},
+            "train.batch: expected 1 or more or 'full' (received 'some')",
+        ),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate"),
         ({"train": {"learning_rate": -1}}, "greater than 0"),
         ({"train": {"name": "../etc"}}, "train.name"),
@@ -70,14 +88,25 @@ def test_shards_by_a_column() -> None:
 
 
 def test_a_request_survives_json() -> None:
-    request = parse(Request, {"data": {"source": "iris", "shards": {"by": "c"}}, "train": {"batch": "full", "workers": 3}})
+    request = parse(
+        Request,
+        {
+            "data": {"source": "iris", "shards": {"by": "c"}},
+            "train": {"batch": "full", "workers": 3},
+        },
+    )
     sent = request.model_dump(mode="json", exclude_unset=True)
     assert parse(Request, sent) == request
 
 
 def test_every_key_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "reference" / "request.md").read_text()
-    sections = {"data": DataRequest, "model": ModelRequest, "train": TrainRequest, "predict": PredictRequest}
+    sections = {
+        "data": DataRequest,
+        "model": ModelRequest,
+        "train": TrainRequest,
+        "predict": PredictRequest,
+    }
     for name, section in sections.items():
         part = text.partition(f"## `{name}`")[2].partition("\n## ")[0]
         assert not [key for key in section.model_fields if f"`{key}`" not in part], name
@@ -85,7 +114,14 @@ def test_every_key_is_documented() -> None:
 
 @pytest.mark.parametrize(
     ("content", "rows"),
-    [([1, 2], [[1, 2]]), ({"a": 1}, [{"a": 1}]), ([[1], [2]], [[1], [2]]), ([{"a": 1}], [{"a": 1}]), ([], []), ("x", "x")],
+    [
+        ([1, 2], [[1, 2]]),
+        ({"a": 1}, [{"a": 1}]),
+        ([[1], [2]], [[1], [2]]),
+        ([{"a": 1}], [{"a": 1}]),
+        ([], []),
+        ("x", "x"),
+    ],
 )
 def test_one_row_stands_for_a_list_of_rows(content: Json, rows: Json) -> None:
     assert as_rows(content) == rows

@@ -11,7 +11,9 @@ from whisktrain import tensors
 from whisktrain.errors import Damaged
 
 arrays = hnp.arrays(
-    dtype=st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.int32, np.uint8, np.bool_]),
+    dtype=st.sampled_from(
+        [np.float32, np.float64, np.float16, np.int64, np.int32, np.uint8, np.bool_]
+    ),
     shape=hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5),
 )
 

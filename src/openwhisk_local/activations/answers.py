@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from openwhisk_local.activations.records import APPLICATION_ERROR, DEVELOPER_ERROR, SUCCESS, WHISK_ERROR, Response
+from openwhisk_local.activations.records import (
+    APPLICATION_ERROR,
+    DEVELOPER_ERROR,
+    SUCCESS,
+    WHISK_ERROR,
+    Response,
+)
 from openwhisk_local.json_text import parse_json
 from openwhisk_local.processes.pipes import Answer
 from openwhisk_local.processes.process import Failure
@@ -24,7 +30,9 @@ def failed_to_start(failure: Failure, timeout_ms: int) -> Response:
         case Failure.NOT_STARTED:
             return Response.error(WHISK_ERROR, NOT_PROVISIONED)
         case Failure.NOT_COMPILED:
-            return _proxy_error("The action failed to generate or locate a binary. See logs for details.")
+            return _proxy_error(
+                "The action failed to generate or locate a binary. See logs for details."
+            )
         case Failure.EXITED:
             return _proxy_error("Cannot start action. Check logs for details.")
 
@@ -33,7 +41,10 @@ def failed_to_answer(failure: Failure, timeout_ms: int) -> Response:
     """The response of an activation whose process gave no answer."""
     match failure:
         case Failure.TIMED_OUT:
-            return Response.error(DEVELOPER_ERROR, f"The action exceeded its time limits of {timeout_ms} milliseconds.")
+            return Response.error(
+                DEVELOPER_ERROR,
+                f"The action exceeded its time limits of {timeout_ms} milliseconds.",
+            )
         case Failure.OUT_OF_MEMORY:
             return Response.error(DEVELOPER_ERROR, _OUT_OF_MEMORY)
         case _:

@@ -83,7 +83,11 @@ class Call:
             marks: Annotations besides those that every record has.
         """
         action = self.resolved.action
-        annotations: dict[str, Json] = {"path": action.name.qualified, "kind": kind, **(marks or {})}
+        annotations: dict[str, Json] = {
+            "path": action.name.qualified,
+            "kind": kind,
+            **(marks or {}),
+        }
         if memory_mb is not None:
             annotations["limits"] = {**action.limits.to_record(), "memory": memory_mb}
         if self.cause is not None:

@@ -44,7 +44,12 @@ async def run_composition(
         start=start,
         end=now_ms(),
         duration=sum(activation.duration or 0 for activation in activations),
-        memory_mb=max([call.resolved.action.limits.memory, *(activation.memory_mb for activation in activations)]),
+        memory_mb=max(
+            [
+                call.resolved.action.limits.memory,
+                *(activation.memory_mb for activation in activations),
+            ]
+        ),
         logs=[activation.id for activation in activations],
         marks={"topmost": call.cause is None, "conductor": True, "waitTime": start - call.received},
     )
@@ -86,7 +91,9 @@ class _Composition:
     ) -> tuple[int, JsonObject]:
         """The code of the conductor's response, and its result if that is an object."""
         arguments = {**payload, **state} if isinstance(payload, dict) else {**state}
-        activation = await self.conductor_runner.run(self.call.component(self.call.resolved, arguments))
+        activation = await self.conductor_runner.run(
+            self.call.component(self.call.resolved, arguments)
+        )
         self.activations.append(activation)
         result = activation.response.result
         return activation.response.code, result if isinstance(result, dict) else {}
@@ -107,7 +114,9 @@ class _Composition:
             name = parse_relative(reference, namespace)
         except ValueError:
             shown = to_compact_json(reference, sort_keys=False)
-            raise _CannotContinueError(f"Failed to parse action name from json value {shown} during composition.") from None
+            raise _CannotContinueError(
+                f"Failed to parse action name from json value {shown} during composition."
+            ) from None
         if self.call.count.components >= self.runner.limits.max_components:
             raise _CannotContinueError(_TOO_LONG)
         try:

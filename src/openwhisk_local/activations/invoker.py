@@ -60,7 +60,9 @@ class Invoker:
         try:
             return await self.run(call)
         except Exception:  # noqa: BLE001 - logged, and reported as the platform reports its own faults
-            _LOG.exception("the activation %s of %s failed", call.id, call.resolved.action.name.qualified)
+            _LOG.exception(
+                "the activation %s of %s failed", call.id, call.resolved.action.name.qualified
+            )
         action, now = call.resolved.action, now_ms()
         activation = call.to_activation(
             Response.error(WHISK_ERROR, rejections.FAULT),

@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from openwhisk_local.activations.answers import NOT_PROVISIONED, failed_to_answer, failed_to_start, read_answer
+from openwhisk_local.activations.answers import (
+    NOT_PROVISIONED,
+    failed_to_answer,
+    failed_to_start,
+    read_answer,
+)
 from openwhisk_local.activations.calls import Call, now_ms
 from openwhisk_local.activations.records import WHISK_ERROR, Activation, Response
 from openwhisk_local.jsontypes import JsonObject, Payload
@@ -101,11 +106,21 @@ class PlainActions:
                 init_ms = round((time.monotonic() - begun) * 1000)
                 if failure is not None:
                     timed_out = failure is Failure.TIMED_OUT
-                    return _Run(failed_to_start(failure, timeout_ms), process.take_logs(), init_ms, timed_out)
+                    return _Run(
+                        failed_to_start(failure, timeout_ms),
+                        process.take_logs(),
+                        init_ms,
+                        timed_out,
+                    )
             outcome = await process.run(self._input_line(call, timeout_ms), timeout_ms / 1000)
             logs = process.take_logs()
             if isinstance(outcome, Failure):
-                return _Run(failed_to_answer(outcome, timeout_ms), logs, init_ms, outcome is Failure.TIMED_OUT)
+                return _Run(
+                    failed_to_answer(outcome, timeout_ms),
+                    logs,
+                    init_ms,
+                    outcome is Failure.TIMED_OUT,
+                )
             healthy = True
             return _Run(read_answer(outcome, self.limits.max_payload), logs, init_ms)
         finally:
@@ -121,7 +136,10 @@ class PlainActions:
         timeout_ms: int,
     ) -> Failure | None:
         """Start a process; what went wrong, or None."""
-        activation = {f"__OW_{key.upper()}": text for key, text in self._activation_context(call, timeout_ms).items()}
+        activation = {
+            f"__OW_{key.upper()}": text
+            for key, text in self._activation_context(call, timeout_ms).items()
+        }
         init_parameters, _ = _split_arguments(call)
         environment = {
             **self._process_context.environment,

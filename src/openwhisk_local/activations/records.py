@@ -45,7 +45,11 @@ class Response:
 
     def to_record(self) -> JsonObject:
         """The response as the API shows it."""
-        record: JsonObject = {"result": self.result, "status": _STATUS[self.code], "success": self.code == SUCCESS}
+        record: JsonObject = {
+            "result": self.result,
+            "status": _STATUS[self.code],
+            "success": self.code == SUCCESS,
+        }
         if self.size is not None:
             record["size"] = self.size
         return record
@@ -146,7 +150,9 @@ class ActivationStore:
         self._records[activation.id] = activation
         self._order.append((activation.id, size))
         self._bytes += size
-        while len(self._order) > 1 and (len(self._order) > self._max_records or self._bytes > self._max_bytes):
+        while len(self._order) > 1 and (
+            len(self._order) > self._max_records or self._bytes > self._max_bytes
+        ):
             oldest, freed = self._order.popleft()
             del self._records[oldest]
             self._bytes -= freed

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from openwhisk_local.activations.calls import new_id, now_ms
 from openwhisk_local.activations.invoker import Invoker
-from openwhisk_local.activations.records import APPLICATION_ERROR, SUCCESS, WHISK_ERROR, Activation, Response
+from openwhisk_local.activations.records import (
+    APPLICATION_ERROR,
+    SUCCESS,
+    WHISK_ERROR,
+    Activation,
+    Response,
+)
 from openwhisk_local.json_text import to_compact_json
 from openwhisk_local.jsontypes import JsonObject
 from openwhisk_local.rejections import Rejection

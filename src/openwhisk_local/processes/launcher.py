@@ -78,7 +78,9 @@ def check_code() -> None:
     try:
         ast.parse(Path(found.origin).read_bytes())
     except (SyntaxError, ValueError) as error:
-        sys.stderr.write(f"{getattr(error, 'msg', error)} (line {getattr(error, 'lineno', None) or '?'})\n")
+        sys.stderr.write(
+            f"{getattr(error, 'msg', error)} (line {getattr(error, 'lineno', None) or '?'})\n"
+        )
         sys.exit(NOT_COMPILED)
 
 
@@ -118,13 +120,17 @@ def launch() -> None:
     folder = Path.cwd()
     sys.path.insert(0, str(folder))
     library = str(Path(__file__).parents[2])
-    if library not in sys.path:  # an uninstalled source tree: actions find what is beside this package
+    if (
+        library not in sys.path
+    ):  # an uninstalled source tree: actions find what is beside this package
         sys.path.append(library)
     sys.argv = ["exec__.py"]
     activate_virtualenv(folder)
     check_code()
     action = getattr(importlib.import_module("main__"), main)
-    answers = os.fdopen(3, "wb")  # closed by the end of the process alone: after a traceback has been written
+    answers = os.fdopen(
+        3, "wb"
+    )  # closed by the end of the process alone: after a traceback has been written
     answers.write(b'{"ok": true}\n')
     sys.stdout.flush()
     sys.stderr.flush()

@@ -170,7 +170,9 @@ class AnswerPipe(Pipe):
         self._kept += line[: max(0, self._limit - len(self._kept))]
         if not newline:
             return
-        answer = Answer(self._kept.decode(errors="replace"), self._size, self._size == len(self._kept))
+        answer = Answer(
+            self._kept.decode(errors="replace"), self._size, self._size == len(self._kept)
+        )
         self._kept, self._size = bytearray(), 0
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(answer)

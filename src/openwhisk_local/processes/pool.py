@@ -110,7 +110,10 @@ class Pool:
             self._end(process)
             return
         if not self._must_keep_order():
-            same = next((w for w in self._waiting if (w.action.name, w.action.revision) == process.key), None)
+            same = next(
+                (w for w in self._waiting if (w.action.name, w.action.revision) == process.key),
+                None,
+            )
             if same is not None:
                 self._waiting.remove(same)
                 same.turn.set_result(process)
@@ -155,7 +158,9 @@ class Pool:
 
     def _make_room(self, memory_mb: int) -> bool:
         """End idle processes, the longest idle first, until there is room; none if there cannot be enough."""
-        idle = sorted((p for ps in self._idle.values() for p in ps), key=lambda process: process.idle_since)
+        idle = sorted(
+            (p for ps in self._idle.values() for p in ps), key=lambda process: process.idle_since
+        )
         missing = self._reserved_mb + memory_mb - self._limits.user_memory_mb
         if missing > sum(process.memory_mb for process in idle):
             return False

@@ -104,7 +104,10 @@ class ActionProcess:
         answers_read, answers_write = os.pipe()
         try:
             self._process = self._spawn(environment, answers_write)
-        except (OSError, ValueError) as error:  # ValueError: an init parameter that cannot be a variable
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: an init parameter that cannot be a variable
             os.close(answers_read)
             self._lines.add("stderr", f"The process cannot be started: {error}".encode())
             return Failure.NOT_STARTED
@@ -114,7 +117,9 @@ class ActionProcess:
         if isinstance(answer, Answer):
             return None
         if answer is Failure.EXITED and self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it may have closed its answers and go on
+            with contextlib.suppress(
+                subprocess.TimeoutExpired
+            ):  # it may have closed its answers and go on
                 if await asyncio.to_thread(self._process.wait, 1) == NOT_COMPILED:
                     return Failure.NOT_COMPILED
         return answer
@@ -125,7 +130,12 @@ class ActionProcess:
         answers: int,
     ) -> subprocess.Popen[bytes]:
         main = self._exec.main or "main"
-        shell = {"PWD": str(self._folder), "SHLVL": "0", "_": sys.executable, "PYTHONIOENCODING": "UTF-8"}
+        shell = {
+            "PWD": str(self._folder),
+            "SHLVL": "0",
+            "_": sys.executable,
+            "PYTHONIOENCODING": "UTF-8",
+        }
         return subprocess.Popen(
             [sys.executable, "-P", str(_LAUNCHER), main, str(os.getpid()), str(answers)],
             stdin=subprocess.PIPE,
@@ -143,7 +153,9 @@ class ActionProcess:
         answers: int,
     ) -> asyncio.Future[Answer | None]:
         """Connect the process's pipes; returns its first answer, which says that it is ready."""
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        assert (
+            process.stdin is not None and process.stdout is not None and process.stderr is not None
+        )
         self._answers = AnswerPipe(answers, self._max_answer)
         # Before anything is awaited: it may come at any time, and an answer that is not expected is dropped.
         ready = self._answers.expect()

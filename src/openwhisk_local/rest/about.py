@@ -20,7 +20,10 @@ def about_platform(limits: Limits) -> JsonObject:
     }
     return {
         "description": "OpenWhisk",
-        "support": {"github": "https://github.com/apache/openwhisk/issues", "slack": "http://slack.openwhisk.org"},
+        "support": {
+            "github": "https://github.com/apache/openwhisk/issues",
+            "slack": "http://slack.openwhisk.org",
+        },
         "api_paths": ["/api/v1"],
         "limits": limits.of_the_platform(),
         "runtimes": {"python": [kind]},

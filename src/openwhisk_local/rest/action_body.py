@@ -8,9 +8,20 @@ from dataclasses import dataclass, replace
 from openwhisk_local.jsontypes import Json, JsonObject
 from openwhisk_local.limits import Limits
 from openwhisk_local.rejections import Rejection, malformed
-from openwhisk_local.rest.bodies import check_sizes, read_optional_parameters, read_publish, read_version
+from openwhisk_local.rest.bodies import (
+    check_sizes,
+    read_optional_parameters,
+    read_publish,
+    read_version,
+)
 from openwhisk_local.rest.exec_body import read_exec
-from openwhisk_local.state.entities import Action, ActionLimits, CodeExec, SequenceExec, next_version
+from openwhisk_local.state.entities import (
+    Action,
+    ActionLimits,
+    CodeExec,
+    SequenceExec,
+    next_version,
+)
 from openwhisk_local.state.names import Name
 from openwhisk_local.state.parameters import Parameters
 from openwhisk_local.state.registry import Registry
@@ -94,8 +105,16 @@ def _read_limits(content: Json, limits: Limits) -> dict[str, int]:
         raise malformed("Object expected in field 'timeout'")
     stated = [key for key in _LIMITS if content.get(key) is not None]
     given = {key: _read_limit(key, content[key]) for key in stated}
-    _check_range("memory size", given.get("memory"), limits.min_memory_mb, limits.max_memory_mb, " MB")
-    _check_range("duration", given.get("timeout"), limits.min_duration_ms, limits.max_duration_ms, " milliseconds")
+    _check_range(
+        "memory size", given.get("memory"), limits.min_memory_mb, limits.max_memory_mb, " MB"
+    )
+    _check_range(
+        "duration",
+        given.get("timeout"),
+        limits.min_duration_ms,
+        limits.max_duration_ms,
+        " milliseconds",
+    )
     _check_range("log size", given.get("logs"), 0, limits.max_logs_mb, " MB")
     _check_range("concurrency", given.get("concurrency"), 1, 1, "")
     return given
@@ -119,7 +138,11 @@ def _check_range(what: str, value: int | None, least: int, most: int, unit: str)
     if value is None or least <= value <= most:
         return
     is_below = value < least
-    relation = f"below allowed threshold of {least}" if is_below else f"exceeds allowed threshold of {most}"
+    relation = (
+        f"below allowed threshold of {least}"
+        if is_below
+        else f"exceeds allowed threshold of {most}"
+    )
     raise Rejection(400, f"requirement failed: {what} {value}{unit} {relation}{unit}")
 
 
@@ -138,7 +161,9 @@ def create_action(
         raise Rejection(400, "exec undefined")
     if isinstance(body.exec, SequenceExec):
         check_sequence(name, body.exec, registry, limits.max_components)
-    default_limits = ActionLimits(limits.default_duration_ms, limits.default_memory_mb, limits.default_logs_mb)
+    default_limits = ActionLimits(
+        limits.default_duration_ms, limits.default_memory_mb, limits.default_logs_mb
+    )
     annotations = body.annotations
     if "provide-api-key" not in annotations:
         annotations = annotations.merged(Parameters.of({"provide-api-key": False}))

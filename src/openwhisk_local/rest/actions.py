@@ -54,12 +54,16 @@ class Actions:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        return answer_list(request, COLLECTION, self._registry.newest_first(Action, request.namespace))
+        return answer_list(
+            request, COLLECTION, self._registry.newest_first(Action, request.namespace)
+        )
 
     async def _list_package(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
         package = self._registry.target(self._registry.get(Package, name))
-        return answer_list(request, COLLECTION, self._registry.newest_first(Action, package.name.qualified))
+        return answer_list(
+            request, COLLECTION, self._registry.newest_first(Action, package.name.qualified)
+        )
 
     async def _get(self, request: ApiRequest) -> Response:
         name = self._readable_name(request)
@@ -103,7 +107,10 @@ class Actions:
         return answer(action.to_record())
 
     def _check_package(self, name: Name) -> None:
-        if name.of_package is not None and self._registry.get(Package, name.of_package).binding is not None:
+        if (
+            name.of_package is not None
+            and self._registry.get(Package, name.of_package).binding is not None
+        ):
             raise Rejection(400, rejections.NOT_ON_BINDING)
 
     async def _invoke(self, request: ApiRequest) -> Response:
@@ -131,7 +138,9 @@ class Actions:
         if text is None:
             return longest
         if not text.isdecimal() or not 0 < int(text) <= longest * 1000:
-            raise bad_query("timeout", f"Timeout must be number of milliseconds up to {int(longest * 1000)}.")
+            raise bad_query(
+                "timeout", f"Timeout must be number of milliseconds up to {int(longest * 1000)}."
+            )
         return int(text) / 1000
 
 
@@ -142,4 +151,6 @@ def _answer_ended(activation: Activation, action: Action, result_only: bool) -> 
         return answer(response.result, response.http_status, activation=activation.id)
     # The platform answers before it has collected the log lines; a sequence's are its components' ids, known at once.
     has_logs = action.components is not None or action.is_conductor
-    return answer(activation.to_record(logs=has_logs), response.http_status, activation=activation.id)
+    return answer(
+        activation.to_record(logs=has_logs), response.http_status, activation=activation.id
+    )

@@ -57,7 +57,9 @@ class ActivationRecords:
         if count and docs:
             raise Rejection(400, "The parameter 'docs' is not permitted with 'count'.")
         found = self._activations.newest_first(
-            path=_name_filter(request), since=_instant(request, "since"), upto=_instant(request, "upto")
+            path=_name_filter(request),
+            since=_instant(request, "since"),
+            upto=_instant(request, "upto"),
         )
         if count:
             return answer({COLLECTION: max(0, sum(1 for _ in found) - skip)})
@@ -79,7 +81,9 @@ def _name_filter(request: ApiRequest) -> str | None:
         return None
     parts = text.split("/")
     if len(parts) > 2 or not all(is_legal(part) for part in parts):
-        raise bad_query("name", f"Parameter may be a 'simple' name or 'package-name/simple' name: {text}")
+        raise bad_query(
+            "name", f"Parameter may be a 'simple' name or 'package-name/simple' name: {text}"
+        )
     return text
 
 

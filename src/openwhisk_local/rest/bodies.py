@@ -82,7 +82,9 @@ def read_version(content: JsonObject) -> str | None:
     if version is None:
         return None
     figures = version.split(".")[:3] if isinstance(version, str) else [""]
-    if not all(re.fullmatch(r"\d{1,9}", figure) for figure in figures) or not any(map(int, figures)):
+    if not all(re.fullmatch(r"\d{1,9}", figure) for figure in figures) or not any(
+        map(int, figures)
+    ):
         raise malformed("semantic version malformed")
     padded = [*figures, "0", "0"][:3]
     return ".".join(str(int(figure)) for figure in padded)

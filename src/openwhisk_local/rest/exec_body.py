@@ -55,7 +55,9 @@ def read_exec(content: Json, namespace: str, limits: Limits) -> CodeExec | Seque
         return _read_sequence(content, namespace)
     if kind != "blackbox" and not _KINDS.fullmatch(kind):
         known = f"'{DEFAULT_KIND}', 'sequence', 'blackbox'"
-        raise malformed(f"The specified runtime '{kind}' is not supported by this platform. Valid values are: {known}.")
+        raise malformed(
+            f"The specified runtime '{kind}' is not supported by this platform. Valid values are: {known}."
+        )
     image = _read_image(content) if kind == "blackbox" else None
     code = _read_code(content, kind)
     main = content.get("main")
@@ -63,7 +65,9 @@ def read_exec(content: Json, namespace: str, limits: Limits) -> CodeExec | Seque
         raise malformed(f"if defined, 'main' be a string in 'exec' for '{kind}' actions")
     if len(code) > limits.max_code:
         raise too_large("exec", len(code), limits.max_code)
-    return CodeExec(DEFAULT_KIND if kind == "python:default" else kind, code, is_binary(code), main, image)
+    return CodeExec(
+        DEFAULT_KIND if kind == "python:default" else kind, code, is_binary(code), main, image
+    )
 
 
 def _read_sequence(content: JsonObject, namespace: str) -> SequenceExec:
@@ -100,5 +104,7 @@ def _read_code(content: JsonObject, kind: str) -> str:
     if code is not None and not isinstance(code, str | dict):
         raise malformed(f"Could not deserialize as attachment record: {json.dumps(code)}")
     if not isinstance(code, str):
-        raise malformed(f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions")
+        raise malformed(
+            f"'code' must be a string or attachment object defined in 'exec' for '{kind}' actions"
+        )
     return code

@@ -56,4 +56,7 @@ def answer_list(
 
 def list_operations(collection: str, handler: Handler) -> list[Operation]:
     """The list of a collection, with and without a slash at the end."""
-    return [Operation("GET", f"/{collection}", handler), Operation("GET", f"/{collection}/", handler)]
+    return [
+        Operation("GET", f"/{collection}", handler),
+        Operation("GET", f"/{collection}/", handler),
+    ]

@@ -49,7 +49,9 @@ class Packages:
 
     async def _list(self, request: ApiRequest) -> Response:
         # Every caller may list another namespace's shared packages; there are none.
-        return answer_list(request, COLLECTION, self._registry.newest_first(Package, request.namespace))
+        return answer_list(
+            request, COLLECTION, self._registry.newest_first(Package, request.namespace)
+        )
 
     async def _get(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
@@ -59,7 +61,9 @@ class Packages:
         except Rejection as declined:
             if declined.status != 404:
                 raise
-            raise Rejection(404, f"The requested resource '{name.qualified}' does not exist.") from None
+            raise Rejection(
+                404, f"The requested resource '{name.qualified}' does not exist."
+            ) from None
         parameters = package.parameters
         if target is not package:
             parameters = target.parameters.merged(parameters)
@@ -129,7 +133,10 @@ def _read_binding(content: JsonObject, namespace: str) -> Name | None:
         return None
     if not isinstance(binding, dict):
         raise malformed("Object expected in field 'namespace'")
-    stated_owner, name = _read_binding_member(binding, "namespace"), _read_binding_member(binding, "name")
+    stated_owner, name = (
+        _read_binding_member(binding, "namespace"),
+        _read_binding_member(binding, "name"),
+    )
     owner = namespace if stated_owner == "_" else stated_owner
     if owner != namespace:
         raise not_authorized(f"{owner}/{name}")

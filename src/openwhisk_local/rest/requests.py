@@ -18,7 +18,9 @@ _DRAINED = 256 * MB
 _INT32 = 1 << 31
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _TOO_DEEP = "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of maxNesting = 1000"
-_NO_INPUT = "Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n"
+_NO_INPUT = (
+    "Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class ApiRequest:
         Raises:
             Rejection: 400; it is not a legal one.
         """
-        package = check_segment(self.path_part("package")) if "package" in self.request.path_params else None
+        package = (
+            check_segment(self.path_part("package"))
+            if "package" in self.request.path_params
+            else None
+        )
         return Name(self.namespace, package, check_segment(self.path_part("name")))
 
     def authorize(self, *names: str) -> None:
@@ -98,10 +104,15 @@ class ApiRequest:
         """The part of a list that is asked for: how many to skip and how many to give."""
         skip = self._integer("skip", 0, collection)
         if skip < 0:
-            raise bad_query("skip", f"The value '{skip}' is not greater than or equal to 0 for {collection}.")
+            raise bad_query(
+                "skip", f"The value '{skip}' is not greater than or equal to 0 for {collection}."
+            )
         limit = self._integer("limit", LIST_DEFAULT, collection)
         if not 0 <= limit <= LIST_MOST:
-            raise bad_query("limit", f"The value '{limit}' is not in the range of 0 to {LIST_MOST} for {collection}.")
+            raise bad_query(
+                "limit",
+                f"The value '{limit}' is not in the range of 0 to {LIST_MOST} for {collection}.",
+            )
         return skip, limit or LIST_MOST
 
     def _integer(self, name: str, default: int, collection: str) -> int:
@@ -116,7 +127,11 @@ class ApiRequest:
     def forwarded_headers(self) -> dict[str, str]:
         """The headers as actions get them in `__ow_headers`."""
         given = self.request.headers
-        headers = {name: value for name, value in given.items() if name not in ("content-length", "transfer-encoding")}
+        headers = {
+            name: value
+            for name, value in given.items()
+            if name not in ("content-length", "transfer-encoding")
+        }
         if "content-type" in headers:
             headers["content-type"] = _canonical_content_type(headers["content-type"])
         elif given.get("content-length", "0") != "0":
@@ -157,7 +172,9 @@ class ApiRequest:
             raise Rejection(415, why, cors=False)
         value = read_json(content)
         if not isinstance(value, dict):
-            raise malformed("Object expected in field 'exec'" if required else "JSON object expected")
+            raise malformed(
+                "Object expected in field 'exec'" if required else "JSON object expected"
+            )
         return value
 
     def _missing_body(self, required: bool) -> JsonObject:

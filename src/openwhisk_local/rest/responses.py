@@ -30,7 +30,11 @@ class NegotiatedResponse(Response):
     """
 
     def __init__(
-        self, content: str | bytes | None, status_code: int = 200, headers: Mapping[str, str] = {}, offered: str | None = None
+        self,
+        content: str | bytes | None,
+        status_code: int = 200,
+        headers: Mapping[str, str] = {},
+        offered: str | None = None,
     ) -> None:
         super().__init__(content, status_code, dict(headers))
         self._offered = offered or self.headers.get("content-type", "")

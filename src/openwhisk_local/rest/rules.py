@@ -20,7 +20,13 @@ from openwhisk_local.state.names import Name, parse
 from openwhisk_local.state.registry import Registry
 
 COLLECTION = "rules"
-_SPRAY = {int: "JsNumber", float: "JsNumber", list: "JsArray", dict: "JsObject", type(None): "JsNull$"}
+_SPRAY = {
+    int: "JsNumber",
+    float: "JsNumber",
+    list: "JsArray",
+    dict: "JsObject",
+    type(None): "JsNull$",
+}
 """What the platform calls a JSON value of an unexpected type."""
 
 
@@ -49,7 +55,9 @@ class Rules:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        return answer_list(request, COLLECTION, self._registry.newest_first(Rule, request.namespace))
+        return answer_list(
+            request, COLLECTION, self._registry.newest_first(Rule, request.namespace)
+        )
 
     async def _get(self, request: ApiRequest) -> Response:
         rule = self._registry.get(Rule, request.authorized_entity_name())
@@ -128,7 +136,9 @@ class Rules:
         if status != self._registry.status_of(rule):
             if self._registry.find(Trigger, rule.trigger) is None:
                 raise Rejection(404, "Only rules with existing triggers can be activated")
-            self._registry.unlink(rule)  # a rule whose status changes becomes the last of its trigger's rules
+            self._registry.unlink(
+                rule
+            )  # a rule whose status changes becomes the last of its trigger's rules
             self._registry.link(rule, status)
         return answer_text("OK")
 

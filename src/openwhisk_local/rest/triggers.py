@@ -48,7 +48,9 @@ class Triggers:
 
     async def _list(self, request: ApiRequest) -> Response:
         request.authorize()
-        return answer_list(request, COLLECTION, self._registry.newest_first(Trigger, request.namespace))
+        return answer_list(
+            request, COLLECTION, self._registry.newest_first(Trigger, request.namespace)
+        )
 
     async def _get(self, request: ApiRequest) -> Response:
         name = request.authorized_entity_name()
@@ -83,7 +85,9 @@ class Triggers:
         self._invoker.rates.check_fire()
         payload = await request.json_object(self._limits.max_payload)
         trigger = self._registry.get(Trigger, name)
-        activation_id = fire(trigger, payload, request.forwarded_headers(), self._invoker, request.transaction)
+        activation_id = fire(
+            trigger, payload, request.forwarded_headers(), self._invoker, request.transaction
+        )
         if activation_id is None:
             return Response(status_code=204, headers=CORS)
         return answer({"activationId": activation_id}, 202, activation=activation_id)

@@ -75,7 +75,10 @@ class CodeExec:
             "main": self.main,
             "image": self.image,
         }
-        return {"binary": self.binary, **{key: value for key, value in record.items() if value is not None}}
+        return {
+            "binary": self.binary,
+            **{key: value for key, value in record.items() if value is not None},
+        }
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,12 @@ class ActionLimits:
 
     def to_record(self) -> JsonObject:
         """The limits as the API shows them."""
-        return {"timeout": self.timeout, "memory": self.memory, "logs": self.logs, "concurrency": self.concurrency}
+        return {
+            "timeout": self.timeout,
+            "memory": self.memory,
+            "logs": self.logs,
+            "concurrency": self.concurrency,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +189,11 @@ class Action(Entity):
 
     def to_package_row(self) -> JsonObject:
         """The action as its package shows it."""
-        return {"annotations": self.annotations.to_wire(), "name": self.name.name, "version": self.version}
+        return {
+            "annotations": self.annotations.to_wire(),
+            "name": self.name.name,
+            "version": self.version,
+        }
 
 
 @dataclass(frozen=True)
@@ -198,7 +210,11 @@ class Package(Entity):
 
     def binding_record(self) -> JsonObject:
         """The package that this one stands for, as the API shows it; an empty object where it is no binding."""
-        return {} if self.binding is None else {"name": self.binding.name, "namespace": self.binding.namespace}
+        return (
+            {}
+            if self.binding is None
+            else {"name": self.binding.name, "namespace": self.binding.namespace}
+        )
 
     def to_record(self, parameters: Parameters | None = None) -> JsonObject:
         """The package as the API shows it.
@@ -207,7 +223,11 @@ class Package(Entity):
             parameters: Shown instead of its own: those of the package behind a binding merged with its own.
         """
         shown = self.parameters if parameters is None else parameters
-        return {**super().to_summary(), "binding": self.binding_record(), "parameters": shown.to_wire()}
+        return {
+            **super().to_summary(),
+            "binding": self.binding_record(),
+            "parameters": shown.to_wire(),
+        }
 
     def to_summary(self) -> JsonObject:
         """The package's row in a list."""
@@ -245,9 +265,15 @@ class Trigger(Entity):
 
     def to_record(self) -> JsonObject:
         """The trigger as the API shows it."""
-        record: JsonObject = {**super().to_summary(), "limits": {}, "parameters": self.parameters.to_wire()}
+        record: JsonObject = {
+            **super().to_summary(),
+            "limits": {},
+            "parameters": self.parameters.to_wire(),
+        }
         if self.rules:
-            record["rules"] = {name.qualified: link.to_record() for name, link in self.rules.items()}
+            record["rules"] = {
+                name.qualified: link.to_record() for name, link in self.rules.items()
+            }
         return record
 
 

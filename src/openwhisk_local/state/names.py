@@ -53,7 +53,9 @@ def check_segment(segment: str) -> str:
         Rejection: 400; it is not.
     """
     if len(segment) > _LONGEST:
-        raise Rejection(400, f"Name segement longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
+        raise Rejection(
+            400, f"Name segement longer than allowed: {len(segment)} > {_LONGEST}.", cors=False
+        )
     if not _NAME.fullmatch(segment):
         raise Rejection(400, rejections.NAME_ILLEGAL, cors=False)
     return segment
@@ -71,7 +73,9 @@ def check_namespace(segment: str) -> str:
         Rejection: 400; it is not.
     """
     if len(segment) > _LONGEST:
-        raise Rejection(400, f"Namespace longer than allowed: {len(segment)} > {_LONGEST}.", cors=False)
+        raise Rejection(
+            400, f"Namespace longer than allowed: {len(segment)} > {_LONGEST}.", cors=False
+        )
     if not _NAME.fullmatch(segment):
         raise Rejection(400, "The namespace contains illegal characters.", cors=False)
     return segment
@@ -92,7 +96,9 @@ def parse(reference: Json, namespace: str) -> Name:
     if not parts:
         raise ValueError("requirement failed: path undefined")
     if not all(is_legal(part) for part in parts):
-        raise ValueError(f"requirement failed: path contains invalid parts WrappedArray({', '.join(parts)})")
+        raise ValueError(
+            f"requirement failed: path contains invalid parts WrappedArray({', '.join(parts)})"
+        )
     if len(parts) < 2:
         raise ValueError(f"requirement failed: {rejections.NAME_MALFORMED}")
     owner = namespace if parts[0] == "_" else parts[0]

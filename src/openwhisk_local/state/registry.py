@@ -89,7 +89,9 @@ class Registry:
         """
         found = [entity for entity in self._entities.values() if isinstance(entity, kind)]
         if path is not None:
-            found = [entity for entity in found if path in (entity.name.namespace, entity.name.path)]
+            found = [
+                entity for entity in found if path in (entity.name.namespace, entity.name.path)
+            ]
         return sorted(found, key=lambda entity: entity.updated, reverse=True)
 
     def target(self, package: Package) -> Package:
@@ -124,7 +126,9 @@ class Registry:
         if target is package:
             return ResolvedAction(action, package.parameters.merged(action.parameters))
         package_parameters = target.parameters.merged(package.parameters)
-        return ResolvedAction(action, package_parameters.merged(action.parameters), binding=package.name)
+        return ResolvedAction(
+            action, package_parameters.merged(action.parameters), binding=package.name
+        )
 
     def check_references(self, caller: str, *actions: Name) -> None:
         """Check that a caller may refer to actions: they are in its namespace, and the packages that they name exist.

@@ -28,7 +28,10 @@ def check_sequence(
     """
     if not sequence.components:
         raise Rejection(400, rejections.SEQUENCE_EMPTY)
-    if _count_actions(registry.locate(name), sequence.components, registry, max_components) > max_components:
+    if (
+        _count_actions(registry.locate(name), sequence.components, registry, max_components)
+        > max_components
+    ):
         raise Rejection(400, rejections.SEQUENCE_TOO_LONG)
 
 

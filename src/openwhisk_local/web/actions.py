@@ -23,7 +23,9 @@ from openwhisk_local.web.media_types import is_json, is_received_as_text
 from openwhisk_local.web.results import Transcoder, split_extension
 
 METHODS = ("OPTIONS", "GET", "DELETE", "POST", "PUT", "HEAD", "PATCH")
-_RESERVED = frozenset(f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body"))
+_RESERVED = frozenset(
+    f"__ow_{part}" for part in ("method", "headers", "path", "user", "query", "body")
+)
 
 
 class WebActions:
@@ -81,16 +83,24 @@ class WebActions:
         return resolved, transcoder
 
     async def _run(
-        self, request: ApiRequest, resolved: ResolvedAction, transcoder: Transcoder, authenticated: bool
+        self,
+        request: ApiRequest,
+        resolved: ResolvedAction,
+        transcoder: Transcoder,
+        authenticated: bool,
     ) -> Response:
         """Invoke the action and make an answer of its result."""
         allowed = _may_call(resolved.action, request, authenticated)
         if not allowed and request.method != "OPTIONS":
-            raise Rejection(401, "Authentication is possible but has failed or not yet been provided.")
+            raise Rejection(
+                401, "Authentication is possible but has failed or not yet been provided."
+            )
         is_raw = resolved.action.annotations.get("raw-http") is True
         body = await self._read_body(request, is_raw)
         context = _request_context(request, authenticated)
-        arguments = context | (_raw_arguments(request, body) if is_raw else _read_arguments(request, resolved, body))
+        arguments = context | (
+            _raw_arguments(request, body) if is_raw else _read_arguments(request, resolved, body)
+        )
         call = Call(resolved, arguments, request.transaction)
         activation = await self._invoker.wait_for(call, self._invoker.limits.max_blocking_s)
         if activation is None:

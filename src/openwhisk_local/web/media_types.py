@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-_TEXTS = ("application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/x-latex")
+_TEXTS = (
+    "application/xml",
+    "application/javascript",
+    "application/x-www-form-urlencoded",
+    "application/x-latex",
+)
 _JSON_TEXTS = ("json", "json-patch+json", "merge-patch+json", "problem+json", "vnd.api+json")
 
 

@@ -18,7 +18,9 @@ from openwhisk_local.rest.responses import NegotiatedResponse
 from openwhisk_local.web.media_types import is_json, is_json_text, is_text
 
 _STATUSES_WITHOUT_BODY = (204, 304)
-_MEDIA = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+*-]+)\s*(;\s*[\w-]+=(\"[^\"]*\"|[^;\"]*))*", re.ASCII)
+_MEDIA = re.compile(
+    r"\s*([\w!#$&^.+-]+/[\w!#$&^.+*-]+)\s*(;\s*[\w-]+=(\"[^\"]*\"|[^;\"]*))*", re.ASCII
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -68,7 +70,9 @@ def as_text(result: Json) -> Response:
         raise Rejection(404, "Response does not include requested property.")
     value = _property(result, "body", "text")
     text = value if isinstance(value, str) else to_pretty_json(value)
-    return NegotiatedResponse(text, headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain")
+    return NegotiatedResponse(
+        text, headers={"Content-Type": "text/plain; charset=UTF-8"}, offered="text/plain"
+    )
 
 
 def as_http(result: Json) -> Response:
@@ -102,7 +106,9 @@ def _http_response(status: int | None, body: Json, content_type: str | None) -> 
     if body is None or body == "" or status in _STATUSES_WITHOUT_BODY:
         return Response(status_code=204 if status is None else status)
     content, media = _encode_body(body, content_type)
-    return NegotiatedResponse(content, 200 if status is None else status, headers={"Content-Type": media})
+    return NegotiatedResponse(
+        content, 200 if status is None else status, headers={"Content-Type": media}
+    )
 
 
 def _encode_body(body: Json, content_type: str | None) -> tuple[bytes, str]:

@@ -37,7 +37,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and leave."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
 ) -> None:
     pass
 
@@ -64,11 +66,15 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except USAGE_ERROR as error:
         command = getattr(getattr(error, "ctx", None), "command_path", "whisktrain")
-        message = error.format_message().replace(": Value error, ", ": ")  # the words of the validator below
+        message = error.format_message().replace(
+            ": Value error, ", ": "
+        )  # the words of the validator below
         if type(error).__name__ == "NoArgsIsHelpError":
             print(message)  # noqa: T201
             return 2
-        problem = RequestError(message, code="usage", hint=f"`{command} --help` lists what there is.")
+        problem = RequestError(
+            message, code="usage", hint=f"`{command} --help` lists what there is."
+        )
         return report(problem, as_json="--json" in arguments)
     except (KeyboardInterrupt, typer.Abort):
         return report(Interrupted("Interrupted."), as_json="--json" in arguments)

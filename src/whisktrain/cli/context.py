@@ -77,16 +77,30 @@ class CommandContext:
 def _shared(
     *,
     apihost: str | None = typer.Option(
-        None, "--apihost", metavar="URL", help="An OpenWhisk's address, instead of this machine's own host."
+        None,
+        "--apihost",
+        metavar="URL",
+        help="An OpenWhisk's address, instead of this machine's own host.",
     ),
     auth: str | None = typer.Option(
-        None, "--auth", metavar="KEY", envvar="WHISK_AUTH", show_envvar=True, help="The key for --apihost."
+        None,
+        "--auth",
+        metavar="KEY",
+        envvar="WHISK_AUTH",
+        show_envvar=True,
+        help="The key for --apihost.",
     ),
     platform: Literal["embedded", "openwhisk"] | None = typer.Option(
-        None, "--platform", help="embedded: this machine's own host; openwhisk: the one that .wskprops names."
+        None,
+        "--platform",
+        help="embedded: this machine's own host; openwhisk: the one that .wskprops names.",
     ),
     store: str | None = typer.Option(
-        None, "--store", metavar="URL", envvar="WHISKTRAIN_STORE", help="sqlite:PATH, or http(s)://… of a CouchDB."
+        None,
+        "--store",
+        metavar="URL",
+        envvar="WHISKTRAIN_STORE",
+        help="sqlite:PATH, or http(s)://… of a CouchDB.",
     ),
     home: Path | None = typer.Option(
         None,
@@ -139,5 +153,7 @@ def _described(error: BaseException) -> Exception:
     """An interrupt and a failing file as errors with a hint; anything else as it is."""
     if isinstance(error, OSError) and error.filename is not None:
         message = f"{error.filename}: {error.strerror}."
-        return ConfigurationError(message, code="file_error", hint="Check the path and its permissions.")
+        return ConfigurationError(
+            message, code="file_error", hint="Check the path and its permissions."
+        )
     return error if isinstance(error, Exception) else Interrupted("Interrupted.")

@@ -16,7 +16,9 @@ __all__ = ["add_to"]
 def put_data(
     context: CommandContext,
     file: Path = typer.Argument(
-        ..., metavar="FILE", help="A table (CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY) or a folder of images."
+        ...,
+        metavar="FILE",
+        help="A table (CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY) or a folder of images.",
     ),
 ) -> None:
     """Upload a file; the same content is stored once."""
@@ -35,12 +37,15 @@ def list_data(context: CommandContext) -> None:
     rows = [(d["data"], d.get("name"), d.get("bytes"), d.get("rows"), d.get("task")) for d in found]
     if not rows:
         context.say("There is no data yet; `whisktrain data put FILE` uploads some.")
-    context.answer({"data": found}, columns(("data", "name", "bytes", "rows", "task"), rows) if rows else None)
+    context.answer(
+        {"data": found}, columns(("data", "name", "bytes", "rows", "task"), rows) if rows else None
+    )
 
 
 @command
 def delete_data(
-    context: CommandContext, reference: str = typer.Argument(..., metavar="DATA", help="upload:ID or dataset:ID.")
+    context: CommandContext,
+    reference: str = typer.Argument(..., metavar="DATA", help="upload:ID or dataset:ID."),
 ) -> None:
     """Delete an upload, or a data set with its shards; models trained on it still answer."""
     with context.connect() as connection:
@@ -50,7 +55,9 @@ def delete_data(
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Data: put, list, delete.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="Data: put, list, delete.", no_args_is_help=True, rich_markup_mode=None
+    )
     for name, function in (("put", put_data), ("list", list_data), ("delete", delete_data)):
         group.command(name)(function)
     app.add_typer(group, name="data")

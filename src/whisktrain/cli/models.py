@@ -27,7 +27,10 @@ def list_models(context: CommandContext) -> None:
     rows = [(m["model"], m["task"], main_figure(m["metrics"]), m["bytes"], m["run"]) for m in found]
     if not rows:
         context.say("There are no models yet; `whisktrain train digits` makes one.")
-    context.answer({"models": found}, columns(("model", "task", "result", "bytes", "run"), rows) if rows else None)
+    context.answer(
+        {"models": found},
+        columns(("model", "task", "result", "bytes", "run"), rows) if rows else None,
+    )
 
 
 @command
@@ -66,7 +69,8 @@ def _without_library_chatter() -> Iterator[None]:
 
 @command
 def delete_model(
-    context: CommandContext, name: str = typer.Argument(..., metavar="NAME", help="NAME (all versions) or NAME:VERSION.")
+    context: CommandContext,
+    name: str = typer.Argument(..., metavar="NAME", help="NAME (all versions) or NAME:VERSION."),
 ) -> None:
     """Delete a version of a model, or all of them."""
     with context.connect() as connection:
@@ -76,7 +80,16 @@ def delete_model(
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Trained models: list, show, export, delete.", no_args_is_help=True, rich_markup_mode=None)
-    for name, function in (("list", list_models), ("show", show_model), ("export", export_model), ("delete", delete_model)):
+    group = typer.Typer(
+        help="Trained models: list, show, export, delete.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for name, function in (
+        ("list", list_models),
+        ("show", show_model),
+        ("export", export_model),
+        ("delete", delete_model),
+    ):
         group.command(name)(function)
     app.add_typer(group, name="models")

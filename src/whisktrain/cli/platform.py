@@ -19,7 +19,9 @@ __all__ = ["add_to"]
 @command
 def local(
     context: CommandContext,
-    port: int = typer.Option(3233, "--port", help="The port; 0 takes a free one.", show_default=True),
+    port: int = typer.Option(
+        3233, "--port", help="The port; 0 takes a free one.", show_default=True
+    ),
     bare: bool = typer.Option(False, "--bare", help="Deploy nothing: an empty namespace."),
 ) -> None:
     """Run the embedded host alone, until it is stopped (Ctrl-C or SIGTERM)."""
@@ -27,7 +29,9 @@ def local(
     from whisktrain.sdk.where import find_platform
 
     if context.apihost or context.platform == "openwhisk":
-        raise ConfigurationError("`local` starts a host of its own.", hint="Leave out --apihost and --platform.")
+        raise ConfigurationError(
+            "`local` starts a host of its own.", hint="Leave out --apihost and --platform."
+        )
     where = find_platform(platform="embedded", store=context.store, home=context.home)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -35,8 +39,15 @@ def local(
     hosting = Hosting(where.home, str(where.store), port=port, folder=where.home, bare=bare)
     with hosting:
         file = str(hosting.host.wskprops_path)
-        record = {"apihost": hosting.apihost, "auth": hosting.auth, "wskprops": file, "pid": os.getpid()}
-        context.answer(record, f"APIHOST={hosting.apihost}\nAUTH={hosting.auth}\nWSK_CONFIG_FILE={file}")
+        record = {
+            "apihost": hosting.apihost,
+            "auth": hosting.auth,
+            "wskprops": file,
+            "pid": os.getpid(),
+        }
+        context.answer(
+            record, f"APIHOST={hosting.apihost}\nAUTH={hosting.auth}\nWSK_CONFIG_FILE={file}"
+        )
         if not context.as_json:
             context.say(f"use it with: WSK_CONFIG_FILE={file} wsk list    (Ctrl-C stops it)")
         while not ending.wait(0.5):
@@ -66,8 +77,13 @@ def deploy(context: CommandContext) -> None:
                 context.say(f"store {connection.store.url} is ready")
             except StoreError as error:  # it may be reachable from the containers only
                 context.say(f"note: the store was not prepared from here: {error.message}")
-        done = deployment.deploy(connection.client, environment=_site(connection), report=context.say)
-    context.answer({"status": "deployed", "entities": done}, f"deployed {len(done)} entities to {connection.where.apihost}")
+        done = deployment.deploy(
+            connection.client, environment=_site(connection), report=context.say
+        )
+    context.answer(
+        {"status": "deployed", "entities": done},
+        f"deployed {len(done)} entities to {connection.where.apihost}",
+    )
     if not context.as_json:
         context.say("next: whisktrain doctor --platform openwhisk")
 
@@ -78,8 +94,13 @@ def undeploy(context: CommandContext) -> None:
     from whisktrain.openwhisk import deployment
 
     with _remote(context) as connection:
-        done = deployment.undeploy(connection.client, environment=_site(connection), report=context.say)
-    context.answer({"status": "undeployed", "entities": done}, f"deleted {len(done)} entities from {connection.where.apihost}")
+        done = deployment.undeploy(
+            connection.client, environment=_site(connection), report=context.say
+        )
+    context.answer(
+        {"status": "undeployed", "entities": done},
+        f"deleted {len(done)} entities from {connection.where.apihost}",
+    )
 
 
 def _site(connection: Any) -> dict[str, str]:
@@ -91,18 +112,26 @@ def _site(connection: Any) -> dict[str, str]:
 @command
 def follow(
     context: CommandContext,
-    until_stdin_ends: bool = typer.Option(False, "--until-stdin-ends", hidden=True, help="End when standard input ends."),
+    until_stdin_ends: bool = typer.Option(
+        False, "--until-stdin-ends", hidden=True, help="End when standard input ends."
+    ),
 ) -> None:
     """Follow the store and fire the trigger when a round is complete; one of these runs beside every OpenWhisk deployment."""
     from whisktrain.openwhisk.follower_service import serve
 
-    given = {"WHISK_APIHOST": context.apihost, "WHISK_AUTH": context.auth, "WHISKTRAIN_STORE": context.store}
+    given = {
+        "WHISK_APIHOST": context.apihost,
+        "WHISK_AUTH": context.auth,
+        "WHISKTRAIN_STORE": context.store,
+    }
     environment = {**os.environ, **{k: v for k, v in given.items() if v}}
     if context.insecure:
         environment["WHISKTRAIN_INSECURE"] = "yes"
     ending = threading.Event()
     if until_stdin_ends:
-        threading.Thread(target=_await_end_of_stdin, args=(ending,), name="stdin", daemon=True).start()
+        threading.Thread(
+            target=_await_end_of_stdin, args=(ending,), name="stdin", daemon=True
+        ).start()
     serve(environment, stop=ending)
 
 
@@ -115,7 +144,9 @@ def _await_end_of_stdin(ending: threading.Event) -> None:
 @command
 def doctor(
     context: CommandContext,
-    quick: bool = typer.Option(False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."),
+    quick: bool = typer.Option(
+        False, "--quick", help="Leave out the end-to-end probe, which trains a tiny model."
+    ),
 ) -> int:
     """Check platform, deployment, store and follower; each failure comes with a hint."""
     from whisktrain.cli.output.waiting import Waiting
@@ -126,16 +157,24 @@ def doctor(
         def report(finding: Any) -> None:
             waiting.close()
             if not context.as_json:
-                print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
+                mark = "ok  " if finding.ok else "FAIL"
+                print(f"{mark}  {finding.name}: {finding.detail}", flush=True)  # noqa: T201
                 if finding.hint:
                     print(f"      hint: {finding.hint}", flush=True)  # noqa: T201
 
         client, environment = connection.client, _site(connection)
         if connection.where.platform == "embedded":
-            environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(connection.hosting.host.limits.user_memory_mb)
+            environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(
+                connection.hosting.host.limits.user_memory_mb
+            )
             environment["WHISKTRAIN_EMBEDDED"] = "1"
         findings = examine(
-            client, connection.where.store, environment, end_to_end=not quick, report=report, progress=waiting.report
+            client,
+            connection.where.store,
+            environment,
+            end_to_end=not quick,
+            report=report,
+            progress=waiting.report,
         )
     failed = [f for f in findings if not f.ok]
     record = {"success": not failed, "findings": [f.to_record() for f in findings]}

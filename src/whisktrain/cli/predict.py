@@ -23,11 +23,18 @@ __all__ = ["add_to"]
 def predict(
     context: CommandContext,
     *,
-    model: str = typer.Argument(..., metavar="MODEL", help="NAME (the newest version) or NAME:VERSION."),
-    rows_file: Path | None = typer.Option(
-        None, "--input", metavar="FILE", help="Rows: CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY; - reads JSON from stdin."
+    model: str = typer.Argument(
+        ..., metavar="MODEL", help="NAME (the newest version) or NAME:VERSION."
     ),
-    rows: str | None = typer.Option(None, "--rows", metavar="JSON", help="Rows as JSON: objects by column, or arrays."),
+    rows_file: Path | None = typer.Option(
+        None,
+        "--input",
+        metavar="FILE",
+        help="Rows: CSV, TSV, JSON, JSON lines, Parquet, NPZ, NPY; - reads JSON from stdin.",
+    ),
+    rows: str | None = typer.Option(
+        None, "--rows", metavar="JSON", help="Rows as JSON: objects by column, or arrays."
+    ),
     settings: Settings,
     output: Path | None = typer.Option(
         None, "--output", metavar="FILE", help="Write the decisions as JSON lines to this file."
@@ -35,7 +42,9 @@ def predict(
 ) -> None:
     """Decide on rows with a trained model."""
     if (rows_file is None) == (rows is None):
-        raise RequestError("Rows are given either with --input FILE or with --rows JSON.", code="usage")
+        raise RequestError(
+            "Rows are given either with --input FILE or with --rows JSON.", code="usage"
+        )
     given: Json | Path = rows_file
     if rows is not None or str(rows_file) == "-":
         given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
@@ -44,10 +53,18 @@ def predict(
     for notice in answer.get("notices", []):
         context.say(f"note: {notice}")
     if output is not None:
-        lines = [json.dumps(decision, ensure_ascii=False) + "\n" for decision in answer.get("decisions") or ()]
+        lines = [
+            json.dumps(decision, ensure_ascii=False) + "\n"
+            for decision in answer.get("decisions") or ()
+        ]
         output.write_text("".join(lines), encoding="utf-8")
         context.say(f"wrote {len(lines)} decisions to {output}")
-    context.answer(answer, "\n".join([*(decision_lines(answer) if output is None else []), "", answer["message"]]).strip())
+    context.answer(
+        answer,
+        "\n".join(
+            [*(decision_lines(answer) if output is None else []), "", answer["message"]]
+        ).strip(),
+    )
 
 
 def _json(text: str) -> Json:
@@ -55,7 +72,9 @@ def _json(text: str) -> Json:
         return cast(Json, json.loads(text))
     except ValueError as error:
         raise RequestError(
-            f"The rows are no JSON: {error}.", code="bad_rows", hint='Such as [{"age": 31}] or [[0.1, 2]].'
+            f"The rows are no JSON: {error}.",
+            code="bad_rows",
+            hint='Such as [{"age": 31}] or [[0.1, 2]].',
         ) from None
 
 

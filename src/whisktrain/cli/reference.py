@@ -52,7 +52,11 @@ def _row(parameter: Any) -> str:
         name = parameter.metavar or parameter.name.upper()
     else:
         name = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {_kind(parameter)}"
-        if parameter.show_default is True and parameter.default is not None and not parameter.is_flag:
+        if (
+            parameter.show_default is True
+            and parameter.default is not None
+            and not parameter.is_flag
+        ):
             text += f" [default: {parameter.default}]"
         if isinstance(parameter.envvar, str):
             text += f" [variable: {parameter.envvar}]"

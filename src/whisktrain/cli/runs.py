@@ -26,7 +26,15 @@ def list_runs(context: CommandContext) -> None:
     with context.connect() as connection:
         found = connection.runs.list()
     rows = [
-        (r["run"], r["status"], r["model"], f"{r['round']}/{r['rounds']}", main_figure(r["metrics"]), r["when"]) for r in found
+        (
+            r["run"],
+            r["status"],
+            r["model"],
+            f"{r['round']}/{r['rounds']}",
+            main_figure(r["metrics"]),
+            r["when"],
+        )
+        for r in found
     ]
     text = columns(("run", "status", "model", "round", "result", "when"), rows) if rows else None
     if not rows:
@@ -48,19 +56,27 @@ def show_run(context: CommandContext, run: str = _RUN) -> None:
     """Show everything that is known of a run."""
     with context.connect() as connection:
         record = connection.runs.show(run)
-    brief = {k: v for k, v in record.items() if k not in ("history", "failures", "workers_log", "error")}
+    brief = {
+        k: v for k, v in record.items() if k not in ("history", "failures", "workers_log", "error")
+    }
     text = facts(brief)
     for entry in record.get("history") or []:
-        text += "\n" + "  ".join(f"{k} {value(v)}" for k, v in entry.items() if not isinstance(v, dict))
+        text += "\n" + "  ".join(
+            f"{k} {value(v)}" for k, v in entry.items() if not isinstance(v, dict)
+        )
     for failure in record.get("failures") or []:
-        text += f"\nworker {failure['shard']} failed in round {failure['round']}: {failure['message']}"
+        text += (
+            f"\nworker {failure['shard']} failed in round {failure['round']}: {failure['message']}"
+        )
     if record.get("error"):
         text += f"\nerror: {record['error']['message']}"
     context.answer(record, text)
 
 
 @command
-def watch_run(context: CommandContext, run: str = _RUN, progress: Literal["auto", "off"] = _PROGRESS) -> int:
+def watch_run(
+    context: CommandContext, run: str = _RUN, progress: Literal["auto", "off"] = _PROGRESS
+) -> int:
     """Follow a run until it has ended."""
     with context.connect() as connection, Screen(context, progress == "auto") as screen:
         summary = connection.runs.watch(run, screen.show)
@@ -72,12 +88,18 @@ def watch_run(context: CommandContext, run: str = _RUN, progress: Literal["auto"
 def stop_run(
     context: CommandContext,
     run: str = _RUN,
-    no_wait: bool = typer.Option(False, "--no-wait", help="Only request the stop, do not wait for it."),
+    no_wait: bool = typer.Option(
+        False, "--no-wait", help="Only request the stop, do not wait for it."
+    ),
 ) -> None:
     """Stop a run after its present round."""
     with context.connect() as connection:
         record = connection.runs.stop(run, wait=not no_wait)
-    text = f"run {run} is {record['status']}" if record["status"] != "running" else f"run {run} stops after its present round"
+    text = (
+        f"run {run} is {record['status']}"
+        if record["status"] != "running"
+        else f"run {run} stops after its present round"
+    )
     context.answer(record, text)
     if record["status"] == "stopped":
         context.say(f"resume: whisktrain runs resume {run}")
@@ -87,7 +109,9 @@ def stop_run(
 def resume_run(
     context: CommandContext,
     run: str = _RUN,
-    no_wait: bool = typer.Option(False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."),
+    no_wait: bool = typer.Option(
+        False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."
+    ),
     progress: Literal["auto", "off"] = _PROGRESS,
 ) -> int:
     """Go on with a stopped run, as a new run that starts where it stopped."""
@@ -107,7 +131,11 @@ def delete_run(context: CommandContext, run: str = _RUN) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Runs: list, show, watch, stop, resume, delete.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="Runs: list, show, watch, stop, resume, delete.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     for name, function in (
         ("list", list_runs),
         ("show", show_run),

@@ -41,7 +41,9 @@ class SchemaCommand(TyperCommand):
     def _whole(self) -> TyperCommand:
         """The command with all options, as typer makes it of a function that lists them."""
         scratch = typer.Typer(add_completion=False, rich_markup_mode=None)
-        scratch.command(self.name, help=self.help)(command(_with_options(self.function, self.sections)))
+        scratch.command(self.name, help=self.help)(
+            command(_with_options(self.function, self.sections))
+        )
         made = typer.main.get_command(scratch)
         assert isinstance(made, TyperCommand)
         return made
@@ -60,7 +62,9 @@ class SchemaCommand(TyperCommand):
         return self._whole.invoke(ctx)
 
 
-def _with_options(function: Callable[..., int | None], sections: tuple[str, ...]) -> Callable[..., int | None]:
+def _with_options(
+    function: Callable[..., int | None], sections: tuple[str, ...]
+) -> Callable[..., int | None]:
     """The function with an option for each setting, instead of its parameter of type `Settings`."""
     from whisktrain.request.options import options
 
@@ -70,12 +74,16 @@ def _with_options(function: Callable[..., int | None], sections: tuple[str, ...]
 
     def wrapper(context: object, **given: object) -> int | None:
         values = {name: given.pop(name) for name in known}
-        settings = Settings({n: _request_value(known[n], v) for n, v in values.items() if v is not None})
+        settings = Settings(
+            {n: _request_value(known[n], v) for n, v in values.items() if v is not None}
+        )
         return function(context, **given, **{place: settings})
 
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
-        parameters += [_parameter(s) for s in known.values()] if parameter.name == place else [parameter]
+        parameters += (
+            [_parameter(s) for s in known.values()] if parameter.name == place else [parameter]
+        )
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__doc__, wrapper.__name__ = function.__doc__, function.__name__
     return wrapper
@@ -88,8 +96,17 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     text = setting.description.removesuffix(".") + ("; may be repeated." if repeated else ".")
     if setting.default is not None:
         text += f" [default: {setting.default}]"
-    option = typer.Option(None, setting.flag, help=text, show_default=False, metavar=setting.option.metavar, parser=parser)
-    return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+    option = typer.Option(
+        None,
+        setting.flag,
+        help=text,
+        show_default=False,
+        metavar=setting.option.metavar,
+        parser=parser,
+    )
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None
+    )
 
 
 def _command_line_type(setting: Setting) -> tuple[Any, Callable[[str], int | str] | None]:
@@ -102,7 +119,12 @@ def _command_line_type(setting: Setting) -> tuple[Any, Callable[[str], int | str
     if get_origin(kind) is dict:
         return list[str], None
     if is_union(kind):
-        words = [word for part in get_args(kind) if get_origin(part) is Literal for word in get_args(part)]
+        words = [
+            word
+            for part in get_args(kind)
+            if get_origin(part) is Literal
+            for word in get_args(part)
+        ]
         return str, _number_or(words[0]) if words else None
     return kind, None
 
@@ -116,7 +138,9 @@ def _number_or(word: str) -> Callable[[str], int | str]:
         try:
             return int(text)
         except ValueError:
-            raise typer.BadParameter(f"{text!r} was given; expected a whole number or {word!r}.") from None
+            raise typer.BadParameter(
+                f"{text!r} was given; expected a whole number or {word!r}."
+            ) from None
 
     return read
 
@@ -133,6 +157,8 @@ def _pairs(setting: Setting, texts: list[str]) -> Mapping[str, str]:
     for text in texts:
         key, equals, value = text.rpartition("=")
         if not equals:
-            raise RequestError(f"{setting.flag} was {text!r}; expected {setting.option.metavar}.", code="usage")
+            raise RequestError(
+                f"{setting.flag} was {text!r}; expected {setting.option.metavar}.", code="usage"
+            )
         found[key] = value
     return found

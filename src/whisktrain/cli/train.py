@@ -33,14 +33,23 @@ def train(
         metavar="MODEL",
     ),
     init: str | None = typer.Option(
-        None, "--init", help="Start from the weights of this model, NAME or NAME:VERSION.", metavar="NAME"
+        None,
+        "--init",
+        help="Start from the weights of this model, NAME or NAME:VERSION.",
+        metavar="NAME",
     ),
     settings: Settings,
-    predict: Path | None = typer.Option(None, "--predict", help="A file with rows to decide on at the end.", metavar="FILE"),
-    no_wait: bool = typer.Option(
-        False, "--no-wait", help="Answer with the run's id as soon as it has begun; it goes on by itself."
+    predict: Path | None = typer.Option(
+        None, "--predict", help="A file with rows to decide on at the end.", metavar="FILE"
     ),
-    progress: Literal["auto", "off"] = typer.Option("auto", "--progress", help="Whether to show progress on stderr."),
+    no_wait: bool = typer.Option(
+        False,
+        "--no-wait",
+        help="Answer with the run's id as soon as it has begun; it goes on by itself.",
+    ),
+    progress: Literal["auto", "off"] = typer.Option(
+        "auto", "--progress", help="Whether to show progress on stderr."
+    ),
 ) -> int:
     """Train a model: split the data over workers, train, publish the model, and decide on rows if some are given."""
     with context.connect() as connection, Screen(context, progress == "auto") as screen:

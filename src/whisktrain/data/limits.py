@@ -19,7 +19,10 @@ def max_bytes() -> int:
         return DEFAULT_MB * 1024 * 1024
     if text.isdecimal() and int(text) > 0:
         return int(text) * 1024 * 1024
-    raise ConfigurationError(f"{VARIABLE} was {text!r}; expected a whole number of megabytes, 1 or more.", code="bad_limit")
+    raise ConfigurationError(
+        f"{VARIABLE} was {text!r}; expected a whole number of megabytes, 1 or more.",
+        code="bad_limit",
+    )
 
 
 def check_size(size: int, what: str) -> None:

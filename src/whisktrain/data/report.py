@@ -32,7 +32,9 @@ class _ShardFields(TypedDict):
     validation: list[int]
 
 
-def dataset_body(prepared: Prepared, sharded: ShardedRows, request: DataRequest, source: Source) -> DatasetBody:
+def dataset_body(
+    prepared: Prepared, sharded: ShardedRows, request: DataRequest, source: Source
+) -> DatasetBody:
     """The document of a new data set.
 
     Args:
@@ -58,12 +60,19 @@ def dataset_body(prepared: Prepared, sharded: ShardedRows, request: DataRequest,
         "columns": prepared.columns,
         "warnings": [*prepared.warnings, *sharded.warnings],
         "rows": {"read": prepared.read, "used": used, "dropped": prepared.read - used},
-        "asked": {"target": request.target, "task": request.task, "validation": request.validation, "scale": request.scale},
+        "asked": {
+            "target": request.target,
+            "task": request.task,
+            "validation": request.validation,
+            "scale": request.scale,
+        },
         **_shard_fields(sharded, preprocessor),
     }
 
 
-def resharded_body(body: DatasetBody, sharded: ShardedRows, preprocessor: Preprocessor) -> DatasetBody:
+def resharded_body(
+    body: DatasetBody, sharded: ShardedRows, preprocessor: Preprocessor
+) -> DatasetBody:
     """The document of an earlier data set whose rows are spread over other shards.
 
     Args:

@@ -15,7 +15,16 @@ from whisktrain.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Images", "Table", "object_series", "plain_cells", "side_by_side", "table_of_records", "unique_names", "with_names"]
+__all__ = [
+    "Images",
+    "Table",
+    "object_series",
+    "plain_cells",
+    "side_by_side",
+    "table_of_records",
+    "unique_names",
+    "with_names",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +136,14 @@ def plain_cells(column: Series) -> Series:
     """A column of any pandas type as one of the types that are read: text, numbers, booleans, dates, or objects."""
     import pandas as pd
 
-    known = (pd.api.types.is_numeric_dtype, pd.api.types.is_string_dtype, pd.api.types.is_datetime64_any_dtype)
-    if isinstance(column.dtype, pd.CategoricalDtype) or not any(is_known(column.dtype) for is_known in known):
+    known = (
+        pd.api.types.is_numeric_dtype,
+        pd.api.types.is_string_dtype,
+        pd.api.types.is_datetime64_any_dtype,
+    )
+    if isinstance(column.dtype, pd.CategoricalDtype) or not any(
+        is_known(column.dtype) for is_known in known
+    ):
         return column.astype(object)
     return column
 

@@ -130,7 +130,9 @@ class _Examination:
 
     def _store(self) -> Iterator[Finding]:
         if self.store_address is None:
-            yield passed("store", "not checked from here: give its address, --store URL or WHISKTRAIN_STORE")
+            yield passed(
+                "store", "not checked from here: give its address, --store URL or WHISKTRAIN_STORE"
+            )
             return
         from whisktrain.store.opening import open_store
 
@@ -151,7 +153,9 @@ class _Examination:
 
     def _events(self, store: Store, package: Package) -> Iterator[Finding]:
         """Whether changes of the store reach the actions, and whether a tiny model can be trained."""
-        feed = storage.check_feed(store, [f"/{self.namespace}/{trigger.name}" for trigger in package.triggers])
+        feed = storage.check_feed(
+            store, [f"/{self.namespace}/{trigger.name}" for trigger in package.triggers]
+        )
         yield feed
         woken = list(self._wake_up(store, package)) if feed.ok else []
         yield from woken
@@ -163,4 +167,6 @@ class _Examination:
             yield passed("end to end", "left out: it needs what has failed above")
 
     def _wake_up(self, store: Store, package: Package) -> Iterator[Finding]:
-        return follower.check_wake_up(self.client, store, package, wired=self.wired, progress=self.progress)
+        return follower.check_wake_up(
+            self.client, store, package, wired=self.wired, progress=self.progress
+        )

@@ -13,7 +13,14 @@ from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Activation, Client, failure_of
 from whisktrain.openwhisk.manifest import ActionEntry, Package
 
-__all__ = ["RecentFailure", "RuleStart", "check_fires", "explain_failure", "recent_failures", "rule_starts"]
+__all__ = [
+    "RecentFailure",
+    "RuleStart",
+    "check_fires",
+    "explain_failure",
+    "recent_failures",
+    "rule_starts",
+]
 
 RECENT_S = 900.0
 """Age in seconds above which a failure is ignored."""
@@ -52,7 +59,9 @@ def rule_starts(client: Client, trigger: str, *, limit: int = 5) -> list[RuleSta
     OpenWhisk keeps them in one place only: the log lines of the trigger's own activations.
     """
     fires = client.activations(name=trigger, limit=limit, docs=True)
-    found = (_rule_start(line, fire) for fire in fires for line in fire.logs or client.logs(fire.id))
+    found = (
+        _rule_start(line, fire) for fire in fires for line in fire.logs or client.logs(fire.id)
+    )
     return [start for start in found if start is not None]
 
 
@@ -64,7 +73,9 @@ def _rule_start(line: str, fire: Activation) -> RuleStart | None:
         return None
     if not isinstance(record, dict) or "rule" not in record:
         return None
-    error = "" if record.get("success") else str(record.get("error") or "the platform does not say why")
+    error = (
+        "" if record.get("success") else str(record.get("error") or "the platform does not say why")
+    )
     return RuleStart(
         rule=str(record["rule"]),
         action=str(record.get("action", "")),
@@ -93,7 +104,11 @@ def _check_last_fire(name: str, last: RuleStart) -> Finding:
         return passed(name, f"{when} started {last.action}")
     if not _is_recent(last.fired_ms):
         return passed(name, f"{when} failed ({last.error})")
-    return failed(name, f"{when} did not start {last.action}: {last.error}", diagnose(last.error, action=last.action_name).hint)
+    return failed(
+        name,
+        f"{when} did not start {last.action}: {last.error}",
+        diagnose(last.error, action=last.action_name).hint,
+    )
 
 
 def _is_recent(start_ms: int) -> bool:
@@ -132,7 +147,9 @@ def recent_failures(client: Client, package: Package, longest_ms: int = 0) -> li
     return found
 
 
-def explain_failure(record: Activation, entry: ActionEntry | None = None, longest_ms: int = 0) -> tuple[str, Diagnosis]:
+def explain_failure(
+    record: Activation, entry: ActionEntry | None = None, longest_ms: int = 0
+) -> tuple[str, Diagnosis]:
     """A failed activation's message and its cause.
 
     Args:
@@ -143,7 +160,9 @@ def explain_failure(record: Activation, entry: ActionEntry | None = None, longes
     error = record.result.get("error") if isinstance(record.result, dict) else None
     if isinstance(error, dict) and "message" in error:
         known = failure_of(record)
-        return known.message, Diagnosis("other", known.hint or f"Its log says more: wsk activation logs {record.id}")
+        return known.message, Diagnosis(
+            "other", known.hint or f"Its log says more: wsk activation logs {record.id}"
+        )
     text = error if isinstance(error, str) else f"it ended with {record.status!r}"
     diagnosis = diagnose(
         text,

@@ -44,7 +44,9 @@ class ProbeRun:
     activation: str = ""
 
 
-def clean(client: Client, store: Store, probe: ProbeRun, *, orderly: bool, progress: Progress) -> None:
+def clean(
+    client: Client, store: Store, probe: ProbeRun, *, orderly: bool, progress: Progress
+) -> None:
     """Delete everything that the probe made.
 
     A run that still goes on is asked to stop first, so that its activations write no more; where that does not help, it is
@@ -60,7 +62,9 @@ def clean(client: Client, store: Store, probe: ProbeRun, *, orderly: bool, progr
     if not probe.upload:
         return
     records = RunRecords(store, probe.run)
-    with contextlib.suppress(WhisktrainError):  # a store that has gone in the meantime has been reported already
+    with contextlib.suppress(
+        WhisktrainError
+    ):  # a store that has gone in the meantime has been reported already
         if probe.activation and not _ended(client, records, probe):
             if orderly and records.exists():
                 records.request_stop()
@@ -76,12 +80,16 @@ def _ended(client: Client, records: RunRecords, probe: ProbeRun) -> bool:
     return not records.exists() and client.activation(probe.activation) is not None
 
 
-def _delete_open_run(client: Client, records: RunRecords, probe: ProbeRun, progress: Progress) -> None:
+def _delete_open_run(
+    client: Client, records: RunRecords, probe: ProbeRun, progress: Progress
+) -> None:
     """End the run from outside: `train` waits for its summary, which also keeps it from being opened later."""
     from whisktrain.data.sources.uploads import delete_upload
 
     RunArchive(records.store, probe.run).put_abandoned("the probe was given up")
-    delete_upload(records.store, probe.upload)  # a preprocess that starts later finds nothing to work on
+    delete_upload(
+        records.store, probe.upload
+    )  # a preprocess that starts later finds nothing to work on
     started = time.monotonic()
 
     def is_released() -> bool | None:

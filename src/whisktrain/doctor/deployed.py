@@ -17,7 +17,14 @@ from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package, Rule, Trigger
 from whisktrain.version import __version__
 
-__all__ = ["as_deployed", "check_actions", "check_events", "check_images", "container_memory", "read_actions"]
+__all__ = [
+    "as_deployed",
+    "check_actions",
+    "check_events",
+    "check_images",
+    "container_memory",
+    "read_actions",
+]
 
 ANSWER_S = 60.0
 """Seconds within which an action answers a probe, a cold start included."""
@@ -42,19 +49,27 @@ def as_deployed(package: Package, deployed: Deployed) -> Package:
         record = deployed[entry.name] or {}
         return str(record.get("exec", {}).get("image") or entry.image)
 
-    return replace(package, actions=tuple(replace(entry, image=image(entry)) for entry in package.actions))
+    return replace(
+        package, actions=tuple(replace(entry, image=image(entry)) for entry in package.actions)
+    )
 
 
 def check_actions(package: Package, deployed: Deployed, memory_mb: int | None) -> Finding:
     """Whether all actions and sequences are there, with the memory that they need and that the platform has."""
     missing = [f"{package.name}/{name}" for name, record in deployed.items() if record is None]
     if missing:
-        what = "none is deployed" if len(missing) == len(deployed) else f"not deployed: {', '.join(missing)}"
+        what = (
+            "none is deployed"
+            if len(missing) == len(deployed)
+            else f"not deployed: {', '.join(missing)}"
+        )
         return failed("actions", what, DEPLOY)
     memory = {entry.name: _memory_of(deployed[entry.name]) for entry in package.actions}
     small = _too_small(package, memory)
     if small:
-        return failed("actions", f"too little memory: {', '.join(small)}", "Deploy again: whisktrain deploy")
+        return failed(
+            "actions", f"too little memory: {', '.join(small)}", "Deploy again: whisktrain deploy"
+        )
     needed = sum(memory.get(name, 0) for name in CONCURRENT)
     if memory_mb is not None and needed > memory_mb:
         return _too_little_in_all(memory, needed, memory_mb)
@@ -96,7 +111,9 @@ def container_memory(client: Client, package: Package, limits: Limits) -> int | 
     return None
 
 
-def check_images(client: Client, package: Package, longest_ms: int, progress: Progress) -> Iterator[Finding]:
+def check_images(
+    client: Client, package: Package, longest_ms: int, progress: Progress
+) -> Iterator[Finding]:
     """Probe each action: whether its image starts, which library answers, and whether that reaches the store.
 
     Each one is probed because containers stay warm: a single action may still run on the image of an earlier deployment.
@@ -117,7 +134,9 @@ def check_images(client: Client, package: Package, longest_ms: int, progress: Pr
             store = entry.name, report
     if well:
         pythons = ", ".join(sorted({str(answer.get("python")) for answer in well}))
-        yield passed("images", f"{len(well)} actions start, with whisktrain {__version__}, Python {pythons}")
+        yield passed(
+            "images", f"{len(well)} actions start, with whisktrain {__version__}, Python {pythons}"
+        )
     if store is not None:
         yield _store_from_inside(*store)
 
@@ -147,14 +166,18 @@ class _ImageProbe:
     def answer(self, progress: Progress) -> JsonObject | Finding:
         """The action's answer to a probe; the finding where it does not answer."""
         try:
-            activation = self.client.start(f"{self.package.name}/{self.entry.name}", {"probe": True})
+            activation = self.client.start(
+                f"{self.package.name}/{self.entry.name}", {"probe": True}
+            )
             what = f"{self.name}: asking what it is"
             record = wait_for(lambda: self.client.activation(activation), what, ANSWER_S, progress)
         except WhisktrainError as error:
             return of_error(self.name, error)
         if record is None:
             hint = no_container(self.entry.limits.get("memory", 256), self.entry.image)
-            return failed(self.name, f"no answer in {ANSWER_S:.0f} s (activation {activation})", hint)
+            return failed(
+                self.name, f"no answer in {ANSWER_S:.0f} s (activation {activation})", hint
+            )
         if record.succeeded and isinstance(record.result, dict):
             return record.result
         return self._failure(record)
@@ -162,7 +185,9 @@ class _ImageProbe:
     def _failure(self, record: Activation) -> Finding:
         text, diagnosis = explain_failure(record, self.entry, self.longest_ms)
         detail = f"{text} (activation {record.id})"
-        log = next((line for line in reversed(self.client.explain(record).logs) if "Error" in line), "")
+        log = next(
+            (line for line in reversed(self.client.explain(record).logs) if "Error" in line), ""
+        )
         if log:
             detail += f"; {log.rpartition('stdout: ')[2].rpartition('stderr: ')[2].strip()[:200]}"
         return failed(self.name, detail, diagnosis.hint)
@@ -172,9 +197,8 @@ def _store_from_inside(action: str, store: JsonObject) -> Finding:
     name = "store, from an action"
     if store.get("ok"):
         return passed(name, f"{store.get('url')}: {store.get('detail')}")
-    hint = (
-        "Deploy with an address that containers reach: WHISKTRAIN_STORE=http://USER:PASSWORD@172.17.0.1:5984 whisktrain deploy"
-    )
+    address = "http://USER:PASSWORD@172.17.0.1:5984"
+    hint = f"Deploy with an address that containers reach: WHISKTRAIN_STORE={address} whisktrain deploy"
     return failed(name, f"{action} says: {store.get('detail')}", hint)
 
 

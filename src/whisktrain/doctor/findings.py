@@ -9,7 +9,17 @@ from typing import TypedDict, TypeVar, cast
 
 from whisktrain.errors import WhisktrainError
 
-__all__ = ["Finding", "FindingRecord", "Progress", "ago", "failed", "no_progress", "of_error", "passed", "wait_for"]
+__all__ = [
+    "Finding",
+    "FindingRecord",
+    "Progress",
+    "ago",
+    "failed",
+    "no_progress",
+    "of_error",
+    "passed",
+    "wait_for",
+]
 
 Found = TypeVar("Found")
 
@@ -68,7 +78,9 @@ def no_progress(_: str, __: float, ___: float) -> None:
     """Report no progress."""
 
 
-def wait_for(poll: Callable[[], Found | None], what: str, timeout: float, progress: Progress = no_progress) -> Found | None:
+def wait_for(
+    poll: Callable[[], Found | None], what: str, timeout: float, progress: Progress = no_progress
+) -> Found | None:
     """Poll until there is a value.
 
     Args:

@@ -46,7 +46,11 @@ def check_health(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield passed(name, f"it is well ({url})")
     else:
         reason = str(record.get("error") or record)[:200]
-        yield failed(name, f"it is not: {reason}", "See its log (docker compose logs follower), and start it again.")
+        yield failed(
+            name,
+            f"it is not: {reason}",
+            "See its log (docker compose logs follower), and start it again.",
+        )
 
 
 def start_for(client: Client, package: Package, run: str) -> RuleStart | None:
@@ -58,7 +62,9 @@ def start_for(client: Client, package: Package, run: str) -> RuleStart | None:
     return None
 
 
-def check_wake_up(client: Client, store: Store, package: Package, *, wired: bool, progress: Progress) -> Iterator[Finding]:
+def check_wake_up(
+    client: Client, store: Store, package: Package, *, wired: bool, progress: Progress
+) -> Iterator[Finding]:
     """Put a document without a run into the store: the follower fires, the rule starts an aggregate, and that sweeps it.
 
     Args:
@@ -69,7 +75,9 @@ def check_wake_up(client: Client, store: Store, package: Package, *, wired: bool
         progress: Called while the check waits.
     """
     if not wired:
-        yield passed("follower", "not checked: its fires leave no trace without trigger and active rule")
+        yield passed(
+            "follower", "not checked: its fires leave no trace without trigger and active rule"
+        )
         return
     check = _WakeUp(client, store, package, f"doctor-{uuid.uuid4().hex[:12]}")
     try:
@@ -97,7 +105,12 @@ class _WakeUp:
         try:
             wait_for(self._poll_fire, "follower: waiting for its fire", FIRE_S, progress)
             if self.start is not None or self.swept:
-                wait_for(self._poll_sweep, "wake-up: waiting for the aggregate that the rule starts", SWEEP_S, progress)
+                wait_for(
+                    self._poll_sweep,
+                    "wake-up: waiting for the aggregate that the rule starts",
+                    SWEEP_S,
+                    progress,
+                )
             self._look_for_document()
         finally:
             records.withdraw_stop()
@@ -113,13 +126,17 @@ class _WakeUp:
     def _poll_sweep(self) -> bool | None:
         self._look_for_document()
         start = self.start
-        ended = start is not None and (start.error or self.client.activation(start.activation) is not None)
+        ended = start is not None and (
+            start.error or self.client.activation(start.activation) is not None
+        )
         return True if self.swept or ended else None
 
     def findings(self) -> Iterator[Finding]:
         """Whether the follower fired, and whether its fire reached the aggregate."""
         if self.start is None and not self.swept:
-            detail = f"the follower has not fired in {FIRE_S:.0f} s for a document in {self.store.url}"
+            detail = (
+                f"the follower has not fired in {FIRE_S:.0f} s for a document in {self.store.url}"
+            )
             yield failed("follower", detail, START_FOLLOWER)
             return
         yield passed("follower", f"it follows {self.store.url} and fires")
@@ -146,4 +163,8 @@ class _WakeUp:
             hint = "Deploy with that store (WHISKTRAIN_STORE=... whisktrain deploy), or name the deployment's here: --store URL"
             return failed(name, detail, hint)
         text, diagnosis = explain_failure(record, entry)
-        return failed(name, f"the rule starts {action}, which fails: {text} (activation {record.id})", diagnosis.hint)
+        return failed(
+            name,
+            f"the rule starts {action}, which fails: {text} (activation {record.id})",
+            diagnosis.hint,
+        )

@@ -117,7 +117,13 @@ def target_of(image: str) -> str:
 
 
 def diagnose(
-    text: str, *, action: str = "", image: str = "", memory: int = 0, longest_ms: int = 0, activation: str = ""
+    text: str,
+    *,
+    action: str = "",
+    image: str = "",
+    memory: int = 0,
+    longest_ms: int = 0,
+    activation: str = "",
 ) -> Diagnosis:
     """Find the cause of a failure.
 
@@ -132,7 +138,11 @@ def diagnose(
     matches = ((re.search(pattern, text), kind, template) for pattern, kind, template in _TABLE)
     found = next(((match, kind, template) for match, kind, template in matches if match), None)
     if found is None:
-        log = f"Its log says more: wsk activation logs {activation}" if activation else "See OpenWhisk's own log."
+        log = (
+            f"Its log says more: wsk activation logs {activation}"
+            if activation
+            else "See OpenWhisk's own log."
+        )
         return Diagnosis("other", log)
     match, kind, template = found
     named = match.groupdict()
@@ -176,7 +186,11 @@ def no_container(memory: int, image: str = "") -> str:
         memory: The memory that it needs, in MB.
         image: The action's image, where the invoker may still be pulling it.
     """
-    pulled = f"the invoker still pulls {image} (look again in a minute), is full, or" if image else "the invoker is full, or"
+    pulled = (
+        f"the invoker still pulls {image} (look again in a minute), is full, or"
+        if image
+        else "the invoker is full, or"
+    )
     return (
         f"It waits for a container of {memory} MB: {pulled} has too little memory in all. Raise it where OpenWhisk starts: "
         f"-Dwhisk.container-pool.user-memory=6144m, as in compose.yaml."

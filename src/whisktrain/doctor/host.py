@@ -26,7 +26,11 @@ def check_platform(client: Client) -> Finding:
     try:
         info, version = client.info(), client.version()
     except PlatformUnreachable as error:
-        standalone = " A standalone is started by: docker compose up --detach --wait" if error.retryable else ""
+        standalone = (
+            " A standalone is started by: docker compose up --detach --wait"
+            if error.retryable
+            else ""
+        )
         return of_error("platform", error, error.hint + standalone)
     except WhisktrainError as error:
         return of_error("platform", error)
@@ -36,7 +40,9 @@ def check_platform(client: Client) -> Finding:
     parts = [f"OpenWhisk at {client.apihost}"]
     if api := _known(version.get("api_version")):
         parts.append(f"API {api}")
-    if build := " ".join(filter(None, (_known(version.get("build")), _known(version.get("buildno"))))):
+    if build := " ".join(
+        filter(None, (_known(version.get("build")), _known(version.get("buildno"))))
+    ):
         parts.append(f"build {build}")
     return passed("platform", ", ".join(parts))
 
@@ -69,7 +75,11 @@ def check_limits(limits: Limits) -> Finding:
     from whisktrain.rules.capacity import plan_slots
 
     slots = plan_slots(limits, 1024)
-    memory = f"{limits.memory_mb} MB for all containers" if limits.memory_mb else "memory of all containers unknown"
+    memory = (
+        f"{limits.memory_mb} MB for all containers"
+        if limits.memory_mb
+        else "memory of all containers unknown"
+    )
     rate = "invocations not limited"
     meaning = f"{slots} worker{'s' if slots > 1 else ''} at a time"
     if limits.invocations_per_minute < _UNLIMITED:

@@ -61,7 +61,9 @@ def most_seconds(limits: Limits) -> float:
     return max(limits.max_duration_s, IDLE_S)
 
 
-def check_end_to_end(client: Client, store: Store, package: Package, limits: Limits, progress: Progress) -> Finding:
+def check_end_to_end(
+    client: Client, store: Store, package: Package, limits: Limits, progress: Progress
+) -> Finding:
     """Train and ask a tiny model; say where it stopped if it does; leave nothing behind, also when interrupted.
 
     Args:
@@ -72,7 +74,9 @@ def check_end_to_end(client: Client, store: Store, package: Package, limits: Lim
         progress: Called while the probe runs.
     """
     name = f"doctor-{uuid.uuid4().hex[:8]}"
-    probe = _Probe(client, store, package, cleanup.ProbeRun(run=name, name=name), int(time.time() * 1000))
+    probe = _Probe(
+        client, store, package, cleanup.ProbeRun(run=name, name=name), int(time.time() * 1000)
+    )
     orderly = True
     try:
         finding = probe.train(most_seconds(limits), progress)
@@ -116,7 +120,9 @@ class _Probe:
                 moved = now
             if now - moved > IDLE_S or now - started > most:
                 return self._stuck(now - moved)
-            progress(f"{NAME}: {_DOING[self.step]}", now - started, min(most, moved - started + IDLE_S))
+            progress(
+                f"{NAME}: {_DOING[self.step]}", now - started, min(most, moved - started + IDLE_S)
+            )
             time.sleep(_POLL_S)
         return self._conclude(self.ended, time.monotonic() - started)
 
@@ -139,10 +145,15 @@ class _Probe:
             return self._failure(record)
         answer = record.result if isinstance(record.result, dict) else {}
         if answer.get("status") == "completed" and answer.get("decisions"):
-            return passed(NAME, f"trained and decided in {seconds:.1f} s: preprocess, {ROUNDS} rounds, predict")
+            return passed(
+                NAME,
+                f"trained and decided in {seconds:.1f} s: preprocess, {ROUNDS} rounds, predict",
+            )
         error = _error_of(answer)
         detail = f"ended as {answer.get('status')!r}: {error.get('message') or str(answer)[:200]}"
-        return failed(NAME, detail, str(error.get("hint") or "") or f"wsk activation get {record.id}")
+        return failed(
+            NAME, detail, str(error.get("hint") or "") or f"wsk activation get {record.id}"
+        )
 
     def _advance(self) -> bool:
         """Look at the store and the records; whether the run is further than before."""
@@ -193,21 +204,35 @@ class _Probe:
             text, hint = failure
             return failed(NAME, f"stopped at the worker: {text}", hint)
         entry = self.package.action(self.step)
-        hint = no_container(entry.limits.get("memory", 512), entry.image) if entry else no_container(512)
+        hint = (
+            no_container(entry.limits.get("memory", 512), entry.image)
+            if entry
+            else no_container(512)
+        )
         return failed(NAME, f"stopped at {self.step}: {_STUCK[self.step]}; {since}", hint)
 
     def _no_aggregate(self, since: str) -> Finding:
         start = start_for(self.client, self.package, self.made.run)
         if start is None:
-            return failed(NAME, f"stopped before the aggregate: the follower did not fire; {since}", START_FOLLOWER)
+            return failed(
+                NAME,
+                f"stopped before the aggregate: the follower did not fire; {since}",
+                START_FOLLOWER,
+            )
         if start.error:
             what = f"the follower fired, but the rule did not start {start.action}: {start.error}"
-            return failed(NAME, f"stopped before the aggregate: {what}", diagnose(start.error, action=start.action_name).hint)
+            return failed(
+                NAME,
+                f"stopped before the aggregate: {what}",
+                diagnose(start.error, action=start.action_name).hint,
+            )
         record = self.client.activation(start.activation)
         entry = self.package.action(start.action_name)
         if record is not None and not record.succeeded:
             text, diagnosis = explain_failure(record, entry)
-            return failed(NAME, f"stopped in the aggregate: {text} (activation {record.id})", diagnosis.hint)
+            return failed(
+                NAME, f"stopped in the aggregate: {text} (activation {record.id})", diagnosis.hint
+            )
         what = f"it was started (activation {start.activation}) and does not go on; {since}"
         hint = no_container(entry.limits.get("memory", 256) if entry else 256)
         return failed(NAME, f"stopped at the aggregate: {what}", hint)
@@ -215,7 +240,9 @@ class _Probe:
     def _worker_failure(self) -> tuple[str, str] | None:
         """Message and hint of the worker's failure: from its own document, else from its last activation's record."""
         for failure in RunRecords(self.store, self.made.run).failures():
-            return failure.error["message"], failure.error["hint"] or "See `wsk activation list worker`."
+            return failure.error["message"], failure.error[
+                "hint"
+            ] or "See `wsk activation list worker`."
         entry = self.package.action("worker")
         for last in self.client.activations(name=f"{self.package.name}/worker", limit=1):
             if not last.succeeded and last.start >= self.started_ms - _CLOCK_SKEW_MS:

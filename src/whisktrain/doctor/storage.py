@@ -83,7 +83,9 @@ def _ask(address: str, database: str) -> _CouchAnswers:
     with requests.Session() as session:
         session.trust_env = not is_loopback(parts.hostname or "")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        session.auth = requests.auth.HTTPBasicAuth(user.encode(), password.encode()) if user else no_netrc
+        session.auth = (
+            requests.auth.HTTPBasicAuth(user.encode(), password.encode()) if user else no_netrc
+        )
 
         def read(path: str) -> requests.Response:
             return session.get(f"{base}/{path}", timeout=_HTTP_TIMEOUT)
@@ -164,7 +166,11 @@ def check_feed(store: Store, triggers: list[str]) -> Finding:
     missing = [name for name in wanted if name not in active]
     if missing:
         known = ", ".join(sorted(active))
-        return failed("feed", f"{', '.join(missing)} is not registered in the store; registered: {known}", hint)
+        return failed(
+            "feed",
+            f"{', '.join(missing)} is not registered in the store; registered: {known}",
+            hint,
+        )
     paused = [name for name in wanted if not active[name]]
     if paused:
         return failed("feed", f"{', '.join(paused)} is paused", hint)

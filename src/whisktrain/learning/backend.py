@@ -102,8 +102,16 @@ def _start() -> ModuleType:
         import tensorflow as tf
 
         threads = tf.config.threading
-        _set_threads(wanted, threads.get_intra_op_parallelism_threads, threads.set_intra_op_parallelism_threads)
-        _set_threads(wanted, threads.get_inter_op_parallelism_threads, threads.set_inter_op_parallelism_threads)
+        _set_threads(
+            wanted,
+            threads.get_intra_op_parallelism_threads,
+            threads.set_intra_op_parallelism_threads,
+        )
+        _set_threads(
+            wanted,
+            threads.get_inter_op_parallelism_threads,
+            threads.set_inter_op_parallelism_threads,
+        )
         import keras
 
         module: ModuleType = keras

@@ -21,7 +21,14 @@ _MAX_ARCHIVE = 8 * 2**30
 _MAX_DEPTH = 200
 _CODE = {"Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"}
 _FOREIGN = {"TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
-_TEXT = {"StringLookup", "TextVectorization", "IntegerLookup", "HashedCrossing", "FeatureSpace", "Hashing"}
+_TEXT = {
+    "StringLookup",
+    "TextVectorization",
+    "IntegerLookup",
+    "HashedCrossing",
+    "FeatureSpace",
+    "Hashing",
+}
 _MODELS = ("Sequential", "Functional", "Model")
 
 
@@ -42,18 +49,26 @@ def read_archive(data: bytes) -> JsonObject:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             if "config.json" not in sizes or "model.weights.h5" not in sizes:
-                raise RequestError("the .keras file has no config.json or no model.weights.h5 in it.", hint=hint)
+                raise RequestError(
+                    "the .keras file has no config.json or no model.weights.h5 in it.", hint=hint
+                )
             if sizes["config.json"] > _MAX_CONFIG or sum(sizes.values()) > _MAX_ARCHIVE:
                 raise RequestError("the .keras file unpacks to more than is allowed.", hint=hint)
             config: Json = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, ValueError, KeyError, OSError) as error:
-        raise RequestError(f"{len(data)} bytes were given that are no .keras file ({error}).", hint=hint) from None
+        raise RequestError(
+            f"{len(data)} bytes were given that are no .keras file ({error}).", hint=hint
+        ) from None
     if not isinstance(config, dict):
         raise RequestError("the .keras file's config.json is no JSON object.", hint=hint)
     return config
 
 
-def check_config(config: Mapping[str, Json], x_shape: tuple[int, ...] | None = None, packages: tuple[str, ...] = ()) -> None:
+def check_config(
+    config: Mapping[str, Json],
+    x_shape: tuple[int, ...] | None = None,
+    packages: tuple[str, ...] = (),
+) -> None:
     """Refuse a model that will not be built or trained, as far as its configuration alone shows.
 
     Args:
@@ -78,7 +93,9 @@ def check_config(config: Mapping[str, Json], x_shape: tuple[int, ...] | None = N
     for which, key in (("inputs", "input_layers"), ("outputs", "output_layers")):
         count = _tensor_count(arguments.get(key))
         if count != 1:
-            raise RequestError(f"the model has {count} {which}; expected one.", hint="Join them inside the model.")
+            raise RequestError(
+                f"the model has {count} {which}; expected one.", hint="Join them inside the model."
+            )
     if x_shape is not None:
         _check_shape(config, x_shape)
 
@@ -144,7 +161,9 @@ def _check_object(found: JsonObject, packages: frozenset[str]) -> None:
             hint="Replace the Lambda by a Keras layer or operation, or deploy the model as a factory.",
         )
     if kind in _FOREIGN or kind in _TEXT:
-        raise RequestError(f"the layer {kind} is not supported: it loads something that is not in the model's configuration.")
+        raise RequestError(
+            f"the layer {kind} is not supported: it loads something that is not in the model's configuration."
+        )
     name = _custom_name(found, kind, packages)
     if name is not None:
         raise RequestError(
@@ -156,8 +175,16 @@ def _check_object(found: JsonObject, packages: frozenset[str]) -> None:
 
 def _custom_name(found: JsonObject, kind: str, packages: frozenset[str]) -> str | None:
     """The name of an object that neither Keras nor an allowed package defines; None for the others."""
-    module, registered, arguments = found.get("module"), found.get("registered_name"), found.get("config")
-    if isinstance(registered, str) and ">" in registered and _package(registered.split(">")[0]) not in ("keras", *packages):
+    module, registered, arguments = (
+        found.get("module"),
+        found.get("registered_name"),
+        found.get("config"),
+    )
+    if (
+        isinstance(registered, str)
+        and ">" in registered
+        and _package(registered.split(">")[0]) not in ("keras", *packages)
+    ):
         return registered
     if kind == "function" and _package(str(module)) not in ("keras", *packages):
         return arguments if isinstance(arguments, str) else kind
@@ -201,7 +228,9 @@ def _check_shape(config: Mapping[str, Json], shape: tuple[int, ...]) -> None:
             hint="Build it with Input(shape=...) and no batch size.",
         )
     expected = tuple(batch_shape[1:])
-    fits = len(expected) == len(shape) and all(e is None or e == s for e, s in zip(expected, shape, strict=True))
+    fits = len(expected) == len(shape) and all(
+        e is None or e == s for e, s in zip(expected, shape, strict=True)
+    )
     if not fits:
         raise RequestError(
             f"the model takes rows of shape {expected}, but the data's rows have shape {shape}.",
@@ -225,7 +254,9 @@ def _layers(config: Mapping[str, Json]) -> list[JsonObject]:
     """The layers that a model's configuration lists."""
     arguments = config.get("config")
     layers = arguments.get("layers") if isinstance(arguments, dict) else None
-    return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    return (
+        [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    )
 
 
 def _output_layer(config: Mapping[str, Json]) -> JsonObject | None:
@@ -244,4 +275,8 @@ def _output_layer(config: Mapping[str, Json]) -> JsonObject | None:
 
 def _layer_name(layer: JsonObject) -> Json:
     arguments = layer.get("config")
-    return arguments.get("name", layer.get("name")) if isinstance(arguments, dict) else layer.get("name")
+    return (
+        arguments.get("name", layer.get("name"))
+        if isinstance(arguments, dict)
+        else layer.get("name")
+    )

@@ -59,11 +59,19 @@ def loss_of(config: Mapping[str, Json]) -> JsonObject | None:
     if found is None:
         return None
     if isinstance(found, list) or (isinstance(found, dict) and "class_name" not in found):
-        raise RequestError(f"the model was compiled with {len(found)} losses; expected one.", hint="Give one loss.")
+        raise RequestError(
+            f"the model was compiled with {len(found)} losses; expected one.", hint="Give one loss."
+        )
     if section.get("loss_weights"):
-        raise RequestError("the model was compiled with loss_weights; expected none, as there is one loss.")
+        raise RequestError(
+            "the model was compiled with loss_weights; expected none, as there is one loss."
+        )
     name, arguments = _name_and_arguments(found)
-    options = {key: value for key, value in arguments.items() if key not in _NOT_LOSS_OPTIONS and value is not None}
+    options = {
+        key: value
+        for key, value in arguments.items()
+        if key not in _NOT_LOSS_OPTIONS and value is not None
+    }
     return {**options, "name": name}
 
 
@@ -78,7 +86,9 @@ def metrics_of(config: Mapping[str, Json], task: str) -> tuple[str, ...] | None:
         RequestError: One of them is not known for this task.
     """
     section = _section(config)
-    found = [entry for key in ("metrics", "weighted_metrics") for entry in _entries(section.get(key))]
+    found = [
+        entry for key in ("metrics", "weighted_metrics") for entry in _entries(section.get(key))
+    ]
     names = [_metric_name(entry, task) for entry in found]
     return tuple(dict.fromkeys(names)) or None
 
@@ -118,7 +128,12 @@ def _learning_rate(rate: Json) -> JsonObject:
     if not isinstance(rate, dict):
         return {"learning_rate": rate}
     name, options = _name_and_arguments(rate)
-    found: JsonObject = {"schedule": {"name": name, **{key: value for key, value in options.items() if key != "name"}}}
+    found: JsonObject = {
+        "schedule": {
+            "name": name,
+            **{key: value for key, value in options.items() if key != "name"},
+        }
+    }
     if "initial_learning_rate" in options:
         found["learning_rate"] = options["initial_learning_rate"]
     return found

@@ -114,7 +114,9 @@ class Optimizer(Protocol):
     def build(self, variables: Sequence[Variable]) -> None:
         """Create its state."""
 
-    def apply(self, gradients: Sequence[BackendTensor | None], variables: Sequence[Variable]) -> None:
+    def apply(
+        self, gradients: Sequence[BackendTensor | None], variables: Sequence[Variable]
+    ) -> None:
         """Take one step."""
 
 

@@ -50,7 +50,9 @@ class KerasLearner:
             )
         config = sources.to_config(model)
         layout = self._layout(spec, model, config)
-        params: Tensors = {name: np.array(variable.numpy()) for name, variable in variables(model).items()}
+        params: Tensors = {
+            name: np.array(variable.numpy()) for name, variable in variables(model).items()
+        }
         probed = probe(spec, Blueprint(layout, config), params)
         return Built(Blueprint(probed, config), params)
 
@@ -62,7 +64,9 @@ class KerasLearner:
         output = tuple(model.outputs[0].shape[1:])
         standardised = (spec.target_mean, spec.target_scale) != (0.0, 1.0)
         checked = losses.check(spec.loss, spec.task, standardised=standardised)
-        loss = losses.resolve(checked, checks.last_activation(json.loads(config)), output, spec.task)
+        loss = losses.resolve(
+            checked, checks.last_activation(json.loads(config)), output, spec.task
+        )
         targets = losses.targets(loss, output, self._target, spec.task, spec.classes)
         losses.make(loss, None)  # refuses options that Keras does not know
         return {
@@ -115,7 +119,9 @@ class KerasModel:
         )
 
     def _train(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
-        compute = self._gradient_round if self._opened.spec.sync == "gradient" else self._local_round
+        compute = (
+            self._gradient_round if self._opened.spec.sync == "gradient" else self._local_round
+        )
         tensors, sums = compute(params, work, rows)
         if not all_finite(tensors.values()):
             raise Diverged(
@@ -123,7 +129,9 @@ class KerasModel:
             )
         return tensors, sums
 
-    def _gradient_round(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
+    def _gradient_round(
+        self, params: Tensors, work: Work, rows: Rows
+    ) -> tuple[Tensors, MetricSums]:
         self._gradient = self._gradient or Gradient(self._opened)
         x, y = self._opened.batch(rows, work.steps[0])
         draws = self._opened.draws(work.round, work.shard, 0)
@@ -144,7 +152,9 @@ class KerasModel:
                 sums.add(y, self._local.step(x, y, draws, first_step + index))
         return self._local.changes(params), sums.numbers()
 
-    def _evaluate(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> dict[str, MetricSums]:
+    def _evaluate(
+        self, params: Tensors, work: Work, rows: Rows, validation: Rows
+    ) -> dict[str, MetricSums]:
         """Sums over the sets of rows that the work asks for, by the contribution's names."""
         sets: dict[str, Rows] = {}
         if work.validate:

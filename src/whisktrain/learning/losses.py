@@ -70,7 +70,9 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
     given = str(loss.get("name", "auto"))
     name = _CLASS_NAMES.get(given) or _SHORT.get(given.lower(), given.lower())
     if name not in LOSSES and name != "auto":
-        raise RequestError(f"the loss {given!r} is not supported; expected one of {', '.join(LOSSES)}, or their classes.")
+        raise RequestError(
+            f"the loss {given!r} is not supported; expected one of {', '.join(LOSSES)}, or their classes."
+        )
     _check_task(given, name, task, standardised=standardised)
     reduction = loss.get("reduction", "sum_over_batch_size")
     if reduction not in _REDUCTIONS:
@@ -96,7 +98,9 @@ def _check_task(given: str, name: str, task: str, *, standardised: bool) -> None
         )
 
 
-def resolve(loss: LossConfig, activation: str | None, output: tuple[int, ...], task: str) -> LossConfig:
+def resolve(
+    loss: LossConfig, activation: str | None, output: tuple[int, ...], task: str
+) -> LossConfig:
     """Choose the loss for a model that came without one ("auto"); another loss is returned as it is.
 
     Args:
@@ -116,11 +120,17 @@ def _default(activation: str | None, output: tuple[int, ...], task: str) -> Loss
         return {"name": "mean_squared_error"}
     raw = activation not in ("softmax", "sigmoid", None)
     single = not output or output[-1] == 1
-    name = "binary_crossentropy" if single or activation == "sigmoid" else "sparse_categorical_crossentropy"
+    name = (
+        "binary_crossentropy"
+        if single or activation == "sigmoid"
+        else "sparse_categorical_crossentropy"
+    )
     return {"name": name, "from_logits": True} if raw else {"name": name}
 
 
-def targets(loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], task: str, classes: int) -> Targets:
+def targets(
+    loss: LossConfig, output: tuple[int, ...], target: tuple[int, ...], task: str, classes: int
+) -> Targets:
     """Choose the form of the targets; refuse shapes that would be broadcast silently.
 
     Args:

@@ -60,10 +60,14 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> KerasLayout:
             dry_run = _run(opened, params)
     except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
         reason = backend.one_line(error)
-        raise RequestError(f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}") from None
+        raise RequestError(
+            f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}"
+        ) from None
     if dry_run.reused_normalisation is not None:
         name = dry_run.reused_normalisation
-        raise RequestError(f"the batch normalisation {name} is used more than once: its statistics would mix.")
+        raise RequestError(
+            f"the batch normalisation {name} is used more than once: its statistics would mix."
+        )
     _check_unchanged(opened, params)
     layout = layout_of(blueprint)
     _check_regularisation(layout, dry_run)
@@ -83,7 +87,9 @@ def _run(opened: Opened, params: Tensors) -> _DryRun:
     calls = _count_calls(batch_normalisations(opened.model))
     trained = [opened.weights[name] for name in opened.named("trainable")]
     (mask, penalties), gradients = backend.differentiate(forward, trained)
-    weight_penalties = sum(1 for variable in opened.model.trainable_weights if variable.regularizer is not None)
+    weight_penalties = sum(
+        1 for variable in opened.model.trainable_weights if variable.regularizer is not None
+    )
     return _DryRun(
         gradients=gradients,
         masked=mask is not None,
@@ -127,7 +133,9 @@ def _check_regularisation(layout: KerasLayout, dry_run: _DryRun) -> None:
             "the model has regularisers and its loss's reduction is 'sum'; their weight would depend on the batch.",
             hint="Use the reduction sum_over_batch_size.",
         )
-    if dry_run.activities_regularised and (dry_run.masked or reduction == "mean_with_sample_weight"):
+    if dry_run.activities_regularised and (
+        dry_run.masked or reduction == "mean_with_sample_weight"
+    ):
         raise RequestError(
             "the model has activity regularisation together with a mask (or a loss divided by weights); "
             "the two have different divisors and cannot be merged exactly.",
@@ -138,7 +146,9 @@ def _check_regularisation(layout: KerasLayout, dry_run: _DryRun) -> None:
 def _independent(opened: Opened, dry_run: _DryRun) -> set[str]:
     """The trainable weights that the loss does not depend on."""
     names = opened.named("trainable")
-    return {name for name, gradient in zip(names, dry_run.gradients, strict=True) if gradient is None}
+    return {
+        name for name, gradient in zip(names, dry_run.gradients, strict=True) if gradient is None
+    }
 
 
 def _with_frozen(layout: KerasLayout, names: set[str]) -> KerasLayout:
@@ -146,5 +156,7 @@ def _with_frozen(layout: KerasLayout, names: set[str]) -> KerasLayout:
     for entry in layout["tensors"]:
         entries.append({**entry, "role": "frozen"} if entry["name"] in names else entry)
     if not any(entry["role"] == "trainable" for entry in entries):
-        raise RequestError("the loss depends on no trainable weight of the model; there is nothing to train.")
+        raise RequestError(
+            "the loss depends on no trainable weight of the model; there is nothing to train."
+        )
     return {**layout, "tensors": entries}

@@ -36,9 +36,15 @@ def constrain(constraint: ConstraintConfig, weight: Floats) -> Floats:
         positive: Floats = np.maximum(weight, weight.dtype.type(0))
         return positive
     if name not in CONSTRAINTS:
-        raise RequestError(f"the constraint {name!r} is not supported; expected one of {', '.join(CONSTRAINTS)}.")
+        raise RequestError(
+            f"the constraint {name!r} is not supported; expected one of {', '.join(CONSTRAINTS)}."
+        )
     axis = constraint.get("axis", 0)
-    norms = np.sqrt(np.sum(np.square(weight), axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=True))
+    norms = np.sqrt(
+        np.sum(
+            np.square(weight), axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=True
+        )
+    )
     if name == "UnitNorm":
         return cast(Floats, weight / (_EPSILON + norms))
     if name == "MaxNorm":

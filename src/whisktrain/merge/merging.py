@@ -89,7 +89,11 @@ def _shares(parts: Sequence[Contribution]) -> list[float]:
 
 
 def _gradients(
-    spec: Spec, trainable: Sequence[TensorEntry], params: Tensors, parts: Sequence[Contribution], divisor: float
+    spec: Spec,
+    trainable: Sequence[TensorEntry],
+    params: Tensors,
+    parts: Sequence[Contribution],
+    divisor: float,
 ) -> Tensors:
     """The gradient of each trainable weight on the union of the rows."""
     gradients: Tensors = {}
@@ -123,7 +127,9 @@ def _outer_step(  # noqa: PLR0917
     return optimizers.apply(outer, round_, params, optimizer_state, gradients)
 
 
-def _pooled_statistics(layout: Layout, params: Tensors, parts: Sequence[Contribution], shares: Sequence[float]) -> Tensors:
+def _pooled_statistics(
+    layout: Layout, params: Tensors, parts: Sequence[Contribution], shares: Sequence[float]
+) -> Tensors:
     """Means and variances of batch normalisations, pooled over the contributions by rows."""
     entries = {entry["name"]: entry for entry in layout["tensors"]}
     pooled: Tensors = {}
@@ -139,7 +145,11 @@ def _pooled_statistics(layout: Layout, params: Tensors, parts: Sequence[Contribu
 
 
 def _pooled_variance(
-    parts: Sequence[Contribution], shares: Sequence[float], entry: TensorEntry, mean: TensorEntry, centre: Floats
+    parts: Sequence[Contribution],
+    shares: Sequence[float],
+    entry: TensorEntry,
+    mean: TensorEntry,
+    centre: Floats,
 ) -> Floats:
     """The pooled variance around the pooled mean `centre`."""
     if len(parts) == 1:
@@ -153,7 +163,9 @@ def _pooled_variance(
 
 def _moving_averages(layout: Layout, params: Tensors, statistics: Tensors) -> Tensors:
     """Keras' moving averages after one step with the batch statistics."""
-    momentum_of = {e["name"]: e["momentum"] for e in layout["tensors"] if e["role"] in ("mean", "variance")}
+    momentum_of = {
+        e["name"]: e["momentum"] for e in layout["tensors"] if e["role"] in ("mean", "variance")
+    }
     after: Tensors = {}
     for name in statistics:
         old, new = _floats(params, name), _floats(statistics, name)
@@ -169,7 +181,9 @@ def _sum(parts: Sequence[Contribution], entry: TensorEntry, like: Floats) -> Flo
     return total
 
 
-def _average(parts: Sequence[Contribution], shares: Sequence[float], entry: TensorEntry, like: Floats) -> Floats:
+def _average(
+    parts: Sequence[Contribution], shares: Sequence[float], entry: TensorEntry, like: Floats
+) -> Floats:
     if len(parts) == 1:
         return _tensor(parts[0], entry, like)
     kind = like.dtype.type
@@ -184,7 +198,9 @@ def _tensor(part: Contribution, entry: TensorEntry, like: Floats) -> Floats:
     found = part.tensors.get(entry["name"])
     if found is None or found.shape != like.shape:
         received = "none" if found is None else f"one of shape {found.shape}"
-        raise Damaged(f"a contribution was expected to hold {entry['name']} of shape {like.shape}; it holds {received}.")
+        raise Damaged(
+            f"a contribution was expected to hold {entry['name']} of shape {like.shape}; it holds {received}."
+        )
     return cast(Floats, found)
 
 

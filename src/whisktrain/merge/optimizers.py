@@ -21,7 +21,12 @@ from whisktrain.tensors import Floats, Tensor, Tensors
 __all__ = ["DEFAULTS", "apply", "check"]
 
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
-_SHARED: JsonObject = {"learning_rate": 0.001, "schedule": None, "weight_decay": None, **dict.fromkeys(_CLIPS)}
+_SHARED: JsonObject = {
+    "learning_rate": 0.001,
+    "schedule": None,
+    "weight_decay": None,
+    **dict.fromkeys(_CLIPS),
+}
 _ADAM: JsonObject = {**_SHARED, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
 
 DEFAULTS: dict[str, JsonObject] = {
@@ -52,10 +57,14 @@ def check(optimizer: Mapping[str, object]) -> OptimizerConfig:
         )
     given = {k: v for k, v in optimizer.items() if k != "name" and v is not None}
     if unknown := sorted(set(given) - set(DEFAULTS[name])):
-        raise RequestError(f"{name} has no argument {', '.join(unknown)}; expected {', '.join(DEFAULTS[name])}.")
+        raise RequestError(
+            f"{name} has no argument {', '.join(unknown)}; expected {', '.join(DEFAULTS[name])}."
+        )
     full: dict[str, object] = {"name": name, **DEFAULTS[name], **given}
     if sum(full[k] is not None for k in _CLIPS) > 1:
-        raise RequestError("more than one of clipnorm, clipvalue and global_clipnorm was given; expected one.")
+        raise RequestError(
+            "more than one of clipnorm, clipvalue and global_clipnorm was given; expected one."
+        )
     if full["schedule"] is not None:
         full["schedule"] = dict(schedules.check(cast(JsonObject, full["schedule"])))
     return cast(OptimizerConfig, full)
@@ -66,7 +75,11 @@ _ROLES = ("momentum", "velocity", "velocity_hat")
 
 
 def apply(
-    optimizer: OptimizerConfig, step: int, params: Mapping[str, Tensor], optimizer_state: Tensors, gradients: Tensors
+    optimizer: OptimizerConfig,
+    step: int,
+    params: Mapping[str, Tensor],
+    optimizer_state: Tensors,
+    gradients: Tensors,
 ) -> tuple[Tensors, Tensors]:
     """One optimizer step.
 
@@ -91,8 +104,12 @@ def apply(
         decay = optimizer.get("weight_decay")
         if decay is not None:
             weight = weight - weight * _cast(weight, decay) * learning_rate
-        state = {role: cast("Floats | None", optimizer_state.get(f"{role}/{name}")) for role in _ROLES}
-        fresh[name], kept = update(optimizer, _Step(step, learning_rate, weight, typed_gradient, state))
+        state = {
+            role: cast("Floats | None", optimizer_state.get(f"{role}/{name}")) for role in _ROLES
+        }
+        fresh[name], kept = update(
+            optimizer, _Step(step, learning_rate, weight, typed_gradient, state)
+        )
         after |= {f"{role}/{name}": value for role, value in kept.items()}
     return fresh, after
 

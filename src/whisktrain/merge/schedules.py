@@ -20,7 +20,10 @@ __all__ = ["SCHEDULES", "check", "learning_rate"]
 SCHEDULES: dict[str, tuple[tuple[str, ...], JsonObject]] = {
     "ExponentialDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
     "InverseTimeDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
-    "PolynomialDecay": (("decay_steps",), {"end_learning_rate": 0.0001, "power": 1.0, "cycle": False}),
+    "PolynomialDecay": (
+        ("decay_steps",),
+        {"end_learning_rate": 0.0001, "power": 1.0, "cycle": False},
+    ),
     "CosineDecay": (("decay_steps",), {"alpha": 0.0, "warmup_target": None, "warmup_steps": 0}),
     "PiecewiseConstantDecay": (("boundaries", "values"), {}),
 }
@@ -54,7 +57,9 @@ def check(schedule: Mapping[str, object]) -> ScheduleConfig:
     _check_names(name, given)
     full = cast(ScheduleConfig, {"name": name, **SCHEDULES[name][1], **given})
     if "decay_steps" in full and not full["decay_steps"] > 0:
-        raise RequestError(f"{name} was given decay_steps {full['decay_steps']}; expected more than 0.")
+        raise RequestError(
+            f"{name} was given decay_steps {full['decay_steps']}; expected more than 0."
+        )
     if name == "PiecewiseConstantDecay":
         _check_boundaries(full)
     return full
@@ -67,9 +72,13 @@ def _check_names(name: str, given: Mapping[str, object]) -> None:
     if name != "PiecewiseConstantDecay":
         known.add("initial_learning_rate")
     if unknown := sorted(set(given) - known):
-        raise RequestError(f"{name} has no argument {', '.join(unknown)}; expected {', '.join(sorted(known))}.")
+        raise RequestError(
+            f"{name} has no argument {', '.join(unknown)}; expected {', '.join(sorted(known))}."
+        )
     if missing := [k for k in required if k not in given]:
-        raise RequestError(f"{name} needs {' and '.join(missing)}, which the schedule does not give.")
+        raise RequestError(
+            f"{name} needs {' and '.join(missing)}, which the schedule does not give."
+        )
 
 
 def _check_boundaries(schedule: ScheduleConfig) -> None:
@@ -151,4 +160,6 @@ def learning_rate(optimizer: OptimizerConfig, step: int) -> np.float32:
     if not schedule:
         return initial
     full = check(schedule)
-    return _RULES[full["name"]](np.float32(full.get("initial_learning_rate", initial)), np.float32(step), full)
+    return _RULES[full["name"]](
+        np.float32(full.get("initial_learning_rate", initial)), np.float32(step), full
+    )

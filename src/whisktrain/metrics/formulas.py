@@ -76,7 +76,9 @@ def _counts(values: NDArray[np.int64], length: int) -> list[float]:
 
 def _precision(sums: Sums, _: float) -> MetricValue:
     hits, guessed, actual = sums.reshape(3, -1)
-    return _over_classes(hits, guessed, actual + guessed > 0, "no row was predicted as the second class")
+    return _over_classes(
+        hits, guessed, actual + guessed > 0, "no row was predicted as the second class"
+    )
 
 
 def _recall(sums: Sums, _: float) -> MetricValue:
@@ -87,7 +89,9 @@ def _recall(sums: Sums, _: float) -> MetricValue:
 def _f1(sums: Sums, _: float) -> MetricValue:
     hits, guessed, actual = sums.reshape(3, -1)
     mean = (guessed + actual) / 2
-    return _over_classes(hits, mean, actual + guessed > 0, "no row is or was predicted as the second class")
+    return _over_classes(
+        hits, mean, actual + guessed > 0, "no row is or was predicted as the second class"
+    )
 
 
 def _over_classes(hits: Sums, below: Sums, occurs: NDArray[np.bool], absent: str) -> MetricValue:

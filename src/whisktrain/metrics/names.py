@@ -10,7 +10,10 @@ from whisktrain.errors import RequestError
 
 __all__ = ["BASE", "canonical", "reported", "top_k"]
 
-BASE: dict[str, tuple[str, ...]] = {"classification": ("accuracy",), "regression": ("mae", "mse", "r2")}
+BASE: dict[str, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "regression": ("mae", "mse", "r2"),
+}
 """The metrics that are always reported for a task."""
 
 _ALIASES: dict[str, dict[str, str]] = {

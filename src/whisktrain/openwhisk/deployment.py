@@ -8,8 +8,22 @@ from collections.abc import Callable, Mapping
 from whisktrain.errors import ErrorRecord, WhisktrainError, from_record
 from whisktrain.jsontypes import Json
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.client.records import ActionRecord, Execution, KeyValue, PackageRecord, TriggerRecord
-from whisktrain.openwhisk.manifest import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger, read
+from whisktrain.openwhisk.client.records import (
+    ActionRecord,
+    Execution,
+    KeyValue,
+    PackageRecord,
+    TriggerRecord,
+)
+from whisktrain.openwhisk.manifest import (
+    ActionEntry,
+    Manifest,
+    Package,
+    Rule,
+    SequenceEntry,
+    Trigger,
+    read,
+)
 from whisktrain.openwhisk.system import manifest_path
 
 __all__ = ["deploy", "undeploy"]
@@ -77,7 +91,9 @@ def deploy(
             client.put("actions", _within(package, action.name), _action_body(action))
         for sequence in package.sequences:
             step(f"sequence {_within(package, sequence.name)}")
-            client.put("actions", _within(package, sequence.name), _sequence_body(package, sequence))
+            client.put(
+                "actions", _within(package, sequence.name), _sequence_body(package, sequence)
+            )
         for trigger in package.triggers:
             step(f"trigger {trigger.name}")
             _put_trigger(client, trigger)
@@ -169,7 +185,10 @@ def _action_body(action: ActionEntry) -> ActionRecord:
 
 def _sequence_body(package: Package, sequence: SequenceEntry) -> ActionRecord:
     return {
-        "exec": {"kind": "sequence", "components": [_absolute(_within(package, name)) for name in sequence.actions]},
+        "exec": {
+            "kind": "sequence",
+            "components": [_absolute(_within(package, name)) for name in sequence.actions],
+        },
         "annotations": _pairs(sequence.annotations),
         "publish": False,
     }
@@ -189,7 +208,11 @@ def _rule_body(package: Package, rule: Rule) -> dict[str, object]:
 def _put_trigger(client: Client, trigger: Trigger) -> None:
     """Create or update a trigger and call its feed; a new trigger is deleted again where its feed refuses."""
     is_new = client.trigger(trigger.name) is None
-    body: TriggerRecord = {"name": trigger.name, "annotations": _pairs(trigger.annotations), "publish": False}
+    body: TriggerRecord = {
+        "name": trigger.name,
+        "annotations": _pairs(trigger.annotations),
+        "publish": False,
+    }
     if not trigger.feed:
         body["parameters"] = _pairs(trigger.inputs)
     client.put("triggers", trigger.name, body)
@@ -205,11 +228,17 @@ def _put_trigger(client: Client, trigger: Trigger) -> None:
 
 def _call_feed(client: Client, trigger: Trigger, event: str) -> None:
     """Call a trigger's feed action as the feed protocol wants it: blocking, with event, name, key and the feed's inputs."""
-    arguments = {"lifecycleEvent": event, "triggerName": f"/_/{trigger.name}", "authKey": client.auth}
+    arguments = {
+        "lifecycleEvent": event,
+        "triggerName": f"/_/{trigger.name}",
+        "authKey": client.auth,
+    }
     inputs = trigger.inputs if event == "CREATE" else {}
     try:
         client.result(_absolute(trigger.feed), {**inputs, **arguments}, timeout=_FEED_TIMEOUT)
     except WhisktrainError as error:
-        message = f"The feed action {trigger.feed} of the trigger {trigger.name} failed: {error.message}"
+        message = (
+            f"The feed action {trigger.feed} of the trigger {trigger.name} failed: {error.message}"
+        )
         record: ErrorRecord = {**error.to_record(), "message": message}
         raise from_record(record, type(error).__name__) from error

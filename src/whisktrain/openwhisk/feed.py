@@ -54,7 +54,9 @@ def handle(event: Mapping[str, object], store: Store, *, namespace: str = "_") -
     """
     kind = str(event.get("lifecycleEvent", "")).upper()
     if kind not in _EVENTS:
-        raise RequestError(f"lifecycleEvent was {event.get('lifecycleEvent')!r}; expected one of {', '.join(_EVENTS)}.")
+        raise RequestError(
+            f"lifecycleEvent was {event.get('lifecycleEvent')!r}; expected one of {', '.join(_EVENTS)}."
+        )
     owner, trigger = _parse_trigger(event.get("triggerName"), namespace)
     full, registrations = f"/{owner}/{trigger}", Registrations(store)
     if kind == "CREATE":
@@ -66,16 +68,24 @@ def handle(event: Mapping[str, object], store: Store, *, namespace: str = "_") -
         found = registrations.read(owner, trigger)
         before, rev = found if found is not None else (None, None)
         if before is None and kind != "CREATE":
-            raise NotFound(f"The trigger {full} is not registered with this feed.", hint="Create the trigger again.")
+            raise NotFound(
+                f"The trigger {full} is not registered with this feed.",
+                hint="Create the trigger again.",
+            )
         if kind == "READ" and before is not None:
-            return {"config": {"trigger": full, "created": before["created"]}, "status": _status(before)}
+            return {
+                "config": {"trigger": full, "created": before["created"]},
+                "status": _status(before),
+            }
         body = _changed(kind, full, before)
         try:
             registrations.write(owner, trigger, body, rev)
         except Conflict:
             continue
         return {"trigger": full, "status": _status(body)}
-    raise Conflict(f"The registration of {full} is being changed by others all the time.", retryable=True)
+    raise Conflict(
+        f"The registration of {full} is being changed by others all the time.", retryable=True
+    )
 
 
 def _parse_trigger(name: object, namespace: str) -> tuple[str, str]:
@@ -92,7 +102,13 @@ def _changed(kind: str, trigger: str, before: RegistrationBody | None) -> Regist
     was_active = before is None or bool(before["active"])
     active = {"PAUSE": False, "UPDATE": was_active}.get(kind, True)
     created = before["created"] if before is not None else now
-    return {"schema": ids.SCHEMA, "trigger": trigger, "active": active, "created": created, "changed": now}
+    return {
+        "schema": ids.SCHEMA,
+        "trigger": trigger,
+        "active": active,
+        "created": created,
+        "changed": now,
+    }
 
 
 def _status(body: RegistrationBody) -> FeedStatus:

@@ -63,16 +63,23 @@ class Service:
         fires_per_minute: What the platform allows.
     """
 
-    def __init__(self, store: Store, client: Client, log: FilteringBoundLogger, fires_per_minute: int) -> None:
+    def __init__(
+        self, store: Store, client: Client, log: FilteringBoundLogger, fires_per_minute: int
+    ) -> None:
         from whisktrain.rounds.follower import Follower
 
         self._client = client
         self._log = log
-        self.follower = Follower(store, self.fire, fires_per_minute=fires_per_minute, report=self._report)
+        self.follower = Follower(
+            store, self.fire, fires_per_minute=fires_per_minute, report=self._report
+        )
         self.following = False
         self.registry = prometheus_client.CollectorRegistry()
         self._fires = prometheus_client.Counter(
-            "whisktrain_follower_fires", "Trigger fires, by outcome", ["outcome"], registry=self.registry
+            "whisktrain_follower_fires",
+            "Trigger fires, by outcome",
+            ["outcome"],
+            registry=self.registry,
         )
         self._seconds = prometheus_client.Histogram(
             "whisktrain_follower_fire_seconds", "Duration of a fire", registry=self.registry
@@ -83,7 +90,9 @@ class Service:
             ("looks", "Looks at a run's state"),
             ("idle_s", "Seconds since the last turn"),
         ):
-            gauge = prometheus_client.Gauge(f"whisktrain_follower_{name}", about, registry=self.registry)
+            gauge = prometheus_client.Gauge(
+                f"whisktrain_follower_{name}", about, registry=self.registry
+            )
             gauge.set_function(functools.partial(self._figure, name))
 
     def _figure(self, name: str) -> float:
@@ -105,11 +114,19 @@ class Service:
                 activation = self._client.fire(trigger, payload, retry_timeout=_FIRE_RETRY_TIMEOUT)
         except PlatformError as error:
             self._fires.labels("limited" if isinstance(error, TooManyRequests) else "refused").inc()
-            self._log.warning("not fired", trigger=trigger, run=payload.get("run"), code=error.code, reason=error.message)
+            self._log.warning(
+                "not fired",
+                trigger=trigger,
+                run=payload.get("run"),
+                code=error.code,
+                reason=error.message,
+            )
             raise
         self._fires.labels("accepted" if activation else "no_rule").inc()
         if activation is None:
-            self._log.warning("no active rule", trigger=trigger, run=payload.get("run"), hint="whisktrain deploy")
+            self._log.warning(
+                "no active rule", trigger=trigger, run=payload.get("run"), hint="whisktrain deploy"
+            )
         else:
             self._log.info("fired", trigger=trigger, run=payload.get("run"), activation=activation)
 
@@ -122,7 +139,11 @@ class Service:
     def check(self) -> dict[str, object]:
         """The health record: `{"ok", "following", …}` and the follower's status."""
         status = self.follower.status()
-        well = self.following and status["idle_s"] < STALE_S and (status["waiting"] or not status["error"])
+        well = (
+            self.following
+            and status["idle_s"] < STALE_S
+            and (status["waiting"] or not status["error"])
+        )
         return {"ok": well, "following": self.following, **status}
 
     def run(self, stop: threading.Event) -> None:
@@ -134,7 +155,11 @@ class Service:
                 self.following = True
                 self.follower.run(stop)
             except Exception as error:  # noqa: BLE001 - the one long-running process must not end
-                self._log.error("following failed", reason=type(error).__name__, code=getattr(error, "code", "internal"))
+                self._log.error(
+                    "following failed",
+                    reason=type(error).__name__,
+                    code=getattr(error, "code", "internal"),
+                )
             self.following = False
             if stop.is_set():
                 return
@@ -160,7 +185,11 @@ class _Page(BaseHTTPRequestHandler):
         status, kind, body = 404, "text/plain; charset=utf-8", b"/healthz and /metrics\n"
         if self.path == "/healthz":
             found = self.server.service.check()
-            status, kind, body = (200 if found["ok"] else 503), "application/json", json.dumps(found).encode()
+            status, kind, body = (
+                (200 if found["ok"] else 503),
+                "application/json",
+                json.dumps(found).encode(),
+            )
         elif self.path == "/metrics":
             kind = prometheus_client.CONTENT_TYPE_LATEST
             status, body = 200, prometheus_client.generate_latest(self.server.service.registry)
@@ -180,7 +209,9 @@ def _open_pages(environment: Mapping[str, str], service: Service) -> _Pages | No
         return None
     bind = environment.get("WHISKTRAIN_FOLLOWER_BIND", "").strip() or "127.0.0.1"
     if not text.isdecimal():
-        raise ConfigurationError(f"WHISKTRAIN_FOLLOWER_PORT was {text!r}; expected a port's number.")
+        raise ConfigurationError(
+            f"WHISKTRAIN_FOLLOWER_PORT was {text!r}; expected a port's number."
+        )
     try:
         pages = _Pages((bind, int(text)), service)
     except OSError as error:
@@ -203,7 +234,9 @@ def _fires_per_minute(client: Client, log: FilteringBoundLogger) -> int:
         return limits.Limits().fires_per_minute
 
 
-def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event | None = None) -> None:
+def serve(
+    environment: Mapping[str, str] = os.environ, *, stop: threading.Event | None = None
+) -> None:
     """Follow until stopped: by the event, SIGTERM or SIGINT (in the main thread).
 
     Failures of the store or the platform are logged and retried, at the latest after half a minute.
@@ -221,13 +254,19 @@ def serve(environment: Mapping[str, str] = os.environ, *, stop: threading.Event 
     properties = wskprops.of_environment(environment)
     address = environment.get("WHISKTRAIN_STORE", "").strip()
     if not address:
-        raise ConfigurationError("The follower has no store to follow.", hint="Set WHISKTRAIN_STORE.")
+        raise ConfigurationError(
+            "The follower has no store to follow.", hint="Set WHISKTRAIN_STORE."
+        )
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
     log = logger()
     store = open_store(address)
-    client = Client(properties.apihost, properties.auth, insecure=settings.is_on(environment.get("WHISKTRAIN_INSECURE")))
+    client = Client(
+        properties.apihost,
+        properties.auth,
+        insecure=settings.is_on(environment.get("WHISKTRAIN_INSECURE")),
+    )
     pages: _Pages | None = None
     try:
         service = Service(store, client, log, _fires_per_minute(client, log))

@@ -56,7 +56,11 @@ def _number(*candidates: object) -> int | None:
 
 
 def read(
-    info: PlatformInfo, namespace: NamespaceLimits, environment: Mapping[str, str], *, processors: int | None = None
+    info: PlatformInfo,
+    namespace: NamespaceLimits,
+    environment: Mapping[str, str],
+    *,
+    processors: int | None = None,
 ) -> Limits:
     """Combine the limits that a platform and a namespace publish with those of the environment.
 

@@ -13,7 +13,16 @@ from whisktrain.errors import ConfigurationError
 from whisktrain.jsontypes import Json
 from whisktrain.version import __version__
 
-__all__ = ["PACKAGE", "SETTINGS", "Setting", "default", "effective", "is_on", "overrides", "render_defaults"]
+__all__ = [
+    "PACKAGE",
+    "SETTINGS",
+    "Setting",
+    "default",
+    "effective",
+    "is_on",
+    "overrides",
+    "render_defaults",
+]
 
 PACKAGE = "whisktrain"
 """The package that the manifest deploys."""
@@ -59,8 +68,18 @@ def _limits_of(action: str, memory: int, timeout: int) -> tuple[Setting, Setting
     path = ("actions", action, "limits")
     variable = f"WHISKTRAIN_{action.upper()}"
     return (
-        Setting(f"{variable}_MEMORY", str(memory), f"memory of the action {action}, in MB", (*path, "memorySize")),
-        Setting(f"{variable}_TIMEOUT", str(timeout), f"longest duration of {action}, in ms", (*path, "timeout")),
+        Setting(
+            f"{variable}_MEMORY",
+            str(memory),
+            f"memory of the action {action}, in MB",
+            (*path, "memorySize"),
+        ),
+        Setting(
+            f"{variable}_TIMEOUT",
+            str(timeout),
+            f"longest duration of {action}, in ms",
+            (*path, "timeout"),
+        ),
     )
 
 
@@ -91,9 +110,19 @@ SETTINGS: tuple[Setting, ...] = (
         "none",
         "model factories that requests may name, as package.module:function, separated by commas",
     ),
-    Setting("WHISKTRAIN_ALLOW_PRIVATE_ADDRESSES", "0", "1: data may be read from private network addresses"),
-    Setting("WHISKTRAIN_INSECURE", "0", "1: actions accept a self-signed certificate of the platform"),
-    *(setting for action, memory, timeout in _STAGES for setting in _limits_of(action, memory, timeout)),
+    Setting(
+        "WHISKTRAIN_ALLOW_PRIVATE_ADDRESSES",
+        "0",
+        "1: data may be read from private network addresses",
+    ),
+    Setting(
+        "WHISKTRAIN_INSECURE", "0", "1: actions accept a self-signed certificate of the platform"
+    ),
+    *(
+        setting
+        for action, memory, timeout in _STAGES
+        for setting in _limits_of(action, memory, timeout)
+    ),
     Setting(
         "WHISKTRAIN_WEB_SECRET",
         None,
@@ -132,7 +161,9 @@ def overrides(environment: Mapping[str, str]) -> list[tuple[tuple[str, ...], Jso
     Raises:
         ConfigurationError: A number is not one, or a secret is too short to be one.
     """
-    given = [(setting, environment.get(setting.name, "").strip()) for setting in SETTINGS if setting.path]
+    given = [
+        (setting, environment.get(setting.name, "").strip()) for setting in SETTINGS if setting.path
+    ]
     return [(setting.path, _manifest_value(setting, text)) for setting, text in given if text]
 
 

@@ -20,7 +20,8 @@ def root() -> Path:
         if (folder / "wskdeploy.yaml").is_file():
             return folder
     raise ConfigurationError(
-        "This installation of whisktrain lacks its manifest (wskdeploy.yaml).", hint="Install the wheel again."
+        "This installation of whisktrain lacks its manifest (wskdeploy.yaml).",
+        hint="Install the wheel again.",
     )
 
 

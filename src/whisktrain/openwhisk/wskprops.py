@@ -72,6 +72,7 @@ def of_environment(environment: Mapping[str, str]) -> Properties:
     key = environment.get("WHISK_AUTH", "").strip() or file_key
     if ":" not in key:
         raise ConfigurationError(
-            f"There is no key for {host}: expected UUID:KEY.", hint="Set WHISK_AUTH, or AUTH=UUID:KEY in the wskprops file."
+            f"There is no key for {host}: expected UUID:KEY.",
+            hint="Set WHISK_AUTH, or AUTH=UUID:KEY in the wskprops file.",
         )
     return Properties(host, key)

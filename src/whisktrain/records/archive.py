@@ -42,7 +42,9 @@ class RunArchive:
             if found is not None:
                 return found
             watched = [ids.summary(self.run)]
-            position = self._library.changes(position, timeout=min(rest, longest), ids=watched).position
+            position = self._library.changes(
+                position, timeout=min(rest, longest), ids=watched
+            ).position
         return None
 
     def put_summary(self, summary: RunSummary) -> None:

@@ -67,9 +67,15 @@ class Checkpoint:
 
     def attachment(self) -> bytes:
         """The document's attachment."""
-        parts = {"params": self.params, "moments": self.optimizer_state or {}, "best": self.best or {}}
+        parts = {
+            "params": self.params,
+            "moments": self.optimizer_state or {},
+            "best": self.best or {},
+        }
         held = {f"{part}/{name}": t for part, values in parts.items() for name, t in values.items()}
-        return tensors.encode({**held, "file/config": np.frombuffer(self.blueprint.config, np.uint8)})
+        return tensors.encode(
+            {**held, "file/config": np.frombuffer(self.blueprint.config, np.uint8)}
+        )
 
     @classmethod
     def of(cls, document: Document) -> Checkpoint:
@@ -81,7 +87,9 @@ class Checkpoint:
         body, held = cast(CheckpointBody, document.body), tensors.decode(document.attachment or b"")
 
         def part(prefix: str) -> Tensors:
-            return {name.removeprefix(prefix): t for name, t in held.items() if name.startswith(prefix)}
+            return {
+                name.removeprefix(prefix): t for name, t in held.items() if name.startswith(prefix)
+            }
 
         round_ = int(body["round"])
         return cls(

@@ -83,7 +83,9 @@ class Cost:
 
     def to_body(self) -> CostBody:
         """The sums as JSON."""
-        serving: dict[str, list[str | float]] = {role: list(usage) for role, usage in self.serving.items()}
+        serving: dict[str, list[str | float]] = {
+            role: list(usage) for role, usage in self.serving.items()
+        }
         return {"invocations": self.invocations, "gb_seconds": self.gb_seconds, "serving": serving}
 
     @classmethod

@@ -61,7 +61,9 @@ class RoundChange:
         parsed = [part for part in map(DocumentId.parse, present) if part is not None]
         return cls(
             position=changes.position,
-            shards=tuple(part.shard for part in parsed if part.kind == "update" and part.shard is not None),
+            shards=tuple(
+                part.shard for part in parsed if part.kind == "update" and part.shard is not None
+            ),
             built=any(part.kind == "params" for part in parsed),
             failed=any(part.kind == "failure" for part in parsed),
             stop=stop_id in present,

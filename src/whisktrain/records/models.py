@@ -70,7 +70,9 @@ class ModelFiles:
     def to_bytes(self) -> bytes:
         """The attachment."""
         files = {_CONFIG: self.config, _PREPROCESSING: self.preprocessing}
-        return tensors.encode({**self.params, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}})
+        return tensors.encode(
+            {**self.params, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}}
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ModelFiles:
@@ -80,7 +82,9 @@ class ModelFiles:
             Damaged: The bytes are not whole.
         """
         held = tensors.decode(data)
-        config, preprocessing = (held.pop(name, np.empty(0, np.uint8)).tobytes() for name in (_CONFIG, _PREPROCESSING))
+        config, preprocessing = (
+            held.pop(name, np.empty(0, np.uint8)).tobytes() for name in (_CONFIG, _PREPROCESSING)
+        )
         return cls(held, config, preprocessing)
 
 
@@ -121,7 +125,9 @@ class StoredModel:
             Damaged: The attachment is not whole.
         """
         name, _, version = document.id.removeprefix(_PREFIX).rpartition(":")
-        files = ModelFiles.from_bytes(document.attachment) if document.attachment is not None else None
+        files = (
+            ModelFiles.from_bytes(document.attachment) if document.attachment is not None else None
+        )
         body = cast(ModelBody, document.body)
         return cls(name, int(version), document.rev, document.attachment_size or 0, body, files)
 
@@ -144,12 +150,18 @@ class ModelRecords:
     def names(self) -> builtins.list[str]:
         """The names of all models, ascending."""
         prefix = ids.alias("")
-        return [document.id.removeprefix(prefix) for document in self._library.list(prefix, bodies=False)]
+        return [
+            document.id.removeprefix(prefix)
+            for document in self._library.list(prefix, bodies=False)
+        ]
 
     def versions(self, name: str) -> builtins.list[int]:
         """The versions of a model, ascending."""
         prefix = f"{_PREFIX}{name}:"
-        return sorted(int(document.id.removeprefix(prefix)) for document in self._library.list(prefix, bodies=False))
+        return sorted(
+            int(document.id.removeprefix(prefix))
+            for document in self._library.list(prefix, bodies=False)
+        )
 
     def newest(self, name: str) -> int | None:
         """The version that a model's name points to, in one small read; None where there is no such model."""
@@ -186,7 +198,9 @@ class ModelRecords:
         version = max(taken, default=0) + 1
         while True:
             try:
-                self._library.put(ids.version(name, version), {"schema": ids.SCHEMA, "run": run}, durable=True)
+                self._library.put(
+                    ids.version(name, version), {"schema": ids.SCHEMA, "run": run}, durable=True
+                )
             except Conflict:
                 found = self._library.get(ids.version(name, version))
                 if found is not None and found.body["run"] == run:
@@ -198,7 +212,9 @@ class ModelRecords:
     def publish(self, name: str, version: int, body: ModelBody, files: ModelFiles) -> None:
         """Create a model; the first one stays, since one run alone owns the version."""
         try:
-            self._library.put(ids.model(name, version), body, attachment=files.to_bytes(), durable=True)
+            self._library.put(
+                ids.model(name, version), body, attachment=files.to_bytes(), durable=True
+            )
         except Conflict:
             return
 
@@ -223,13 +239,19 @@ class ModelRecords:
         newest = max(left, default=None)
         while True:
             found = self._library.get(ids.alias(name))
-            if found is None or found.body["version"] == newest or self._swap_alias(name, newest, found):
+            if (
+                found is None
+                or found.body["version"] == newest
+                or self._swap_alias(name, newest, found)
+            ):
                 break
         self._library.delete_many([ids.model(name, version) for version in versions])
 
     def delete_name(self, name: str) -> None:
         """Delete a name with all its models and the claims on its versions."""
-        claims = [document.id for document in self._library.list(ids.version_prefix(name), bodies=False)]
+        claims = [
+            document.id for document in self._library.list(ids.version_prefix(name), bodies=False)
+        ]
         self.delete(name, self.versions(name))
         self._library.delete_many(claims)
 
@@ -240,7 +262,12 @@ class ModelRecords:
             if version is None:
                 self._library.delete(ids.alias(name), rev=rev)
             else:
-                self._library.put(ids.alias(name), {"schema": ids.SCHEMA, "version": version}, rev=rev, durable=True)
+                self._library.put(
+                    ids.alias(name),
+                    {"schema": ids.SCHEMA, "version": version},
+                    rev=rev,
+                    durable=True,
+                )
         except Conflict:
             return False
         return True

@@ -61,7 +61,13 @@ class Params:
         """
         body = cls.body_of(document)
         values = tensors.decode(document.attachment or b"")
-        return cls(document.id, body["digest"], values, TrainingHistory.from_body(body["history"]), document.rev)
+        return cls(
+            document.id,
+            body["digest"],
+            values,
+            TrainingHistory.from_body(body["history"]),
+            document.rev,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,11 @@ class RunState:
         point = self.point
         kept = {self.params, *([self.best.params] if self.best else [])}
         if point is not None:
-            kept |= {point.params, point.optimizer_state, *([point.best.params] if point.best else [])}
+            kept |= {
+                point.params,
+                point.optimizer_state,
+                *([point.best.params] if point.best else []),
+            }
         return frozenset(kept - {""})
 
     def is_write_of(self, other: RunState) -> bool:
@@ -186,7 +190,10 @@ class RunState:
     def to_body(self) -> dict[str, Any]:
         """The document's body."""
         plain = {key: getattr(self, key) for key in self.__slots__ if key not in ("run", "rev")}
-        parts = {key: asdict(plain[key]) if plain[key] else None for key in ("best", "ending", "point", "outcome")}
+        parts = {
+            key: asdict(plain[key]) if plain[key] else None
+            for key in ("best", "ending", "point", "outcome")
+        }
         converted = {
             "spec": self.spec.to_json(),
             "merged": list(self.merged),
@@ -207,7 +214,9 @@ class RunState:
             "cost": Cost.from_body(body["cost"]),
             "best": Best.from_body(body["best"]),
             "ending": Ending(**body["ending"]) if body["ending"] else None,
-            "point": ResumePoint(**{**point, "best": Best.from_body(point["best"])}) if point else None,
+            "point": ResumePoint(**{**point, "best": Best.from_body(point["best"])})
+            if point
+            else None,
             "outcome": Outcome(**body["outcome"]) if body["outcome"] else None,
         }
         return cls(run=run, rev=rev, **known)

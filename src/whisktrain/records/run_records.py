@@ -79,7 +79,9 @@ class RunRecords:
             StoreUnreachable: Whether it was written could not be found out.
         """
         try:
-            return replace(state, rev=self._rounds.put(ids.run(self.run), state.to_body(), rev=state.rev))
+            return replace(
+                state, rev=self._rounds.put(ids.run(self.run), state.to_body(), rev=state.rev)
+            )
         except (Conflict, StoreUnreachable) as error:
             failure: Exception = error
         for attempt in range(_SWAP_READS):
@@ -108,11 +110,19 @@ class RunRecords:
 
     def wait_for_run(self, position: str, seconds: float) -> RunChange:
         """Wait until the run document changes, at most `seconds`; the changed document comes in the same answer."""
-        found = self._rounds.changes(position, timeout=seconds, ids=[ids.run(self.run)], bodies=True)
+        found = self._rounds.changes(
+            position, timeout=seconds, ids=[ids.run(self.run)], bodies=True
+        )
         document = found.rows[-1].document if found.rows else None
-        return RunChange(found.position, bool(found.rows), RunState.of(document) if document is not None else None)
+        return RunChange(
+            found.position,
+            bool(found.rows),
+            RunState.of(document) if document is not None else None,
+        )
 
-    def wait_for_round(self, state: RunState, missing: Collection[int], position: str, seconds: float) -> RoundChange:
+    def wait_for_round(
+        self, state: RunState, missing: Collection[int], position: str, seconds: float
+    ) -> RoundChange:
         """Wait until something of the open round is written or deleted, at most `seconds`.
 
         Args:
@@ -122,12 +132,18 @@ class RunRecords:
             seconds: The timeout.
         """
         watched = self._watched(state, missing)
-        return RoundChange.of(self._rounds.changes(position, timeout=seconds, ids=watched), ids.stop(self.run))
+        return RoundChange.of(
+            self._rounds.changes(position, timeout=seconds, ids=watched), ids.stop(self.run)
+        )
 
     def _watched(self, state: RunState, missing: Collection[int]) -> set[str]:
         """The ids of the documents that an aggregate waits for."""
         attempts = range(state.spec.attempts + 1)
-        failures = {ids.failure(self.run, state.round, shard, attempt) for shard in missing for attempt in attempts}
+        failures = {
+            ids.failure(self.run, state.round, shard, attempt)
+            for shard in missing
+            for attempt in attempts
+        }
         if state.round == 0:
             needed = {ids.params(self.run, state.spec.first_round)}
         else:
@@ -137,7 +153,13 @@ class RunRecords:
     # Parameters
 
     def put_params(
-        self, id_: str, values: Tensors, history: TrainingHistory, *, parent: str = "", merged: tuple[int, ...] = ()
+        self,
+        id_: str,
+        values: Tensors,
+        history: TrainingHistory,
+        *,
+        parent: str = "",
+        merged: tuple[int, ...] = (),
     ) -> Params:
         """Create the parameters of a round; where the document exists already, that one counts.
 
@@ -183,7 +205,11 @@ class RunRecords:
     def read_history(self, params: str) -> TrainingHistory:
         """Read the history that the parameters `params` carry; an empty one where they are absent."""
         found = self.read_params_document(params) if params else None
-        return TrainingHistory.from_body(found.body["history"]) if found is not None else TrainingHistory()
+        return (
+            TrainingHistory.from_body(found.body["history"])
+            if found is not None
+            else TrainingHistory()
+        )
 
     def replace_params(self, document: ParamsDocument, data: bytes) -> None:
         """Replace the tensors of a damaged params document; a conflict means that another execution was faster.
@@ -219,7 +245,10 @@ class RunRecords:
 
     def authors(self, round_: int) -> dict[int, Author]:
         """The writers of the updates of a round that are there, by shard."""
-        return {shard_of(document): _author_of(document) for document in self._rounds.list(self._updates(round_))}
+        return {
+            shard_of(document): _author_of(document)
+            for document in self._rounds.list(self._updates(round_))
+        }
 
     def shards(self, round_: int) -> list[int]:
         """The shards that have an update in a round, ascending by id."""
@@ -255,12 +284,16 @@ class RunRecords:
 
     def put_failure(self, round_: int, failure: Failure) -> None:
         """Create a failure; the first one of a shard and attempt stays."""
-        self._create(ids.failure(self.run, round_, failure.shard, failure.attempt), failure.to_body())
+        self._create(
+            ids.failure(self.run, round_, failure.shard, failure.attempt), failure.to_body()
+        )
 
     def failures(self, round_: int | None = None) -> list[Failure]:
         """The failures of a round (of the whole run: None), in the order in which they happened."""
         found = self._rounds.list(ids.failures(self.run, round_))
-        return sorted((Failure.of(d) for d in found), key=lambda f: (f.round, f.written, f.shard, f.attempt))
+        return sorted(
+            (Failure.of(d) for d in found), key=lambda f: (f.round, f.written, f.shard, f.attempt)
+        )
 
     def has_failures(self, round_: int) -> bool:
         """Whether something failed in a round."""
@@ -323,7 +356,11 @@ class RunRecords:
 
     def round_documents(self) -> dict[str, str]:
         """The ids of the documents that belong to a round, with their revisions."""
-        return {d.id: d.rev for prefix in ids.prefixes(self.run) for d in self._rounds.list(prefix, bodies=False)}
+        return {
+            d.id: d.rev
+            for prefix in ids.prefixes(self.run)
+            for d in self._rounds.list(prefix, bodies=False)
+        }
 
     def leftovers(self) -> dict[str, str]:
         """The ids of all documents of the run in the rounds' database but the run document, with their revisions."""
@@ -343,7 +380,9 @@ class RunRecords:
         """
         self._rounds.delete_many(going, known=known)
 
-    def _create(self, id_: str, body: Mapping[str, object], attachment: bytes | None = None) -> str | None:
+    def _create(
+        self, id_: str, body: Mapping[str, object], attachment: bytes | None = None
+    ) -> str | None:
         """Put a document that is written once; its revision where this call wrote it."""
         try:
             return self._rounds.put(id_, {"schema": ids.SCHEMA, **body}, attachment=attachment)

@@ -72,7 +72,9 @@ def rounds_done(state: RunState) -> int:
     return max(min(state.round - 1, state.spec.rounds), 0)
 
 
-def summarize(state: RunState, history: TrainingHistory, classes: list[Label] | None, *, published: bool) -> RunSummary:
+def summarize(
+    state: RunState, history: TrainingHistory, classes: list[Label] | None, *, published: bool
+) -> RunSummary:
     """The summary of a run.
 
     Args:

@@ -117,4 +117,8 @@ def shard_of(document: Document) -> int:
 def shards_of(documents: list[Document]) -> list[int]:
     """The shards of those of the documents that are updates, in the order given."""
     parsed = (DocumentId.parse(document.id) for document in documents)
-    return [part.shard for part in parsed if part is not None and part.kind == "update" and part.shard is not None]
+    return [
+        part.shard
+        for part in parsed
+        if part is not None and part.kind == "update" and part.shard is not None
+    ]

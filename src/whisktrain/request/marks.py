@@ -52,5 +52,7 @@ class Shorthand:
         """The section that a value stands for; any other value as it is."""
         return {self.field: value} if isinstance(value, (str, list)) else value
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.expand, handler(source))

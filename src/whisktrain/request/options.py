@@ -68,7 +68,13 @@ class Setting:
         if self.option.default is not None:
             return self.option.default
         value = self.field.default
-        return None if value in (None, [], {}) else str(value).lower() if isinstance(value, bool) else str(value)
+        return (
+            None
+            if value in (None, [], {})
+            else str(value).lower()
+            if isinstance(value, bool)
+            else str(value)
+        )
 
     @property
     def main_field(self) -> FieldInfo:
@@ -90,7 +96,9 @@ def settings() -> tuple[Setting, ...]:
     found = []
     for section, entry in Request.model_fields.items():
         assert isinstance(entry.annotation, type) and issubclass(entry.annotation, BaseModel)
-        found += [Setting(section, name, field) for name, field in entry.annotation.model_fields.items()]
+        found += [
+            Setting(section, name, field) for name, field in entry.annotation.model_fields.items()
+        ]
     return tuple(found)
 
 
@@ -125,7 +133,9 @@ def alternatives(field: FieldInfo, quote: Callable[[str], str]) -> list[str]:
     return [text for part in parts for text in _words(part, tuple(field.metadata), quote)]
 
 
-def _words(annotation: object, metadata: tuple[object, ...], quote: Callable[[str], str]) -> Iterator[str]:
+def _words(
+    annotation: object, metadata: tuple[object, ...], quote: Callable[[str], str]
+) -> Iterator[str]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = tuple(getattr(arguments[1], "metadata", ()))

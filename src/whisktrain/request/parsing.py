@@ -49,7 +49,9 @@ def parse(model: type[Model], value: object) -> Model:
     except ValidationError as error:
         problems = list(dict.fromkeys(_sentence(model, e) for e in error.errors()))
         more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
-        raise RequestError("; ".join(problems[:_MOST_NAMED]) + more, hint="Correct the request and send it again.") from None
+        raise RequestError(
+            "; ".join(problems[:_MOST_NAMED]) + more, hint="Correct the request and send it again."
+        ) from None
 
 
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
@@ -75,12 +77,17 @@ def _unknown_key(where: str, key: str, known: list[str]) -> str:
     return f"{where!r} is not known: {rest}"
 
 
-def _field_at(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[FieldInfo | None, int]:
+def _field_at(
+    model: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[FieldInfo | None, int]:
     """The innermost field that a location leads to, and how many parts lead there."""
     current: object = model
     field, depth = None, 0
     for part in location:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)) or part not in current.model_fields:
+        if (
+            not (isinstance(current, type) and issubclass(current, BaseModel))
+            or part not in current.model_fields
+        ):
             break
         field, depth = current.model_fields[str(part)], depth + 1
         current = field.annotation

@@ -9,7 +9,14 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from whisktrain.request.marks import NotAnOption, Shorthand
-from whisktrain.request.options import Setting, alternatives, is_union, options, settings, without_none
+from whisktrain.request.options import (
+    Setting,
+    alternatives,
+    is_union,
+    options,
+    settings,
+    without_none,
+)
 from whisktrain.request.sections import Request
 
 __all__ = ["options_module", "request_page"]
@@ -64,7 +71,9 @@ def _object_table(setting: Setting) -> str:
     assert isinstance(model, type) and issubclass(model, BaseModel)
     inner = [Setting(setting.section, name, field) for name, field in model.model_fields.items()]
     rows = [[*_cells(s), s.description] for s in inner]
-    return _table(f"### `{setting.name}` as an object", model, ("key", "values", "default", "meaning"), rows)
+    return _table(
+        f"### `{setting.name}` as an object", model, ("key", "values", "default", "meaning"), rows
+    )
 
 
 def _given(setting: Setting) -> str:
@@ -77,7 +86,11 @@ def _cells(setting: Setting) -> list[str]:
     values = alternatives(setting.main_field, "`{}`".format)
     if setting.mark(Shorthand) is not None:
         values.append("an object")
-    return [f"`{setting.name}`", ", ".join(values), f"`{setting.default}`" if setting.default else ""]
+    return [
+        f"`{setting.name}`",
+        ", ".join(values),
+        f"`{setting.default}`" if setting.default else "",
+    ]
 
 
 def _table(title: str, model: object, columns: Sequence[str], rows: Iterable[list[str]]) -> str:
@@ -90,7 +103,9 @@ def _table(title: str, model: object, columns: Sequence[str], rows: Iterable[lis
 def options_module() -> str:
     """The module `whisktrain.sdk.options`."""
     train = "Settings of a training by their keys in the request, whatever section they belong to; None: not given."
-    predict = "Settings of a decision by their keys in the request's section `predict`; None: not given."
+    predict = (
+        "Settings of a decision by their keys in the request's section `predict`; None: not given."
+    )
     known = list(options().values())
     return "\n\n".join(
         [
@@ -103,7 +118,10 @@ def options_module() -> str:
 
 def _typed_dict(name: str, text: str, known: list[Setting]) -> str:
     attributes = [
-        textwrap.fill(f"{s.name}: {s.description}", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12) for s in known
+        textwrap.fill(
+            f"{s.name}: {s.description}", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12
+        )
+        for s in known
     ]
     fields = [f"    {s.name}: {_python_type(s)} | None" for s in known]
     head = [f"class {name}(TypedDict, total=False):", f'    """{text}', "", "    Attributes:"]
@@ -126,7 +144,11 @@ def _type_text(annotation: object) -> str:
     if hasattr(annotation, "__metadata__"):  # Annotated
         return _type_text(arguments[0])
     if origin is dict:
-        return "Mapping[str, " + (_type_text(arguments[1]) if get_origin(arguments[1]) is Literal else "Json") + "]"
+        return (
+            "Mapping[str, "
+            + (_type_text(arguments[1]) if get_origin(arguments[1]) is Literal else "Json")
+            + "]"
+        )
     if origin in (list, tuple):
         return f"{origin.__name__}[{', '.join(_type_text(part) for part in arguments)}]"
     return str(getattr(annotation, "__name__", annotation))

@@ -19,13 +19,18 @@ def parse_predict(section: Mapping[str, Json]) -> PredictRequest:
     rows = section.get("rows")
     if rows is None:
         return parse(PredictRequest, section)
-    return parse(PredictRequest, {**section, "rows": as_rows(read_rows(rows) if isinstance(rows, str) else rows)})
+    return parse(
+        PredictRequest,
+        {**section, "rows": as_rows(read_rows(rows) if isinstance(rows, str) else rows)},
+    )
 
 
 def as_rows(content: Json) -> Json:
     """A list of rows for a single row, an object or a list of plain values; anything else as it is."""
     single = isinstance(content, dict) or (
-        isinstance(content, list) and bool(content) and not any(isinstance(value, (dict, list)) for value in content)
+        isinstance(content, list)
+        and bool(content)
+        and not any(isinstance(value, (dict, list)) for value in content)
     )
     return [content] if single else content
 

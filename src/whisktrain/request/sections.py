@@ -44,7 +44,9 @@ _GIVEN_AS_PREDICT = NotAnOption("given as --predict")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False
+    )
 
 
 class ShardsRequest(_Section):
@@ -52,7 +54,9 @@ class ShardsRequest(_Section):
 
     how: Annotated[
         Literal["stratified", "contiguous", "by"],
-        Field(description="By class, in the rows' order, or one shard after another by a column's values."),
+        Field(
+            description="By class, in the rows' order, or one shard after another by a column's values."
+        ),
     ] = "stratified"
     column: Annotated[str | None, Field(description="The column, with `by`.")] = None
 
@@ -79,24 +83,34 @@ class DataRequest(_Section):
     """Where the data comes from and how it becomes numbers."""
 
     source: Annotated[
-        str | None, _GIVEN_AS_DATA, Field(description=f"{', '.join(BUNDLED)}, upload:ID, dataset:ID, or an http(s) address.")
+        str | None,
+        _GIVEN_AS_DATA,
+        Field(description=f"{', '.join(BUNDLED)}, upload:ID, dataset:ID, or an http(s) address."),
     ] = None
     records: Annotated[
         list[dict[str, Any]] | None,
         _GIVEN_AS_DATA,
-        Field(max_length=MAX_INLINE_RECORDS, description="The rows themselves, a list of objects, instead of a source."),
+        Field(
+            max_length=MAX_INLINE_RECORDS,
+            description="The rows themselves, a list of objects, instead of a source.",
+        ),
     ] = None
     target: Annotated[
-        str | None, Option(metavar="COLUMN"), Field(description="The column to predict; found by its name or place otherwise.")
+        str | None,
+        Option(metavar="COLUMN"),
+        Field(description="The column to predict; found by its name or place otherwise."),
     ] = None
     task: Annotated[
-        Literal["auto", "classification", "regression"], Field(description="What to learn; auto: found from the target.")
+        Literal["auto", "classification", "regression"],
+        Field(description="What to learn; auto: found from the target."),
     ] = "auto"
     format: Annotated[
         Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "npz", "npy", "images"],
         Field(description="The file's format; auto: found from its name and content."),
     ] = "auto"
-    drop: Annotated[list[str], Option(metavar="COLUMN"), Field(description="Columns to leave out.")] = []
+    drop: Annotated[
+        list[str], Option(metavar="COLUMN"), Field(description="Columns to leave out.")
+    ] = []
     keep: Annotated[
         list[str],
         Option(metavar="COLUMN"),
@@ -107,8 +121,12 @@ class DataRequest(_Section):
         Option(flag="--type", metavar="COLUMN=TYPE"),
         Field(description="Column types to force: numeric, categorical, boolean or date."),
     ] = {}
-    validation: Annotated[float, Field(ge=0.0, le=0.9, description="Share of rows to validate on; 0 for none.")] = 0.2
-    scale: Annotated[Literal["standard", "minmax", "none"], Field(description="How numeric features are scaled.")] = "standard"
+    validation: Annotated[
+        float, Field(ge=0.0, le=0.9, description="Share of rows to validate on; 0 for none.")
+    ] = 0.2
+    scale: Annotated[
+        Literal["standard", "minmax", "none"], Field(description="How numeric features are scaled.")
+    ] = "standard"
     shards: Annotated[
         ShardsRequest,
         Shorthand("how"),
@@ -118,10 +136,16 @@ class DataRequest(_Section):
     delimiter: Annotated[
         str | None,
         Option(metavar="TEXT"),
-        Field(min_length=1, max_length=4, description="What separates a CSV's cells; found otherwise."),
+        Field(
+            min_length=1, max_length=4, description="What separates a CSV's cells; found otherwise."
+        ),
     ] = None
-    encoding: Annotated[str | None, Field(description="The encoding of a CSV or JSON file; found otherwise.")] = None
-    decimal: Annotated[Literal[".", ","] | None, Field(description="The decimal mark of a CSV; found otherwise.")] = None
+    encoding: Annotated[
+        str | None, Field(description="The encoding of a CSV or JSON file; found otherwise.")
+    ] = None
+    decimal: Annotated[
+        Literal[".", ","] | None, Field(description="The decimal mark of a CSV; found otherwise.")
+    ] = None
     image_size: Annotated[
         tuple[int, int] | None,
         Option(metavar="HEIGHT WIDTH"),
@@ -138,15 +162,19 @@ class DataRequest(_Section):
 class ModelRequest(_Section):
     """Which model: at most one of `preset`, `config`, `file`, `factory` and `init` (`model.py:build` needs its `file` too)."""
 
-    preset: Annotated[Preset | None, _GIVEN_AS_MODEL, Field(description="A model made for the data; auto: chosen from it.")] = (
-        None
-    )
+    preset: Annotated[
+        Preset | None,
+        _GIVEN_AS_MODEL,
+        Field(description="A model made for the data; auto: chosen from it."),
+    ] = None
     config: Annotated[
         dict[str, Any] | None,
         _GIVEN_AS_MODEL,
         Field(description="A Keras model's JSON configuration (`model.to_json()`)."),
     ] = None
-    file: Annotated[str | None, _GIVEN_AS_MODEL, Field(description="A .keras file, or model.py, as upload:ID.")] = None
+    file: Annotated[
+        str | None, _GIVEN_AS_MODEL, Field(description="A .keras file, or model.py, as upload:ID.")
+    ] = None
     factory: Annotated[
         str | None,
         _GIVEN_AS_MODEL,
@@ -172,17 +200,25 @@ class ModelRequest(_Section):
 
     @model_validator(mode="after")
     def _one_model(self) -> ModelRequest:
-        given = [k for k in ("preset", "config", "file", "factory", "init") if getattr(self, k) is not None]
+        given = [
+            k
+            for k in ("preset", "config", "file", "factory", "init")
+            if getattr(self, k) is not None
+        ]
         own_code = self.factory is not None and self.factory.startswith("model.py:")
         if len(given) > 1 and not (own_code and given == ["file", "factory"]):
-            raise ValueError(f"give one of preset, config, file, factory and init; received {' and '.join(given)}")
+            raise ValueError(
+                f"give one of preset, config, file, factory and init; received {' and '.join(given)}"
+            )
         return self
 
 
 class OptimizerRequest(_Section):
     """The optimizer, with Keras' names and defaults; what is not given is as the given model was compiled."""
 
-    name: Annotated[Literal["sgd", "adam", "adamw"] | None, Field(description="The optimizer.")] = None
+    name: Annotated[Literal["sgd", "adam", "adamw"] | None, Field(description="The optimizer.")] = (
+        None
+    )
     learning_rate: Annotated[float | None, Field(gt=0, description="The learning rate.")] = None
     momentum: Annotated[float | None, Field(ge=0, le=1, description="Of sgd.")] = None
     nesterov: Annotated[bool | None, Field(description="Of sgd: Nesterov momentum.")] = None
@@ -191,18 +227,27 @@ class OptimizerRequest(_Section):
     epsilon: Annotated[float | None, Field(gt=0, description="Of adam and adamw.")] = None
     amsgrad: Annotated[bool | None, Field(description="Of adam and adamw.")] = None
     weight_decay: Annotated[float | None, Field(ge=0, description="Decoupled weight decay.")] = None
-    clipnorm: Annotated[float | None, Field(gt=0, description="Largest norm of each variable's gradient.")] = None
-    clipvalue: Annotated[float | None, Field(gt=0, description="Largest absolute value of a gradient.")] = None
-    global_clipnorm: Annotated[float | None, Field(gt=0, description="Largest norm of all gradients together.")] = None
+    clipnorm: Annotated[
+        float | None, Field(gt=0, description="Largest norm of each variable's gradient.")
+    ] = None
+    clipvalue: Annotated[
+        float | None, Field(gt=0, description="Largest absolute value of a gradient.")
+    ] = None
+    global_clipnorm: Annotated[
+        float | None, Field(gt=0, description="Largest norm of all gradients together.")
+    ] = None
     schedule: Annotated[
-        dict[str, Any] | None, Field(description="A schedule of `keras.optimizers.schedules`: its name and arguments.")
+        dict[str, Any] | None,
+        Field(description="A schedule of `keras.optimizers.schedules`: its name and arguments."),
     ] = None
 
 
 class OuterRequest(_Section):
     """Local mode's outer optimizer: plain averaging, or Nesterov momentum as in DiLoCo (arXiv:2311.08105)."""
 
-    name: Annotated[Literal["average", "nesterov"], Field(description="The outer optimizer.")] = "average"
+    name: Annotated[Literal["average", "nesterov"], Field(description="The outer optimizer.")] = (
+        "average"
+    )
     learning_rate: Annotated[float, Field(gt=0, description="Of nesterov.")] = 0.7
     momentum: Annotated[float, Field(ge=0, lt=1, description="Of nesterov.")] = 0.9
 
@@ -213,14 +258,18 @@ class TrainRequest(_Section):
     workers: Annotated[
         Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Literal["auto"],
         Option(metavar="N"),
-        Field(description="How many workers, each with a shard; auto: the smaller of cores and what the platform allows."),
+        Field(
+            description="How many workers, each with a shard; auto: the smaller of cores and what the platform allows."
+        ),
     ] = "auto"
     epochs: Annotated[
         int | None,
         Option(default=str(DEFAULT_EPOCHS)),
         Field(ge=1, le=100_000, description="Passes over the training rows."),
     ] = None
-    rounds: Annotated[int | None, Field(ge=1, le=10_000_000, description="Rounds in total, instead of epochs.")] = None
+    rounds: Annotated[
+        int | None, Field(ge=1, le=10_000_000, description="Rounds in total, instead of epochs.")
+    ] = None
     batch: Annotated[
         Annotated[int, Field(ge=1)] | Literal["full"],
         Option(metavar="ROWS"),
@@ -256,12 +305,16 @@ class TrainRequest(_Section):
         Literal["none", "balanced"],
         Field(description="balanced: rows weigh inversely to their class' frequency."),
     ] = "none"
-    patience: Annotated[int | None, Field(ge=1, description="Stop after so many epochs without a better validation loss.")] = (
-        None
-    )
+    patience: Annotated[
+        int | None,
+        Field(ge=1, description="Stop after so many epochs without a better validation loss."),
+    ] = None
     name: Annotated[
         str | None,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The model's name; made from the data's otherwise."),
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="The model's name; made from the data's otherwise.",
+        ),
     ] = None
     lease: Annotated[
         float | None,
@@ -272,7 +325,10 @@ class TrainRequest(_Section):
             description="Seconds that an activation serves rounds; 0: one activation per worker and round; planned otherwise.",
         ),
     ] = None
-    key: Annotated[str | None, Field(description="The run's id; repeating a request with it finds the same run.")] = None
+    key: Annotated[
+        str | None,
+        Field(description="The run's id; repeating a request with it finds the same run."),
+    ] = None
     wait: Annotated[
         bool,
         NotAnOption("given as wait, or --no-wait"),
@@ -292,22 +348,33 @@ class PredictRequest(_Section):
     model: Annotated[
         str | None,
         NotAnOption("the model just trained"),
-        Field(description="NAME (the newest version) or NAME:VERSION; the model just trained otherwise."),
+        Field(
+            description="NAME (the newest version) or NAME:VERSION; the model just trained otherwise."
+        ),
     ] = None
     rows: Annotated[
-        list[Any] | None, _GIVEN_AS_PREDICT, Field(description="Objects by column, or arrays of features in the data's order.")
+        list[Any] | None,
+        _GIVEN_AS_PREDICT,
+        Field(description="Objects by column, or arrays of features in the data's order."),
     ] = None
-    source: Annotated[str | None, _GIVEN_AS_PREDICT, Field(description="A file with rows as upload:ID, instead of rows.")] = (
-        None
-    )
-    top_k: Annotated[int, Field(ge=1, le=1000, description="How many classes to name for each row.")] = 3
+    source: Annotated[
+        str | None,
+        _GIVEN_AS_PREDICT,
+        Field(description="A file with rows as upload:ID, instead of rows."),
+    ] = None
+    top_k: Annotated[
+        int, Field(ge=1, le=1000, description="How many classes to name for each row.")
+    ] = 3
     missing: Annotated[
-        Literal["error", "fill"], Field(description="What to do about absent columns: an error, or the training fill.")
+        Literal["error", "fill"],
+        Field(description="What to do about absent columns: an error, or the training fill."),
     ] = "error"
     output: Annotated[
         Literal["auto", "inline", "upload"],
         NotAnOption("the SDK fetches stored decisions"),
-        Field(description="Where decisions go: into the answer, or to a stored file; auto: inline where they fit."),
+        Field(
+            description="Where decisions go: into the answer, or to a stored file; auto: inline where they fit."
+        ),
     ] = "auto"
 
     @model_validator(mode="after")

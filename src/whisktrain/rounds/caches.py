@@ -77,7 +77,9 @@ class LastRound:
 
 
 def _last_round_size(last: LastRound) -> int:
-    return sum(t.nbytes for part in (last.params.tensors, last.optimizer_state) for t in part.values())
+    return sum(
+        t.nbytes for part in (last.params.tensors, last.optimizer_state) for t in part.values()
+    )
 
 
 _last_rounds: LRUCache[Key, LastRound] = _bounded(_LAST_ROUND_BYTES, _last_round_size)

@@ -36,7 +36,9 @@ class Invoker(Protocol):
         """
 
 
-def invoke_workers(records: RunRecords, invoker: Invoker, state: RunState, slots: Sequence[int]) -> None:
+def invoke_workers(
+    records: RunRecords, invoker: Invoker, state: RunState, slots: Sequence[int]
+) -> None:
     """Invoke the workers of these slots side by side.
 
     A refused invocation is no reason to fail: it is recorded, its shards become overdue and the slot is invoked again.
@@ -56,8 +58,12 @@ def invoke_workers(records: RunRecords, invoker: Invoker, state: RunState, slots
         list(pool.map(invoke, slots))
 
 
-def record_start_failure(records: RunRecords, state: RunState, slot: int, error: PlatformError) -> None:
+def record_start_failure(
+    records: RunRecords, state: RunState, slot: int, error: PlatformError
+) -> None:
     """Record a rejected invocation as attempt 0 of the slot's shards; the round's first rejection stays."""
     own = assignment.owned(slot, state.spec.slots, state.spec.shards) if state.round else (0,)
     for shard in own:
-        records.put_failure(state.round, Failure(shard, REFUSED, error.to_record(), written=time.time()))
+        records.put_failure(
+            state.round, Failure(shard, REFUSED, error.to_record(), written=time.time())
+        )

@@ -48,7 +48,10 @@ class LeaseClock:
     def over(self) -> bool:
         """Whether it has to hand over now: at its lease's end, or because its next work may not fit before the deadline."""
         now = time.time()
-        return now >= self.lease_end or now + _HEADROOM * self.longest > self.deadline - self.timeouts.margin / 2
+        return (
+            now >= self.lease_end
+            or now + _HEADROOM * self.longest > self.deadline - self.timeouts.margin / 2
+        )
 
     @property
     def out_of_time(self) -> bool:

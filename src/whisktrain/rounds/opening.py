@@ -34,7 +34,13 @@ class Opened:
 
 
 def create(
-    store: Store, invoker: Invoker, run: str, spec: Spec, *, best: Best | None = None, platform: PlatformFacts | None = None
+    store: Store,
+    invoker: Invoker,
+    run: str,
+    spec: Spec,
+    *,
+    best: Best | None = None,
+    platform: PlatformFacts | None = None,
 ) -> Opened:
     """Open a run, or find it: a repeated call finds what the first one made.
 
@@ -60,7 +66,9 @@ def create(
         failpoint(Step.RESERVE_VERSION)
         version = ModelRecords(store).reserve_version(spec.name, run)
         now = time.time()
-        fresh = RunState(run, spec, version, best=best, created=now, opened=now, platform=platform or {})
+        fresh = RunState(
+            run, spec, version, best=best, created=now, opened=now, platform=platform or {}
+        )
         failpoint(Step.CREATE_RUN)
         state = records.create(fresh)
     failpoint(Step.INVOKE_BUILDER)

@@ -37,7 +37,9 @@ def opens_epoch(spec: Spec, round_: int) -> bool:
 
 def validates(spec: Spec, round_: int, phase: Phase) -> bool:
     """Whether workers evaluate the round's starting parameters on the validation rows."""
-    return spec.has_validation and (phase == "evaluate" or (round_ > 1 and opens_epoch(spec, round_)))
+    return spec.has_validation and (
+        phase == "evaluate" or (round_ > 1 and opens_epoch(spec, round_))
+    )
 
 
 def work(spec: Spec, round_: int, phase: Phase, shard: int) -> Work:
@@ -58,10 +60,16 @@ def work(spec: Spec, round_: int, phase: Phase, shard: int) -> Work:
     order = _permutation(spec.seed, epoch, shard, spec.shard_rows[shard])
     if spec.sync == "gradient":
         bounds = _bounds(spec.shard_rows, spec.batch)
-        steps: tuple[NDArray[np.int64], ...] = (order[int(bounds[index, shard]) : int(bounds[index + 1, shard])],)
+        steps: tuple[NDArray[np.int64], ...] = (
+            order[int(bounds[index, shard]) : int(bounds[index + 1, shard])],
+        )
     else:
         batch = spec.batch or max(len(order), 1)
-        starts = range(index * spec.local_steps * batch, min((index + 1) * spec.local_steps * batch, len(order)), batch)
+        starts = range(
+            index * spec.local_steps * batch,
+            min((index + 1) * spec.local_steps * batch, len(order)),
+            batch,
+        )
         steps = tuple(order[start : start + batch] for start in starts)
     return Work(round_, shard, phase, epoch, steps=steps, validate=validate)
 

@@ -32,12 +32,18 @@ def sweepable(ids: Iterable[str], run: str, state: RunState | None) -> list[str]
         state: The run; None where it is absent: then everything may go. While it is final, nothing.
     """
     parsed = ((id_, DocumentId.parse(id_)) for id_ in ids)
-    own = [(id_, part) for id_, part in parsed if part is not None and part.run == run and part.kind != "run"]
+    own = [
+        (id_, part)
+        for id_, part in parsed
+        if part is not None and part.run == run and part.kind != "run"
+    ]
     if state is None:
         return [id_ for id_, _ in own]
     if state.final:
         return []
-    stored = [part.round for _, part in own if part.kind == "optimizer_state" and part.round is not None]
+    stored = [
+        part.round for _, part in own if part.kind == "optimizer_state" and part.round is not None
+    ]
     oldest_needed = min(max(stored, default=state.spec.first_round), state.round)
     return [id_ for id_, part in own if _before(part, oldest_needed) and id_ not in state.pinned]
 

@@ -11,7 +11,9 @@ from whisktrain.spec import Spec
 __all__ = ["dead_slots", "leases_after"]
 
 
-def leases_after(spec: Spec, leases: Mapping[int, float], wrote: Mapping[int, tuple[int, float]]) -> dict[int, float]:
+def leases_after(
+    spec: Spec, leases: Mapping[int, float], wrote: Mapping[int, tuple[int, float]]
+) -> dict[int, float]:
     """The slots' leases after a round.
 
     A slot whose shards were all computed by others is taken for dead: its lease is dropped, so that it is invoked again.
@@ -23,11 +25,17 @@ def leases_after(spec: Spec, leases: Mapping[int, float], wrote: Mapping[int, tu
     """
     known = dict(leases)
     for slot in range(spec.slots):
-        own = [end for k, (writer, end) in wrote.items() if writer == slot and slot_of(k, spec.slots) == slot]
+        own = [
+            end
+            for k, (writer, end) in wrote.items()
+            if writer == slot and slot_of(k, spec.slots) == slot
+        ]
         known[slot] = max(own, default=0.0)
     return {slot: end for slot, end in known.items() if end > 0}
 
 
-def dead_slots(spec: Spec, leases: Mapping[int, float], now: float, timeouts: Timeouts) -> tuple[int, ...]:
+def dead_slots(
+    spec: Spec, leases: Mapping[int, float], now: float, timeouts: Timeouts
+) -> tuple[int, ...]:
     """The slots to invoke (A7): those without a live lease. One that ended just now has invoked its successor."""
     return tuple(s for s in range(spec.slots) if leases.get(s, 0.0) + timeouts.hand_over <= now)

@@ -59,11 +59,15 @@ def after_build(state: RunState, stop: bool) -> NextRound:
     """What follows round 0: the first training round."""
     if stop:
         ending = Ending("stopped", "Stopped on request before the first round.")
-        return NextRound("open", "same", "evaluate", TrainingHistory(), state.best, ending, resumable=True)
+        return NextRound(
+            "open", "same", "evaluate", TrainingHistory(), state.best, ending, resumable=True
+        )
     return NextRound("open", "same", "train", TrainingHistory(), state.best)
 
 
-def after_round(state: RunState, history: TrainingHistory, numbers: Sequence[ContributionNumbers], stop: bool) -> NextRound:
+def after_round(
+    state: RunState, history: TrainingHistory, numbers: Sequence[ContributionNumbers], stop: bool
+) -> NextRound:
     """What follows a closed round >= 1.
 
     Args:
@@ -79,37 +83,56 @@ def after_round(state: RunState, history: TrainingHistory, numbers: Sequence[Con
         history, best = _close_epoch(state, history, numbers)
     sums = add_sums([history.sums, *(n.get("train") for n in numbers)])
     history = replace(history, epoch=epoch, sums=sums)
-    latest: Figures = {"epoch": epoch + 1, **_figures(spec, sums, None), **_validation_figures(history)}
+    latest: Figures = {
+        "epoch": epoch + 1,
+        **_figures(spec, sums, None),
+        **_validation_figures(history),
+    }
     if best is not None and _is_out_of_patience(state, best, epoch):
         reason = f"Stopped early after epoch {epoch}: no better since epoch {best.epoch + 1}, whose weights were restored."
         ending = Ending("completed", reason, restored=True)
-        return NextRound("open", "best", "evaluate", replace(history, sums=None), best, ending, latest=latest)
+        return NextRound(
+            "open", "best", "evaluate", replace(history, sums=None), best, ending, latest=latest
+        )
     if state.round >= spec.rounds:
         ending = Ending("completed", f"All {spec.rounds} rounds are done.")
         return NextRound("open", "merged", "evaluate", history, best, ending, latest=latest)
     if stop:
-        ending = Ending("stopped", f"Stopped on request after round {state.round} of {spec.rounds}.")
-        return NextRound("open", "merged", "evaluate", history, best, ending, resumable=True, latest=latest)
+        ending = Ending(
+            "stopped", f"Stopped on request after round {state.round} of {spec.rounds}."
+        )
+        return NextRound(
+            "open", "merged", "evaluate", history, best, ending, resumable=True, latest=latest
+        )
     return NextRound("open", "merged", "train", history, best, latest=latest)
 
 
 def _is_out_of_patience(state: RunState, best: Best, epoch: int) -> bool:
     patience = state.spec.patience
-    return patience is not None and best.round != state.round and (epoch - 1) - best.epoch >= patience
+    return (
+        patience is not None and best.round != state.round and (epoch - 1) - best.epoch >= patience
+    )
 
 
-def _after_evaluation(state: RunState, history: TrainingHistory, numbers: Sequence[ContributionNumbers]) -> NextRound:
+def _after_evaluation(
+    state: RunState, history: TrainingHistory, numbers: Sequence[ContributionNumbers]
+) -> NextRound:
     best, ending = state.best, state.ending or Ending("completed", "")
     if not ending.restored and history.sums is not None:
         history, best = _close_epoch(state, history, numbers)
-    training, validation = add_sums([n.get("training") for n in numbers]), add_sums([n.get("validation") for n in numbers])
+    training, validation = (
+        add_sums([n.get("training") for n in numbers]),
+        add_sums([n.get("validation") for n in numbers]),
+    )
     metrics = _figures(state.spec, training, validation)
     latest = {**state.latest, **_validation_figures(history)}
     if not ending.restored and best is not None and best.round != state.round:
         reason = f"{ending.reason} The weights of epoch {best.epoch + 1}, the best, were restored."
         restored = replace(ending, reason=reason, restored=True)
         return NextRound("open", "best", "evaluate", history, best, restored, latest=latest)
-    return NextRound("finish", "same", "evaluate", history, best, ending, metrics=metrics, latest=latest)
+    return NextRound(
+        "finish", "same", "evaluate", history, best, ending, metrics=metrics, latest=latest
+    )
 
 
 def _close_epoch(
@@ -128,7 +151,11 @@ def _close_epoch(
 def _best_after(state: RunState, epoch: int, figures: Figures) -> Best | None:
     """The better of the best parameters so far and the present ones, where early stopping watches."""
     value = figures.get("val_loss" if state.spec.has_validation else "loss")
-    if state.spec.patience is None or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if (
+        state.spec.patience is None
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+    ):
         return state.best
     if state.best is not None and value >= state.best.value:
         return state.best
@@ -153,4 +180,8 @@ def _undefined(figures: Figures) -> dict[str, str]:
 
 
 def _validation_figures(history: TrainingHistory) -> Figures:
-    return {k: v for k, v in history.entries[-1].items() if k.startswith("val_")} if history.entries else {}
+    return (
+        {k: v for k, v in history.entries[-1].items() if k.startswith("val_")}
+        if history.entries
+        else {}
+    )

@@ -13,7 +13,9 @@ from whisktrain.spec import Spec
 __all__ = ["resumed_plan"]
 
 
-def resumed_plan(checkpoint: Checkpoint, stopped: str, run: str, limits: Limits) -> tuple[Spec, Best | None]:
+def resumed_plan(
+    checkpoint: Checkpoint, stopped: str, run: str, limits: Limits
+) -> tuple[Spec, Best | None]:
     """The plan and the best parameters so far of a run that resumes another one.
 
     Args:

@@ -76,6 +76,10 @@ def overdue_after(state: RunState, timeouts: Timeouts) -> float:
 def backup_delay(state: RunState, timeouts: Timeouts) -> float:
     """Seconds that an idle leased worker waits before it computes missing shards of others (W5)."""
     median = round_times.quantile(state.timing, 0.5)
-    if state.phase == "train" and median is not None and round_times.count(state.timing) >= timeouts.known:
+    if (
+        state.phase == "train"
+        and median is not None
+        and round_times.count(state.timing) >= timeouts.known
+    ):
         return max(timeouts.backup, timeouts.backup_factor * median / 1000)
     return max(timeouts.backup, timeouts.backup_first)

@@ -44,7 +44,13 @@ class Verdict:
     refused: Mapping[int, ErrorRecord] = field(default_factory=dict)
 
 
-def judge(state: RunState, present: Collection[int], failures: Sequence[Failure], now: float, timeouts: Timeouts) -> Verdict:
+def judge(
+    state: RunState,
+    present: Collection[int],
+    failures: Sequence[Failure],
+    now: float,
+    timeouts: Timeouts,
+) -> Verdict:
     """Judge the open round by what the store holds of it (A2).
 
     Args:
@@ -78,7 +84,9 @@ def judge(state: RunState, present: Collection[int], failures: Sequence[Failure]
     )
 
 
-def _fatal_cause(state: RunState, lacking: Collection[int], failures: Iterable[Failure]) -> Failure | None:
+def _fatal_cause(
+    state: RunState, lacking: Collection[int], failures: Iterable[Failure]
+) -> Failure | None:
     """A failure that ends the run at once: one that would repeat itself, or the merge's last attempt."""
     relevant = [f for f in failures if f.shard in lacking or f.shard == MERGE]
     of_merge = [f for f in relevant if f.shard == MERGE]
@@ -125,11 +133,20 @@ def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> Erro
         state: The run.
         refusal: The platform's answer, where it refused to start the worker.
     """
-    what = "The model was not built" if state.phase == "build" else f"There was no update of shard {shard}"
+    what = (
+        "The model was not built"
+        if state.phase == "build"
+        else f"There was no update of shard {shard}"
+    )
     if refusal is not None:
         why = f"the platform did not start its activation: {refusal.get('message', 'it gave no reason')}"
         hint = refusal.get("hint") or "See what the platform's log says."
-        return {"code": "worker_refused", "message": f"{what} in time; {why}", "hint": hint, "retryable": True}
+        return {
+            "code": "worker_refused",
+            "message": f"{what} in time; {why}",
+            "hint": hint,
+            "retryable": True,
+        }
     return {
         "code": "worker_lost",
         "message": f"{what} in time; its activation was killed, or never started.",
@@ -140,7 +157,9 @@ def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> Erro
 
 def failure_sentence(cause: Failure, state: RunState) -> str:
     """One sentence that names the first failing worker."""
-    what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[state.phase]
+    what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[
+        state.phase
+    ]
     if cause.shard == MERGE:
         who = "The aggregate failed"
     elif state.phase == "build":

@@ -45,7 +45,9 @@ def connect(
     Raises:
         ConfigurationError: The arguments contradict each other, or something is missing.
     """
-    where = find_platform(apihost=apihost, auth=auth, platform=platform, store=store, home=home, insecure=insecure)
+    where = find_platform(
+        apihost=apihost, auth=auth, platform=platform, store=store, home=home, insecure=insecure
+    )
     connection = Connection(where, narrate)
     connection.narrate(connection.describe())
     return connection

@@ -87,7 +87,10 @@ class Connection(Session):
                 options["name"] = requests.default_name(data)
             made = requests.build(section, requests.find_model(model, init, self.upload), options)
         else:
-            copied = {key: dict(value) if isinstance(value, Mapping) else value for key, value in request.items()}
+            copied = {
+                key: dict(value) if isinstance(value, Mapping) else value
+                for key, value in request.items()
+            }
             made = cast(requests.RequestObject, copied)
         if predict is not None:
             made["predict"] = {**made.get("predict", {}), **rows_section(self, predict)}
@@ -120,7 +123,12 @@ class Connection(Session):
         return fit(self, keras_model, x, y, progress=progress, options=options)
 
     def predict(
-        self, model: str, rows: object, *, output: str | None = None, **options: Unpack[PredictOptions]
+        self,
+        model: str,
+        rows: object,
+        *,
+        output: str | None = None,
+        **options: Unpack[PredictOptions],
     ) -> DecisionAnswer:
         """Decide on rows with a trained model.
 
@@ -141,5 +149,8 @@ class Connection(Session):
         chosen = {key: value for key, value in given.items() if value is not None}
         section: JsonObject = {"model": model, **rows_section(self, rows), **chosen}
         parse_predict(section)
-        answer = cast("DecisionAnswer", self.client.call("whisktrain/predict", {**section, "lib_version": __version__}))
+        answer = cast(
+            "DecisionAnswer",
+            self.client.call("whisktrain/predict", {**section, "lib_version": __version__}),
+        )
         return with_decisions(self, answer) if output != "upload" else answer

@@ -50,11 +50,15 @@ class Data:
         store.ensure()
         if isinstance(file, bytes):
             if name is None:
-                raise RequestError("Content without a name was given.", hint='Name it, such as name="table.csv".')
+                raise RequestError(
+                    "Content without a name was given.", hint='Name it, such as name="table.csv".'
+                )
             return put_upload(store, file, name)
         path = Path(file).expanduser()
         if not path.exists():
-            raise RequestError(f"There is no file {str(file)!r}.", code="no_such_file", hint="Check the path.")
+            raise RequestError(
+                f"There is no file {str(file)!r}.", code="no_such_file", hint="Check the path."
+            )
         return put_upload(store, path, name or path.name)
 
     def list(self) -> list[DataEntry]:
@@ -63,7 +67,9 @@ class Data:
         from whisktrain.data.sources.uploads import list_uploads
 
         store = self._session.store
-        files: list[DataEntry] = [{"data": u["ref"], "name": u["name"], "bytes": u["size"]} for u in list_uploads(store)]
+        files: list[DataEntry] = [
+            {"data": u["ref"], "name": u["name"], "bytes": u["size"]} for u in list_uploads(store)
+        ]
         sets: list[DataEntry] = [
             {
                 "data": f"dataset:{dataset}",
@@ -95,7 +101,11 @@ class Data:
         elif kind == "dataset":
             deleted = delete_dataset(store, key)
         else:
-            raise RequestError(f"The data was given as {reference!r}; expected upload:ID or dataset:ID.")
+            raise RequestError(
+                f"The data was given as {reference!r}; expected upload:ID or dataset:ID."
+            )
         if not deleted:
             hint = "`whisktrain data list` shows what there is."
-            raise NotFound(f"There is no {reference!r} in the store.", code="no_such_data", hint=hint)
+            raise NotFound(
+                f"There is no {reference!r} in the store.", code="no_such_data", hint=hint
+            )

@@ -97,7 +97,9 @@ class FollowerProcess:
     def start(self) -> None:
         """Start it, and a thread that watches over it."""
         self._spawn()
-        self._watch = threading.Thread(target=self._supervise, name="whisktrain-follower", daemon=True)
+        self._watch = threading.Thread(
+            target=self._supervise, name="whisktrain-follower", daemon=True
+        )
         self._watch.start()
 
     def _spawn(self) -> None:
@@ -223,7 +225,12 @@ class Hosting:
                 hint="Name another one with --home.",
             ) from error
         try:
-            host = Host(self.folder, port=self._port, limits=self._limits, environment={"WHISKTRAIN_EMBEDDED": "1"})
+            host = Host(
+                self.folder,
+                port=self._port,
+                limits=self._limits,
+                environment={"WHISKTRAIN_EMBEDDED": "1"},
+            )
             self._host = host
             host.start()
             if not self._bare:
@@ -241,13 +248,19 @@ class Hosting:
 
         environment = {
             # Preprocessing holds the whole table, and here it is the user's own memory that it takes.
-            "WHISKTRAIN_PREPROCESS_MEMORY": str(max(512, min(host.limits.user_memory_mb // 3, host.limits.max_memory_mb))),
+            "WHISKTRAIN_PREPROCESS_MEMORY": str(
+                max(512, min(host.limits.user_memory_mb // 3, host.limits.max_memory_mb))
+            ),
             **{k: v for k, v in os.environ.items() if k.startswith("WHISKTRAIN_")},
             "WHISKTRAIN_STORE": self._store,
             "WHISKTRAIN_CONTAINER_MEMORY": str(host.limits.user_memory_mb),
         }
         self._follower = FollowerProcess(
-            {"WHISK_APIHOST": host.apihost, "WHISK_AUTH": host.auth, "WHISKTRAIN_STORE": self._store},
+            {
+                "WHISK_APIHOST": host.apihost,
+                "WHISK_AUTH": host.auth,
+                "WHISKTRAIN_STORE": self._store,
+            },
             self.folder / "follower.log",
         )
         self._follower.start()

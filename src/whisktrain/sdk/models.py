@@ -97,11 +97,18 @@ class Models:
 
         path = Path(to).expanduser()
         if path.suffix != ".keras":
-            raise RequestError(f"The file to export to was {path.name!r}; expected a name that ends in .keras.")
+            raise RequestError(
+                f"The file to export to was {path.name!r}; expected a name that ends in .keras."
+            )
         if not path.parent.is_dir():
-            raise ConfigurationError(f"The folder {path.parent} does not exist.", hint="Make it first, or export elsewhere.")
+            raise ConfigurationError(
+                f"The folder {path.parent} does not exist.",
+                hint="Make it first, or export elsewhere.",
+            )
         model, files = self.read(name)
-        inference.export(Spec.from_json(model.body["spec"]), model.blueprint(files), files.params, path)
+        inference.export(
+            Spec.from_json(model.body["spec"]), model.blueprint(files), files.params, path
+        )
         return path
 
     def read(self, name: str) -> tuple[StoredModel, ModelFiles]:
@@ -126,7 +133,9 @@ class Models:
             NotFound: There is nothing of that name.
         """
         reference = catalogue.parse_reference(name)
-        going = [v for v in self._records.versions(reference.name) if reference.version in (None, v)]
+        going = [
+            v for v in self._records.versions(reference.name) if reference.version in (None, v)
+        ]
         if not going:
             raise catalogue.missing(self._session.store, reference)
         self._records.delete(reference.name, going)

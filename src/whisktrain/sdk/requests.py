@@ -13,7 +13,15 @@ from typing import TypeAlias, cast
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
 
-__all__ = ["RequestObject", "build", "default_name", "find_data", "find_model", "new_run_id", "rows_file"]
+__all__ = [
+    "RequestObject",
+    "build",
+    "default_name",
+    "find_data",
+    "find_model",
+    "new_run_id",
+    "rows_file",
+]
 
 RequestObject: TypeAlias = dict[str, JsonObject]
 """A request before it is checked: its sections by their names."""
@@ -94,7 +102,9 @@ def _model_source(model: str, upload: Upload) -> JsonObject:
         f"The model was given as {model!r}; expected one of {', '.join(PRESETS)}, PATH.keras, PATH.json, "
         "package.module:function or model.py:function.",
         code="no_such_model_kind",
-        hint=f"Did you mean {near[0]!r}?" if near else "An earlier model's weights are taken with --init NAME.",
+        hint=f"Did you mean {near[0]!r}?"
+        if near
+        else "An earlier model's weights are taken with --init NAME.",
     )
 
 
@@ -109,7 +119,9 @@ def _model_config(file: str) -> Json:
 def _existing(file: str, given: str) -> Path:
     path = Path(file).expanduser()
     if not path.is_file():
-        raise RequestError(f"The model was given as {given!r}, but there is no file {file!r}.", code="no_such_file")
+        raise RequestError(
+            f"The model was given as {given!r}, but there is no file {file!r}.", code="no_such_file"
+        )
     return path
 
 
@@ -171,13 +183,19 @@ def rows_file(path: str | Path) -> list[Json] | None:
 
     file = Path(path).expanduser()
     if not file.exists():
-        raise RequestError(f"There is no file {str(path)!r} with rows to predict.", code="no_such_file", hint="Check the path.")
+        raise RequestError(
+            f"There is no file {str(path)!r} with rows to predict.",
+            code="no_such_file",
+            hint="Check the path.",
+        )
     if file.suffix.lower() != ".json" or file.stat().st_size > _LARGEST_ROWS_FILE:
         return None
     try:
         content: Json = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise RequestError(f"The file {str(path)!r} is no JSON: {error}.", code="bad_rows") from None
+        raise RequestError(
+            f"The file {str(path)!r} is no JSON: {error}.", code="bad_rows"
+        ) from None
     if isinstance(content, dict) and isinstance(content.get("rows"), list):
         content = content["rows"]
     rows = as_rows(content)

@@ -119,7 +119,9 @@ class Runs:
         store = self._session.store
         summary = RunArchive(store, ids.check_run_id(run)).summary()
         if summary is not None:
-            return cast(RunReport, {"run": run, **{k: v for k, v in summary.items() if k != "schema"}})
+            return cast(
+                RunReport, {"run": run, **{k: v for k, v in summary.items() if k != "schema"}}
+            )
         records = RunRecords(store, run)
         state = records.read()
         if state is None:
@@ -186,9 +188,13 @@ class Runs:
             raise RequestError(
                 f"Run {run!r} is {status}; only a stopped run can be resumed.",
                 code="not_resumable",
-                hint=f"`whisktrain runs watch {run}` follows it." if status == "running" else "Train again.",
+                hint=f"`whisktrain runs watch {run}` follows it."
+                if status == "running"
+                else "Train again.",
             )
-        self._session.narrate(f"rounds 1 to {round_ - 1} of run {run} are kept; going on with round {round_}")
+        self._session.narrate(
+            f"rounds 1 to {round_ - 1} of run {run} are kept; going on with round {round_}"
+        )
         return lifecycle.resume(self._session, run, progress=progress, wait=wait)
 
     def delete(self, run: str) -> None:
@@ -204,7 +210,9 @@ class Runs:
             if not RunRecords(store, run).exists():
                 raise self._missing(run)
             raise RequestError(
-                f"Run {run!r} has not ended.", code="still_running", hint=f"Stop it first: `whisktrain runs stop {run}`."
+                f"Run {run!r} has not ended.",
+                code="still_running",
+                hint=f"Stop it first: `whisktrain runs stop {run}`.",
             )
         archive.delete()
 
@@ -214,7 +222,9 @@ class Runs:
         return NotFound(
             f"There is no run {run!r} in the store.",
             code="no_such_run",
-            hint=f"Did you mean {near[0]!r}?" if near else "`whisktrain runs list` shows what there is.",
+            hint=f"Did you mean {near[0]!r}?"
+            if near
+            else "`whisktrain runs list` shows what there is.",
         )
 
 
@@ -280,4 +290,8 @@ def _without_epoch(figures: Figures) -> Figures:
 
 
 def _iso(seconds: float) -> str | None:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds") if seconds else None
+    return (
+        datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+        if seconds
+        else None
+    )

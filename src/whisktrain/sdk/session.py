@@ -100,7 +100,9 @@ class Session:
                 hosting = self.hosting
                 self._client = Client(hosting.apihost, hosting.auth)
             else:
-                self._client = Client(str(self.where.apihost), str(self.where.auth), insecure=self.where.insecure)
+                self._client = Client(
+                    str(self.where.apihost), str(self.where.auth), insecure=self.where.insecure
+                )
         return self._client
 
     @property

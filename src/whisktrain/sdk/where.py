@@ -76,18 +76,24 @@ def find_platform(
     _check_platform(platform, apihost)
     place = (Path(home).expanduser() if home is not None else default_home(environment)).absolute()
     address = store or environment.get("WHISKTRAIN_STORE") or None
-    openwhisk = platform == "openwhisk" or apihost is not None or bool(environment.get("WSK_CONFIG_FILE"))
+    openwhisk = (
+        platform == "openwhisk" or apihost is not None or bool(environment.get("WSK_CONFIG_FILE"))
+    )
     if platform == "embedded" or not openwhisk:
         return Where("embedded", place, address or f"sqlite:{place / 'store'}")
     entries = _wskprops(environment, apihost)
     host = _api_host(apihost, environment, entries)
-    return Where("openwhisk", place, address, host, _key(auth, host, environment, entries), insecure)
+    return Where(
+        "openwhisk", place, address, host, _key(auth, host, environment, entries), insecure
+    )
 
 
 def _check_platform(platform: str | None, apihost: str | None) -> None:
     """Refuse an unknown platform, and one that contradicts the API host."""
     if platform not in (None, "embedded", "openwhisk"):
-        raise ConfigurationError(f"The platform was {platform!r}; expected 'embedded' or 'openwhisk'.")
+        raise ConfigurationError(
+            f"The platform was {platform!r}; expected 'embedded' or 'openwhisk'."
+        )
     if platform == "embedded" and apihost is not None:
         raise ConfigurationError(
             "The platform 'embedded' starts a host of its own, but an API host was given.",
@@ -104,16 +110,21 @@ def _wskprops(environment: Mapping[str, str], apihost: str | None) -> Mapping[st
     return wskprops.read(file) if apihost is None and file.is_file() else {}
 
 
-def _api_host(apihost: str | None, environment: Mapping[str, str], entries: Mapping[str, str]) -> str:
+def _api_host(
+    apihost: str | None, environment: Mapping[str, str], entries: Mapping[str, str]
+) -> str:
     host = apihost or environment.get("WHISK_APIHOST") or entries.get("APIHOST")
     if not host:
         raise ConfigurationError(
-            "OpenWhisk was asked for, but no API host is known.", hint="Give --apihost URL, or a .wskprops file with APIHOST=."
+            "OpenWhisk was asked for, but no API host is known.",
+            hint="Give --apihost URL, or a .wskprops file with APIHOST=.",
         )
     return host
 
 
-def _key(auth: str | None, host: str, environment: Mapping[str, str], entries: Mapping[str, str]) -> str:
+def _key(
+    auth: str | None, host: str, environment: Mapping[str, str], entries: Mapping[str, str]
+) -> str:
     """The key for a host. A file's key is not sent to another host than the one that the file names."""
     key = auth or environment.get("WHISK_AUTH")
     if not key and _normalized(entries.get("APIHOST", host)) == _normalized(host):

@@ -21,7 +21,9 @@ _SEPARATOR = len(", ")
 _KEY = len('"decisions": [], ')
 
 
-def fit(answer: Mapping[str, object], decisions: Sequence[Decision], output: str, store: Store) -> dict[str, object]:
+def fit(
+    answer: Mapping[str, object], decisions: Sequence[Decision], output: str, store: Store
+) -> dict[str, object]:
     """Put the decisions into an answer.
 
     Args:
@@ -46,7 +48,12 @@ def fit(answer: Mapping[str, object], decisions: Sequence[Decision], output: str
 
         content = "\n".join(lines) + "\n"
         place = put_upload(store, content.encode(), "decisions.jsonl")
-        return {**answer, "decisions": None, "decisions_at": place, "decisions_count": len(decisions)}
+        return {
+            **answer,
+            "decisions": None,
+            "decisions_at": place,
+            "decisions_count": len(decisions),
+        }
     if size > room:
         fitting = max(0, (room - _MESSAGE_MARGIN) // max(sizes))
         raise RequestError(

@@ -12,7 +12,9 @@ from whisktrain.store.protocol import Store
 
 __all__ = ["Reference", "missing", "parse_reference", "resolve"]
 
-_REFERENCE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(?P<version>[1-9][0-9]{0,8}))?")
+_REFERENCE = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?::(?P<version>[1-9][0-9]{0,8}))?"
+)
 
 
 _LISTED_VERSIONS = 5

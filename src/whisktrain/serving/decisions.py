@@ -13,7 +13,15 @@ from whisktrain.errors import DataError
 from whisktrain.spec import Label
 from whisktrain.tensors import Floats
 
-__all__ = ["ClassDecision", "ClassProbability", "Decision", "ValueDecision", "classify", "estimate", "shares"]
+__all__ = [
+    "ClassDecision",
+    "ClassProbability",
+    "Decision",
+    "ValueDecision",
+    "classify",
+    "estimate",
+    "shares",
+]
 
 _DIGITS = 7
 """Significant digits of an answer: what float32 holds."""
@@ -21,7 +29,9 @@ _DIGITS = 7
 ClassProbability = TypedDict("ClassProbability", {"class": Label, "probability": float})
 """One class of a row and how likely it is."""
 
-ClassDecision = TypedDict("ClassDecision", {"class": Label, "confidence": float, "top": list[ClassProbability]})
+ClassDecision = TypedDict(
+    "ClassDecision", {"class": Label, "confidence": float, "top": list[ClassProbability]}
+)
 """A row's likeliest class, its probability, and the likeliest classes."""
 
 
@@ -69,7 +79,9 @@ def shares(outputs: Floats, classes: int) -> NDArray[np.float64]:
     return np.where(total > 0, values / divisor, 1.0 / classes)
 
 
-def classify(certainty: NDArray[np.float64], classes: Sequence[Label | np.generic], top_k: int) -> list[ClassDecision]:
+def classify(
+    certainty: NDArray[np.float64], classes: Sequence[Label | np.generic], top_k: int
+) -> list[ClassDecision]:
     """Decide on a class for each row.
 
     Args:
@@ -84,9 +96,13 @@ def classify(certainty: NDArray[np.float64], classes: Sequence[Label | np.generi
     ranked = np.argsort(-certainty, axis=1, kind="stable")[:, : max(1, top_k)]
     decisions: list[ClassDecision] = []
     for row, ranks in zip(certainty, ranked, strict=True):
-        top: list[ClassProbability] = [{"class": labels[k], "probability": _rounded(row[k])} for k in ranks]
+        top: list[ClassProbability] = [
+            {"class": labels[k], "probability": _rounded(row[k])} for k in ranks
+        ]
         likeliest = top[0]
-        decisions.append({"class": likeliest["class"], "confidence": likeliest["probability"], "top": top})
+        decisions.append(
+            {"class": likeliest["class"], "confidence": likeliest["probability"], "top": top}
+        )
     return decisions
 
 

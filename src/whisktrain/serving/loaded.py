@@ -89,7 +89,9 @@ class LoadedModel:
         values = decisions.estimate(self.fitted.to_original(outputs))
         without = [row for row, decision in enumerate(values, start=1) if decision["value"] is None]
         if without:
-            notices.append(f"The model has no finite value for {len(without)} rows, the first of them row {without[0]}.")
+            notices.append(
+                f"The model has no finite value for {len(without)} rows, the first of them row {without[0]}."
+            )
         return [*values], notices
 
 
@@ -150,5 +152,7 @@ def _load(store: Store, name: str, version: int) -> LoadedModel:
         body=body,
         size=stored.nbytes * BYTES_PER_TENSOR_BYTE,
         fitted=preprocessor.load(files.preprocessing),
-        forward=inference.predictor(Spec.from_json(body["spec"]), stored.blueprint(files), files.params),
+        forward=inference.predictor(
+            Spec.from_json(body["spec"]), stored.blueprint(files), files.params
+        ),
     )

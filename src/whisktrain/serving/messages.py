@@ -38,7 +38,9 @@ def of_decisions(decisions: Sequence[Decision], target: str | None = None) -> st
         return "There were no rows to decide on."
     if _are_classes(decisions):
         return _of_class(decisions[0]) if len(decisions) == 1 else _of_classes(decisions)
-    return _of_values(cast("Sequence[ValueDecision]", decisions), f" for {target!r}" if target else "")
+    return _of_values(
+        cast("Sequence[ValueDecision]", decisions), f" for {target!r}" if target else ""
+    )
 
 
 def of_training(result: RunResult) -> str:

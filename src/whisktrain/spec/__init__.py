@@ -7,8 +7,22 @@ from __future__ import annotations
 
 from whisktrain.spec.contribution import Contribution, ContributionNumbers, Figures, MetricSums
 from whisktrain.spec.learner import Learner, OpenModel
-from whisktrain.spec.model import CONSTRAINTS, Blueprint, Built, ConstraintConfig, Layout, Role, TensorEntry
-from whisktrain.spec.options import LossConfig, ModelSource, OptimizerConfig, OuterConfig, ScheduleConfig
+from whisktrain.spec.model import (
+    CONSTRAINTS,
+    Blueprint,
+    Built,
+    ConstraintConfig,
+    Layout,
+    Role,
+    TensorEntry,
+)
+from whisktrain.spec.options import (
+    LossConfig,
+    ModelSource,
+    OptimizerConfig,
+    OuterConfig,
+    ScheduleConfig,
+)
 from whisktrain.spec.plan import Label, Spec, Sync, Task
 from whisktrain.spec.work import Phase, Rows, Work
 

@@ -96,7 +96,10 @@ class Spec:
 
     def to_json(self) -> JsonObject:
         """The plan as a JSON object."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> Spec:

@@ -28,12 +28,20 @@ LARGE_IMAGE = 12
 _PLANNED = frozenset({"name", "optimizer", "outer", "batch", "rounds", "lease"})
 """Settings of `train` that the plan holds in another form than the request."""
 
-_AS_REQUESTED = tuple(field.name for field in fields(Spec) if field.name in TrainRequest.model_fields.keys() - _PLANNED)
+_AS_REQUESTED = tuple(
+    field.name
+    for field in fields(Spec)
+    if field.name in TrainRequest.model_fields.keys() - _PLANNED
+)
 """Settings of `train` that the plan holds as they are in the request."""
 
 
 def resolve_spec(
-    request: Request, dataset: str, body: DatasetBody, limits: Limits, given: Mapping[str, Json] | None = None
+    request: Request,
+    dataset: str,
+    body: DatasetBody,
+    limits: Limits,
+    given: Mapping[str, Json] | None = None,
 ) -> Spec:
     """Make the plan.
 
@@ -71,13 +79,25 @@ def resolve_spec(
         slots=plan_slots(limits, len(body["shards"])),
         **as_requested,
     )
-    return replace(spec, rounds=train.rounds or (train.epochs or DEFAULT_EPOCHS) * batches.rounds_per_epoch(spec))
+    return replace(
+        spec,
+        rounds=train.rounds or (train.epochs or DEFAULT_EPOCHS) * batches.rounds_per_epoch(spec),
+    )
 
 
 def _name(source: str) -> str:
     """A model's name from where the data came from: "churn" from "/data/churn.csv"."""
-    stem = re.split(r"[/\\?#]", source.rstrip("/"))[-1].removeprefix("upload:").removeprefix("dataset:")
-    stem = re.sub(r"\.(csv|tsv|json|jsonl|ndjson|parquet|npz|npy|zip|tar|gz|txt)$", "", stem, flags=re.IGNORECASE)
+    stem = (
+        re.split(r"[/\\?#]", source.rstrip("/"))[-1]
+        .removeprefix("upload:")
+        .removeprefix("dataset:")
+    )
+    stem = re.sub(
+        r"\.(csv|tsv|json|jsonl|ndjson|parquet|npz|npy|zip|tar|gz|txt)$",
+        "",
+        stem,
+        flags=re.IGNORECASE,
+    )
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:64]
     return word or "model"
 
@@ -90,18 +110,26 @@ def _model(request: Request, body: DatasetBody) -> ModelSource:
     preset = request.model.preset or "auto"
     if preset == "auto":
         sides = body["x_shape"][:2]
-        preset = "cnn" if body.get("image") and len(sides) == 2 and min(sides) >= LARGE_IMAGE else "mlp"
+        preset = (
+            "cnn" if body.get("image") and len(sides) == 2 and min(sides) >= LARGE_IMAGE else "mlp"
+        )
     return {"preset": preset}
 
 
-def _loss(request: Request, given: Mapping[str, Json] | None, task: str, *, standardised: bool) -> LossConfig:
+def _loss(
+    request: Request, given: Mapping[str, Json] | None, task: str, *, standardised: bool
+) -> LossConfig:
     asked = request.model.loss
     loss: JsonObject | None = None
     if isinstance(asked, str):
         loss = {"name": asked}
     elif asked is not None:
         # Keras writes {"class_name", "config"}; plain options beside a name are the short form.
-        options = {k: v for k, v in dict(asked.get("config", asked)).items() if k not in ("class_name", "fn", "dtype")}
+        options = {
+            k: v
+            for k, v in dict(asked.get("config", asked)).items()
+            if k not in ("class_name", "fn", "dtype")
+        }
         loss = {**options, "name": str(asked.get("class_name") or asked.get("name") or "auto")}
     elif given is not None:
         loss = compiled.loss_of(given)

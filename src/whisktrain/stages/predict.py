@@ -50,9 +50,17 @@ def predict(payload: Mapping[str, Json], *, store: Store) -> RunResult | Decisio
         return _after_training(cast(RunResult, dict(payload)), store)
     request = parse_predict(payload)
     if request.model is None:
-        raise RequestError("The request names no model.", code="no_model", hint='Give "model": "NAME" or "NAME:VERSION".')
+        raise RequestError(
+            "The request names no model.",
+            code="no_model",
+            hint='Give "model": "NAME" or "NAME:VERSION".',
+        )
     model = open_model(store, request.model)
-    answer: DecisionAnswer = {"model": model.reference, "task": model.task, "classes": model.classes}
+    answer: DecisionAnswer = {
+        "model": model.reference,
+        "task": model.task,
+        "classes": model.classes,
+    }
     return cast(DecisionAnswer, _decide(model, request, store, answer))
 
 
@@ -68,9 +76,16 @@ def _after_training(result: RunResult, store: Store) -> RunResult:
     try:
         model = open_model(store, request.model or str(result.get("model")))
         decided = cast(RunResult, _decide(model, request, store, result))
-    except WhisktrainError as error:  # the model is trained: a mistake in the rows must not hide that
+    except (
+        WhisktrainError
+    ) as error:  # the model is trained: a mistake in the rows must not hide that
         failed = f"{message} {error}"
-        return {**result, "decisions": None, "decisions_error": error.to_record(), "message": failed}
+        return {
+            **result,
+            "decisions": None,
+            "decisions_error": error.to_record(),
+            "message": failed,
+        }
     return {**decided, "message": f"{message} {decided['message']}"}
 
 
@@ -78,18 +93,26 @@ def _decide(
     model: LoadedModel, request: PredictRequest, store: Store, rest: RunResult | DecisionAnswer
 ) -> Mapping[str, object]:
     """An answer with decisions on the request's rows, added to the rest of it."""
-    decisions, notices = model.decide(_rows(request, store), top_k=request.top_k, missing=request.missing)
+    decisions, notices = model.decide(
+        _rows(request, store), top_k=request.top_k, missing=request.missing
+    )
     message = messages.of_decisions(decisions, model.body.get("target"))
-    return answers.fit({**rest, "message": message, "notices": notices}, decisions, request.output, store)
+    return answers.fit(
+        {**rest, "message": message, "notices": notices}, decisions, request.output, store
+    )
 
 
-def _rows(request: PredictRequest, store: Store) -> list[Json] | pd.DataFrame | NDArray[np.generic] | bytes:
+def _rows(
+    request: PredictRequest, store: Store
+) -> list[Json] | pd.DataFrame | NDArray[np.generic] | bytes:
     if request.source is not None:
         from whisktrain.data.sources.source import read_prediction_rows
         from whisktrain.data.sources.uploads import get_upload
 
         upload = get_upload(store, request.source)
-        if upload.name.endswith(".json"):  # arrays of features have no names of columns, so they are no table
+        if upload.name.endswith(
+            ".json"
+        ):  # arrays of features have no names of columns, so they are no table
             rows = _json(upload.bytes)
             if isinstance(rows, list) and rows and isinstance(rows[0], list):
                 return rows

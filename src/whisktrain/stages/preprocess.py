@@ -14,7 +14,12 @@ from whisktrain.data.preprocessing.preprocessor import load
 from whisktrain.data.report import dataset_body, resharded_body, shorten
 from whisktrain.data.shards.rows import SplitRows
 from whisktrain.data.shards.sharding import ShardingPlan, shard_rows
-from whisktrain.data.shards.storage import NumberedRows, find_dataset, read_numbered_rows, write_dataset
+from whisktrain.data.shards.storage import (
+    NumberedRows,
+    find_dataset,
+    read_numbered_rows,
+    write_dataset,
+)
 from whisktrain.data.sources.source import open_source
 from whisktrain.errors import DataError, NotFound
 from whisktrain.jsontypes import JsonObject
@@ -87,9 +92,22 @@ def _dataset_id(digest: str, request: Request, workers: int) -> str:
     import sklearn
     import skops
 
-    versions = [__version__, np.__version__, pandas.__version__, sklearn.__version__, skops.__version__]
+    versions = [
+        __version__,
+        np.__version__,
+        pandas.__version__,
+        sklearn.__version__,
+        skops.__version__,
+    ]
     section = request.data.model_dump(mode="json", exclude={"records"})
-    made_of = [digest, section, workers, request.train.workers == "auto", request.train.seed, versions]
+    made_of = [
+        digest,
+        section,
+        workers,
+        request.train.workers == "auto",
+        request.train.seed,
+        versions,
+    ]
     return tensors.digest(json.dumps(made_of, sort_keys=True).encode())
 
 
@@ -108,7 +126,9 @@ def _reuse(request: Request, store: Store, workers: int) -> Preprocessed:
     if known is None:
         raise NotFound(f"There is no data set {request.data.source!r} in the store.")
     _check_unchanged(request.data, known.body)
-    same_shards = len(known.body["shards"]) == workers and "shards" not in request.data.model_fields_set
+    same_shards = (
+        len(known.body["shards"]) == workers and "shards" not in request.data.model_fields_set
+    )
     if same_shards:
         return _payload(request, earlier, known.body)
     dataset = _dataset_id(f"{PREFIX}{earlier}", request, workers)
@@ -132,7 +152,9 @@ def _read_all_rows(store: Store, dataset: str, *, shards: int) -> SplitRows:
     order = np.argsort(numbers, kind="stable")
     x = np.concatenate([part.rows.x for part, _ in parts])
     y = np.concatenate([part.rows.y for part, _ in parts])
-    held_out = np.concatenate([np.full(len(part.rows), is_validation) for part, is_validation in parts])
+    held_out = np.concatenate(
+        [np.full(len(part.rows), is_validation) for part, is_validation in parts]
+    )
     return SplitRows(x[order], y[order], numbers[order], held_out[order])
 
 

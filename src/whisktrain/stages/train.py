@@ -129,7 +129,9 @@ def resume(
 def _dataset(store: Store, dataset: str) -> DatasetBody:
     found = find_dataset(store, dataset)
     if found is None:
-        raise NotFound(f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again.")
+        raise NotFound(
+            f"There is no data set {dataset!r} in the store.", hint="Preprocess the data again."
+        )
     return found.body
 
 
@@ -147,7 +149,9 @@ def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limit
         from whisktrain.serving.catalogue import resolve
 
         name, version = resolve(store, model.init)
-        request = request.model_copy(update={"model": model.model_copy(update={"init": f"{name}:{version}"})})
+        request = request.model_copy(
+            update={"model": model.model_copy(update={"init": f"{name}:{version}"})}
+        )
     return resolve_spec(request, dataset, body, limits, given)
 
 
@@ -162,7 +166,9 @@ def _platform(limits: Limits) -> PlatformFacts:
     return {"invocations_per_minute": limits.invocations_per_minute}
 
 
-def _result(store: Store, run: str, opened: Opened, deadline: float, dataset: DatasetBody) -> RunResult:
+def _result(
+    store: Store, run: str, opened: Opened, deadline: float, dataset: DatasetBody
+) -> RunResult:
     """Wait for the summary; shortly before the deadline return what is known then."""
     archive = RunArchive(store, run)
     summary = opened.summary or archive.wait_for_summary(deadline - MARGIN)

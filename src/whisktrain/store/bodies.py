@@ -26,7 +26,12 @@ def check_id(id_: str) -> str:
         size = len(id_.encode())
     except UnicodeEncodeError:
         size = 0
-    if 0 < size <= MAX_ID_BYTES and not id_.startswith("_") and "\0" not in id_ and id_ not in (".", ".."):
+    if (
+        0 < size <= MAX_ID_BYTES
+        and not id_.startswith("_")
+        and "\0" not in id_
+        and id_ not in (".", "..")
+    ):
         return id_
     raise StoreError(
         f"A document's id was {id_[:80]!a}; expected 1 to {MAX_ID_BYTES} bytes of Unicode text that does not start with "
@@ -41,7 +46,9 @@ def encode(body: Mapping[str, object]) -> str:
     Raises:
         StoreError: It is no JSON object (NaN and infinities are not JSON), or a key at its top starts with an underscore.
     """
-    reserved = [key for key in body if not isinstance(key, str) or key.startswith("_") or key == NONCE]
+    reserved = [
+        key for key in body if not isinstance(key, str) or key.startswith("_") or key == NONCE
+    ]
     if reserved:
         raise StoreError(
             f"A document has the key {reserved[0]!a} at its top; expected keys that do not start with an underscore, "

@@ -35,5 +35,7 @@ def open_store(url: str) -> Store:
 
         return CouchStore(url.strip())
     raise ConfigurationError(
-        f"The store's address was {mask(url)!r}; expected sqlite:PATH or an http(s) address.", code="bad_store", hint=EXPECTED
+        f"The store's address was {mask(url)!r}; expected sqlite:PATH or an http(s) address.",
+        code="bad_store",
+        hint=EXPECTED,
     )

@@ -76,7 +76,9 @@ class Conversation:
         return {
             "status": status,
             "type": headers.get("content-type"),
-            "headers": {name: ID.sub("<id>", headers[name]) for name in COMPARED_HEADERS if name in headers},
+            "headers": {
+                name: ID.sub("<id>", headers[name]) for name in COMPARED_HEADERS if name in headers
+            },
             "activation header": "x-openwhisk-activation-id" in headers,
             "request id": "x-request-id" in headers,
             "body": body,
@@ -94,10 +96,16 @@ class Conversation:
         if request.get("auth") != "none":
             key = BAD_KEY if request.get("auth") == "bad" else self.host.auth
             headers["Authorization"] = "Basic " + base64.b64encode(key.encode()).decode()
-        asked = urllib.request.Request(self.host.apihost + path, data=data, method=request["method"], headers=headers)
+        asked = urllib.request.Request(
+            self.host.apihost + path, data=data, method=request["method"], headers=headers
+        )
         try:
             with OPENER.open(asked, timeout=60) as answer:
-                return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+                return (
+                    answer.status,
+                    {k.lower(): v for k, v in answer.headers.items()},
+                    answer.read(),
+                )
         except urllib.error.HTTPError as answer:
             with answer:
                 return answer.code, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
@@ -105,11 +113,17 @@ class Conversation:
     def scrub(self, value: Any, key: str = "") -> Any:
         """Replace what differs from one run or platform to the next."""
         if isinstance(value, dict):
-            return {self.own(k): "<transaction>" if self.is_code(k, value) else self.scrub(v, k) for k, v in value.items()}
+            return {
+                self.own(k): "<transaction>" if self.is_code(k, value) else self.scrub(v, k)
+                for k, v in value.items()
+            }
         if isinstance(value, list):
             return self.scrub_list(value, key)
         if isinstance(value, str):
-            value = ID.sub(lambda m: self.placeholders.setdefault(m[0], f"<id {len(self.placeholders) + 1}>"), value)
+            value = ID.sub(
+                lambda m: self.placeholders.setdefault(m[0], f"<id {len(self.placeholders) + 1}>"),
+                value,
+            )
             value = re.sub(rf"(^|/){self.host.namespace}(?=/|$)", r"\1<ns>", value)
             return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z\s*", "<time> ", value)
         if key in ("start", "end", "updated") and isinstance(value, int) and value > 10**12:
@@ -118,8 +132,12 @@ class Conversation:
 
     def scrub_list(self, value: list[Any], key: str) -> list[Any]:
         out = [self.scrub(item, key) for item in value]
-        if value and all(isinstance(item, dict) and {"key", "value"} <= set(item) for item in value):
-            return sorted((v for v in out if v["key"] not in ("initTime", "waitTime")), key=lambda v: v["key"])
+        if value and all(
+            isinstance(item, dict) and {"key", "value"} <= set(item) for item in value
+        ):
+            return sorted(
+                (v for v in out if v["key"] not in ("initTime", "waitTime")), key=lambda v: v["key"]
+            )
         return sorted(out) if key == "logs" and all(isinstance(item, str) for item in out) else out
 
     def own(self, key: str) -> str:
@@ -134,7 +152,10 @@ def blank(value: Any, path: list[str]) -> Any:
     """Blank the values at a path; `*` is every key or element, `*NAME` the annotation of that name."""
     head, *rest = path
     if isinstance(value, list) and head not in ("", "*") and head.startswith("*"):
-        return [{**item, "value": "<ignored>"} if item.get("key") == head[1:] else item for item in value]
+        return [
+            {**item, "value": "<ignored>"} if item.get("key") == head[1:] else item
+            for item in value
+        ]
     if head == "*" and isinstance(value, list):
         return [blank(item, rest) if rest else "<ignored>" for item in value]
     if head == "*" and isinstance(value, dict):
@@ -156,7 +177,11 @@ def test_the_recording_is_complete() -> None:
 
 
 @pytest.mark.parametrize("step", CONVERSATION, ids=lambda step: step["name"].replace(" ", "-"))
-def test_the_answer_is_the_recorded_one(step: dict[str, Any], answers: dict[str, dict[str, Any]]) -> None:
+def test_the_answer_is_the_recorded_one(
+    step: dict[str, Any], answers: dict[str, dict[str, Any]]
+) -> None:
     answered, recorded = answers[step["name"]], expand(step["answer"])
     assert answered == recorded
-    assert json.dumps(answered, sort_keys=True) == json.dumps(recorded, sort_keys=True)  # 1, 1.0 and true are not the same
+    assert json.dumps(answered, sort_keys=True) == json.dumps(
+        recorded, sort_keys=True
+    )  # 1, 1.0 and true are not the same

@@ -63,7 +63,9 @@ def _same_place(connection: Connection) -> str:
     where = connection.where
     if where.platform == "openwhisk":
         return f" --apihost {shlex.quote(where.apihost)}" if where.apihost else ""
-    return f" --home {shlex.quote(str(where.home))}" if where.home != default_home().absolute() else ""
+    return (
+        f" --home {shlex.quote(str(where.home))}" if where.home != default_home().absolute() else ""
+    )
 
 
 def _lines(result: RunResult) -> list[str]:
@@ -83,9 +85,16 @@ def _lines(result: RunResult) -> list[str]:
 def _figure_lines(result: RunResult) -> list[str]:
     """Metrics, times and cost, as far as they are known."""
     lines = []
-    metrics = {name: figure for name, figure in (result.get("metrics") or {}).items() if not isinstance(figure, dict)}
+    metrics = {
+        name: figure
+        for name, figure in (result.get("metrics") or {}).items()
+        if not isinstance(figure, dict)
+    }
     if metrics:
-        lines.append("metrics   " + "  ".join(f"{name} {_figure(name, figure)}" for name, figure in metrics.items()))
+        lines.append(
+            "metrics   "
+            + "  ".join(f"{name} {_figure(name, figure)}" for name, figure in metrics.items())
+        )
     if rounds := result.get("rounds"):
         times = result["round_ms"]
         lines.append(
@@ -93,7 +102,9 @@ def _figure_lines(result: RunResult) -> list[str]:
             f"{value(times['p50'])} ms/round (p95 {value(times['p95'])})"
         )
     if cost := result.get("cost"):
-        lines.append(f"cost      {cost['invocations']} invocations, {value(cost['gb_seconds'])} GB-seconds")
+        lines.append(
+            f"cost      {cost['invocations']} invocations, {value(cost['gb_seconds'])} GB-seconds"
+        )
     return lines
 
 
@@ -104,9 +115,14 @@ def _figure(name: str, figure: float | None) -> str:
 def decision_lines(answer: Decided) -> list[str]:
     """One line for each decision, as far as there is room."""
     decisions = answer.get("decisions") or []
-    lines = [f"row {number}".ljust(10) + _decision(decision) for number, decision in enumerate(decisions[:_SHOWN], 1)]
+    lines = [
+        f"row {number}".ljust(10) + _decision(decision)
+        for number, decision in enumerate(decisions[:_SHOWN], 1)
+    ]
     if len(decisions) > _SHOWN:
-        lines.append(f"… and {len(decisions) - _SHOWN} more rows (all of them with --json or --output FILE)")
+        lines.append(
+            f"… and {len(decisions) - _SHOWN} more rows (all of them with --json or --output FILE)"
+        )
     return lines
 
 

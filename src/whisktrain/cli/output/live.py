@@ -31,7 +31,11 @@ class LiveLine:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(stderr=True, highlight=False), refresh_per_second=PER_SECOND, transient=True)
+            self._live = Live(
+                console=Console(stderr=True, highlight=False),
+                refresh_per_second=PER_SECOND,
+                transient=True,
+            )
             self._live.start()
         self._live.update(Text(text(self._live.console.width), overflow="ellipsis", no_wrap=True))
 

@@ -37,7 +37,10 @@ def _line(shown: Progress, *, epoch: bool) -> str:
         if epoch and shown.rounds != shown.epochs:
             head += f" (epoch {shown.epoch}/{shown.epochs})"
     parts = [head, *_two_figures(shown.latest or _last(shown))]
-    parts.append(f"workers {shown.done}/{shown.workers}" + (f", {shown.failed} failed" if shown.failed else ""))
+    parts.append(
+        f"workers {shown.done}/{shown.workers}"
+        + (f", {shown.failed} failed" if shown.failed else "")
+    )
     parts.append(f"{shown.seconds:.1f} s")
     if shown.round_ms is not None:
         parts.append(f"{shown.round_ms:.0f} ms/round")
@@ -50,7 +53,10 @@ def _last(shown: Progress) -> Figures:
 
 def _two_figures(figures: Figures) -> list[str]:
     """The loss, and the one figure beside it that says most."""
-    best = next((k for k in ("val_accuracy", "val_mae", "accuracy", "mae") if figures.get(k) is not None), None)
+    best = next(
+        (k for k in ("val_accuracy", "val_mae", "accuracy", "mae") if figures.get(k) is not None),
+        None,
+    )
     return _figures({k: figures.get(k) for k in ("loss", best) if k is not None})
 
 
@@ -77,7 +83,11 @@ def _figures(figures: Figures) -> list[str]:
 
 def epoch_line(entry: Figures, shown: Progress) -> str:
     """A closed epoch in one line."""
-    parts = [f"epoch {entry['epoch']}/{shown.epochs}", f"round {entry['round']}/{shown.rounds}", *_figures(entry)]
+    parts = [
+        f"epoch {entry['epoch']}/{shown.epochs}",
+        f"round {entry['round']}/{shown.rounds}",
+        *_figures(entry),
+    ]
     parts.append(f"{shown.seconds:.1f} s")
     if shown.round_ms is not None:
         parts.append(f"{shown.round_ms:.0f} ms/round")
@@ -129,7 +139,11 @@ class Screen:
             )
         for entry in shown.history:
             epoch = entry["epoch"]
-            due = shown.epochs <= EVERY_EPOCH or epoch == shown.epochs or shown.seconds - self._said >= 1.0
+            due = (
+                shown.epochs <= EVERY_EPOCH
+                or epoch == shown.epochs
+                or shown.seconds - self._said >= 1.0
+            )
             if isinstance(epoch, int) and epoch > self._epochs and due:
                 self._epochs, self._said = epoch, shown.seconds
                 self._context.say(epoch_line(entry, shown))
@@ -142,8 +156,9 @@ class Screen:
             self._failures.add(at)
             who = "the model's builder" if shown.phase == "build" else f"worker {failed.shard}"
             where = f"activation {failed.execution}" if failed.execution else "activation unknown"
+            why = failed.error.get("message", "")
             text = (
-                f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {failed.error.get('message', '')}"
+                f"{who} failed in round {failed.round}, attempt {failed.attempt} ({where}): {why}"
             )
             if not self._live.above(text):
                 self._context.say(text)

@@ -22,7 +22,9 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table: a line of names in capitals, then one line for each row."""
     cells = [[name.upper() for name in head], *([value(c) for c in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def _empty(thing: object) -> bool:
@@ -38,6 +40,10 @@ def facts(record: Mapping[str, object], indent: str = "") -> str:
         if isinstance(thing, Mapping):
             lines += [f"{indent}{key}", facts(thing, indent + "  ")]
         else:
-            text = ", ".join(value(v) for v in thing) if isinstance(thing, (list, tuple)) else value(thing)
+            text = (
+                ", ".join(value(v) for v in thing)
+                if isinstance(thing, (list, tuple))
+                else value(thing)
+            )
             lines.append(f"{indent}{key.ljust(width)}  {text}")
     return "\n".join(lines)

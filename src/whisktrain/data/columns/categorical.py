@@ -50,7 +50,10 @@ def infer_categorical(cells: DistinctCells, name: str) -> ColumnType:
     texts = [str(value).strip() for value in cells.values]
     found = _measure(cells, texts)
     categories = ColumnType(
-        "categorical", missing=cells.missing, distinct=found.distinct, numeric_keys=all(_is_numeric_key(text) for text in texts)
+        "categorical",
+        missing=cells.missing,
+        distinct=found.distinct,
+        numeric_keys=all(_is_numeric_key(text) for text in texts),
     )
     if reason := _free_text_reason(found):
         return replace(categories, kind="text", reason=reason)

@@ -26,11 +26,29 @@ __all__ = [
 ]
 
 MISSING = frozenset(
-    ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nul", "#null!", "#value!", "#ref!", "#div/0!", "1.#qnan")
+    (
+        "",
+        "na",
+        "n/a",
+        "#n/a",
+        "#na",
+        "<na>",
+        "nan",
+        "-nan",
+        "null",
+        "nul",
+        "#null!",
+        "#value!",
+        "#ref!",
+        "#div/0!",
+        "1.#qnan",
+    )
 )
 """Spellings of a missing value in any column (in lower case)."""
 
-MISSING_AMONG_NUMBERS = frozenset(("none", "nil", "?", "-", "--", ".", "..", "*", "missing", "unknown", "n.a.", "n.d.", "nd"))
+MISSING_AMONG_NUMBERS = frozenset(
+    ("none", "nil", "?", "-", "--", ".", "..", "*", "missing", "unknown", "n.a.", "n.d.", "nd")
+)
 """Spellings of a missing value among numbers, dates or booleans; in a column of text they are ordinary values."""
 
 TRUE_WORDS = frozenset(("true", "yes", "y", "t", "on"))
@@ -47,7 +65,10 @@ def is_missing(cell: object) -> bool:
         return cell.strip().lower() in MISSING
     if isinstance(cell, float) and math.isnan(cell):
         return True
-    return type(cell).__name__ in ("NAType", "NaTType")  # by name, so that pandas need not be imported
+    return type(cell).__name__ in (
+        "NAType",
+        "NaTType",
+    )  # by name, so that pandas need not be imported
 
 
 def is_missing_among_numbers(cell: object) -> bool:

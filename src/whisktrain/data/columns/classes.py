@@ -52,7 +52,9 @@ def read_classes(column: Series, name: str, found: ColumnType, *, numeric: bool)
     """
     codes, cells = factorize(column)
     with_spellings = numeric or found.kind == "boolean"
-    absent = [is_missing(cell) or (with_spellings and is_missing_among_numbers(cell)) for cell in cells]
+    absent = [
+        is_missing(cell) or (with_spellings and is_missing_among_numbers(cell)) for cell in cells
+    ]
     present = [cell for cell, is_absent in zip(cells, absent, strict=True) if not is_absent]
     integers = all(_is_integer_text(cell) for cell in present if isinstance(cell, str))
     labels = [_label(cell, found, numeric=numeric, integers=integers) for cell in present]

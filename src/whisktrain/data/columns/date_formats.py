@@ -35,12 +35,26 @@ _DAYS = (
     "%d.%m.%y",
 )
 _MONTH_OR_DAY_FIRST = (("%m/%d/%Y", "%d/%m/%Y"), ("%m/%d/%y", "%d/%m/%y"), ("%m-%d-%Y", "%d-%m-%Y"))
-_TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ":%H:%M:%S", " %H:%M:%S.%f")
+_TIMES = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    "T%H:%M:%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M",
+    ":%H:%M:%S",
+    " %H:%M:%S.%f",
+)
 
 _CANDIDATES: tuple[tuple[str, ...], ...] = (
     (ISO,),
     *((day + time,) for time in _TIMES for day in _DAYS),
-    *((month_first + time, day_first + time) for time in _TIMES for month_first, day_first in _MONTH_OR_DAY_FIRST),
+    *(
+        (month_first + time, day_first + time)
+        for time in _TIMES
+        for month_first, day_first in _MONTH_OR_DAY_FIRST
+    ),
 )
 """Formats in the order in which they are tried; two of one entry are alternatives, of which the one that fits more is taken."""
 
@@ -86,7 +100,9 @@ def infer_date(cells: DistinctCells, column: Series, *, forced: bool = False) ->
     return _type_of_dates(cells, column, found, distinct=len(texts), forced=forced)
 
 
-def _type_of_dates(cells: DistinctCells, column: Series, found: _Formats, *, distinct: int, forced: bool) -> ColumnType | None:
+def _type_of_dates(
+    cells: DistinctCells, column: Series, found: _Formats, *, distinct: int, forced: bool
+) -> ColumnType | None:
     days, invalid = parse_dates(column, found.formats)
     if not forced and invalid.sum() > TOLERATED * cells.present:
         return None

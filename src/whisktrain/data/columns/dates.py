@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.columns.cells import is_missing
-from whisktrain.data.columns.series import ParsedColumn, Series, factorize, holds_objects, is_datetime, unreadable
+from whisktrain.data.columns.series import (
+    ParsedColumn,
+    Series,
+    factorize,
+    holds_objects,
+    is_datetime,
+    unreadable,
+)
 
 __all__ = ["ISO", "PARTS", "date_part", "days_of_texts", "is_date_object", "parse_dates"]
 
@@ -22,7 +29,9 @@ PARTS = ("days", "month", "day", "weekday", "hour")
 """The numbers that a date becomes: days since 1970-01-01 (with their fraction), month 1-12, day 1-31, weekday 0 (Monday) - 6,
 hour 0-23."""
 
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?")
+_ISO = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?"
+)
 _MICROSECONDS_OF_A_DAY = 86_400e6
 _SECONDS_OF_A_DAY = 86_400
 _THURSDAY = 3
@@ -75,7 +84,9 @@ def days_of_texts(texts: Sequence[str], format_: str) -> NDArray[np.float64]:
         texts = [text if _ISO.fullmatch(text) else "" for text in texts]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dates = pd.to_datetime(pd.Series(texts, dtype=object), format=format_, errors="coerce", utc=True)
+        dates = pd.to_datetime(
+            pd.Series(texts, dtype=object), format=format_, errors="coerce", utc=True
+        )
     return _days(pd.Series(dates))
 
 

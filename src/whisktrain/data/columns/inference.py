@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from whisktrain.data.columns.categorical import infer_categorical
-from whisktrain.data.columns.cells import FALSE_WORDS, TRUE_WORDS, is_boolean, is_missing_among_numbers, shown
+from whisktrain.data.columns.cells import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    is_boolean,
+    is_missing_among_numbers,
+    shown,
+)
 from whisktrain.data.columns.column_type import ColumnType, DistinctCells
 from whisktrain.data.columns.date_formats import infer_date
 from whisktrain.data.columns.numeric import infer_numeric, infer_plain_numeric
@@ -15,7 +21,9 @@ from whisktrain.errors import DataError
 __all__ = ["infer_type"]
 
 
-def infer_type(column: Series, name: str, *, decimal: str = ".", force: str | None = None) -> ColumnType:
+def infer_type(
+    column: Series, name: str, *, decimal: str = ".", force: str | None = None
+) -> ColumnType:
     """Infer what a column holds.
 
     Args:
@@ -64,7 +72,9 @@ def _truth(value: object) -> bool:
     return value.strip().lower() in TRUE_WORDS if isinstance(value, str) else bool(value)
 
 
-def _forced_type(cells: DistinctCells, column: Series, name: str, decimal: str, force: str) -> ColumnType:
+def _forced_type(
+    cells: DistinctCells, column: Series, name: str, decimal: str, force: str
+) -> ColumnType:
     found = _infer_forced(cells, column, name, decimal, force)
     if found is None:
         raise DataError(
@@ -74,16 +84,30 @@ def _forced_type(cells: DistinctCells, column: Series, name: str, decimal: str, 
         )
     if found.kind != force:  # numbers that count the rows are numbers, if the caller says so
         return ColumnType(
-            "numeric", "as asked", found.missing, found.distinct, found.style, tolerant=found.tolerant, notices=found.notices
+            "numeric",
+            "as asked",
+            found.missing,
+            found.distinct,
+            found.style,
+            tolerant=found.tolerant,
+            notices=found.notices,
         )
     return found
 
 
-def _infer_forced(cells: DistinctCells, column: Series, name: str, decimal: str, force: str) -> ColumnType | None:
+def _infer_forced(
+    cells: DistinctCells, column: Series, name: str, decimal: str, force: str
+) -> ColumnType | None:
     """The column as the demanded kind; None where the cells do not allow it."""
     if force == "categorical":
         found = infer_categorical(cells, name)
-        return ColumnType("categorical", "as asked", found.missing, found.distinct, numeric_keys=found.numeric_keys)
+        return ColumnType(
+            "categorical",
+            "as asked",
+            found.missing,
+            found.distinct,
+            numeric_keys=found.numeric_keys,
+        )
     if force == "numeric":
         return infer_numeric(cells, column, name, decimal, forced=True)
     if force == "boolean":

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from whisktrain.data.columns.categorical import infer_categorical
 from whisktrain.data.columns.cells import is_boolean, is_missing_among_numbers, shown
-from whisktrain.data.columns.column_type import TOLERATED, ColumnType, DistinctCells, Kind, has_id_name
+from whisktrain.data.columns.column_type import (
+    TOLERATED,
+    ColumnType,
+    DistinctCells,
+    Kind,
+    has_id_name,
+)
 from whisktrain.data.columns.numbers import EXACT, LEADING_ZEROS, PLAIN, NumberStyle, parse_number
 from whisktrain.data.columns.series import (
     Series,
@@ -63,7 +69,9 @@ def _infer_plain_text(column: Series, name: str) -> ColumnType | None:
     return _type_of_numbers(numbers, name)
 
 
-def infer_numeric(cells: DistinctCells, column: Series, name: str, decimal: str, *, forced: bool = False) -> ColumnType | None:
+def infer_numeric(
+    cells: DistinctCells, column: Series, name: str, decimal: str, *, forced: bool = False
+) -> ColumnType | None:
     """The type of a column of numbers, maybe with a few other cells; None where it is something else.
 
     Args:
@@ -96,7 +104,9 @@ def _infer_codes(cells: DistinctCells, name: str) -> ColumnType | None:
     texts = [text.strip() for text in cells.texts]
     if any(_LEADING_ZEROS.fullmatch(text) for text in texts) and _mostly_numbers(cells):
         return _text_type(cells, name, "codes with leading zeros")
-    if any(_is_large_text(text) for text in texts) or any(_is_large_integer(value) for value in cells.values):
+    if any(_is_large_text(text) for text in texts) or any(
+        _is_large_integer(value) for value in cells.values
+    ):
         return _text_type(cells, name, "whole numbers beyond 2^53")
     return None
 
@@ -115,7 +125,9 @@ def _is_large_integer(value: object) -> bool:
 
 def _text_type(cells: DistinctCells, name: str, what: str) -> ColumnType:
     found = infer_categorical(cells, name)
-    return ColumnType(found.kind, found.reason, found.missing, found.distinct, notices=(f"{what}: kept as text",))
+    return ColumnType(
+        found.kind, found.reason, found.missing, found.distinct, notices=(f"{what}: kept as text",)
+    )
 
 
 def _find_style(cells: DistinctCells, decimal: str, *, forced: bool) -> tuple[NumberStyle, float]:
@@ -145,12 +157,16 @@ def _is_number(value: object, style: NumberStyle) -> bool:
     return isinstance(value, (bool, int, float, np.number, np.bool_))
 
 
-def _numeric_notices(cells: DistinctCells, style: NumberStyle, readable: list[bool], invalid: int) -> tuple[str, ...]:
+def _numeric_notices(
+    cells: DistinctCells, style: NumberStyle, readable: list[bool], invalid: int
+) -> tuple[str, ...]:
     """What the user should know about a numeric column: cells that are no numbers, and how the others were read."""
     notices = []
     pairs = list(zip(cells.values, readable, strict=True))
     if invalid:
-        others = [value for value, is_read in pairs if not is_read and not is_missing_among_numbers(value)]
+        others = [
+            value for value, is_read in pairs if not is_read and not is_missing_among_numbers(value)
+        ]
         example = f", such as {shown(others[0], 40)}" if others else ""
         notices.append(f"{invalid} cell(s) are no finite numbers and count as missing{example}")
     if cells.texts and style != PLAIN:
@@ -178,7 +194,16 @@ def _type_of_numbers(
         return ColumnType("empty", "no values", missing)
     reason = _id_reason(present, distinct, name)
     kind: Kind = "id" if reason else "numeric"
-    return ColumnType(kind, reason, missing, distinct, style, tolerant=tolerant, fallback="numeric", notices=notices)
+    return ColumnType(
+        kind,
+        reason,
+        missing,
+        distinct,
+        style,
+        tolerant=tolerant,
+        fallback="numeric",
+        notices=notices,
+    )
 
 
 def _id_reason(present: NDArray[np.float64], distinct: int, name: str) -> str:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.columns.cells import cell_boolean, cell_number, is_missing, is_missing_among_numbers
+from whisktrain.data.columns.cells import (
+    cell_boolean,
+    cell_number,
+    is_missing,
+    is_missing_among_numbers,
+)
 from whisktrain.data.columns.numbers import LEADING_ZEROS, PLAIN, NumberStyle
 
 if TYPE_CHECKING:
@@ -52,7 +57,9 @@ def holds_objects(column: Series) -> bool:
     """Whether the cells are texts or Python objects, not NumPy numbers or dates."""
     import pandas as pd
 
-    return bool(pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype))
+    return bool(
+        pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)
+    )
 
 
 def is_datetime(column: Series) -> bool:
@@ -122,7 +129,9 @@ def parse_booleans(column: Series) -> ParsedColumn:
 
 def unreadable(parsed: NDArray[np.float64], cells: Sequence[object]) -> NDArray[np.bool_]:
     """Which of the distinct cells were not parsed (NaN) though they are no spelling of a missing value."""
-    missing = np.array([is_missing(cell) or is_missing_among_numbers(cell) for cell in cells], dtype=bool)
+    missing = np.array(
+        [is_missing(cell) or is_missing_among_numbers(cell) for cell in cells], dtype=bool
+    )
     return np.asarray(np.isnan(parsed) & ~missing, dtype=bool)
 
 

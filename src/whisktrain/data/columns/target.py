@@ -41,7 +41,9 @@ class Target:
     y: NDArray[np.int64] | NDArray[np.float64]
 
 
-def read_target(column: Series, name: str, *, task: Task | Literal["auto"] = "auto", decimal: str = ".") -> Target:
+def read_target(
+    column: Series, name: str, *, task: Task | Literal["auto"] = "auto", decimal: str = "."
+) -> Target:
     """Choose between classes and values, and read them.
 
     Args:
@@ -55,7 +57,11 @@ def read_target(column: Series, name: str, *, task: Task | Literal["auto"] = "au
     """
     missing = missing_mask(column)
     if missing.all():
-        raise DataError(f"The target {name!r} has no value in any row.", code="no_target", hint="Choose another target.")
+        raise DataError(
+            f"The target {name!r} has no value in any row.",
+            code="no_target",
+            hint="Choose another target.",
+        )
     present = column[~missing]
     found = infer_type(present, name, decimal=decimal)
     numeric = found.kind == "numeric" or (found.kind == "id" and _all_numbers(present, found))
@@ -113,17 +119,28 @@ def _row_numbers(rows: NDArray[np.int64]) -> str:
 def _infer_task(present: Series, found: ColumnType, *, numeric: bool) -> tuple[Task, str]:
     """The task that suits the target's cells, and why."""
     if not numeric:
-        return "classification", f"the target holds {'booleans' if found.kind == 'boolean' else 'text'}"
+        return (
+            "classification",
+            f"the target holds {'booleans' if found.kind == 'boolean' else 'text'}",
+        )
     numbers = parse_numbers(present, found.style).values
     distinct = np.unique(numbers[~np.isnan(numbers)])
     if not (distinct == np.floor(distinct)).all():
         return "regression", "the target holds numbers with fractions"
     if len(distinct) <= MOST_INTEGER_CLASSES:
-        return "classification", f"the target holds {len(distinct)} whole numbers, at most {MOST_INTEGER_CLASSES}"
-    return "regression", f"the target holds {len(distinct)} whole numbers, more than {MOST_INTEGER_CLASSES}"
+        return (
+            "classification",
+            f"the target holds {len(distinct)} whole numbers, at most {MOST_INTEGER_CLASSES}",
+        )
+    return (
+        "regression",
+        f"the target holds {len(distinct)} whole numbers, more than {MOST_INTEGER_CLASSES}",
+    )
 
 
-def _read_values(column: Series, name: str, found: ColumnType, missing: NDArray[np.bool_], reason: str) -> Target:
+def _read_values(
+    column: Series, name: str, found: ColumnType, missing: NDArray[np.bool_], reason: str
+) -> Target:
     """The values of a regression target."""
     values, invalid = parse_numbers(column, found.style)
     other = invalid & ~missing

@@ -68,8 +68,14 @@ def find_target(
     if usable:
         last = usable[-1]
         is_last = last == names[-1]
-        return TargetColumn(last, "it is the last column" if is_last else "it is the last column that could be one")
-    raise DataError("No column can be the target: all are empty, ids or free text.", code="no_target", hint="Name the target.")
+        return TargetColumn(
+            last, "it is the last column" if is_last else "it is the last column that could be one"
+        )
+    raise DataError(
+        "No column can be the target: all are empty, ids or free text.",
+        code="no_target",
+        hint="Name the target.",
+    )
 
 
 def _named_column(names: Sequence[str], named: str) -> str:

@@ -56,7 +56,10 @@ def read_folder(data: bytes, what: str, image_size: tuple[int, int] | None) -> I
     files = sorted(_image_files(data, what))
     labels = [PurePosixPath(file.name).parent.name for file in files]
     if not files or not all(labels):
-        raise DataError(f"{what} holds no images by class; expected a folder for each class with images in it.", code="no_rows")
+        raise DataError(
+            f"{what} holds no images by class; expected a folder for each class with images in it.",
+            code="no_rows",
+        )
     layout = _choose_layout(files, image_size)
     check_matrix(len(files), int(np.prod(layout.shape)))
     pixels = np.stack([decode_image(file.content, file.name, layout.shape) for file in files])
@@ -96,7 +99,9 @@ def _choose_layout(files: Sequence[_File], image_size: tuple[int, int] | None) -
         return _Layout((*size, channels), ())
     if max(size) > DEFAULT_SIZE[0]:
         size = DEFAULT_SIZE
-    notice = f"Images were brought to {size[0]} by {size[1]} pixels; data.image_size sets another size."
+    notice = (
+        f"Images were brought to {size[0]} by {size[1]} pixels; data.image_size sets another size."
+    )
     return _Layout((*size, channels), (notice,))
 
 
@@ -106,7 +111,9 @@ def _image_files(data: bytes, what: str) -> Iterator[_File]:
         is_zip = zipfile.is_zipfile(io.BytesIO(data))
         yield from _zip_members(data, what) if is_zip else _tar_members(data, what)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-        raise DataError(f"{what} cannot be read as a tar or zip archive ({error}).", code="bad_archive") from None
+        raise DataError(
+            f"{what} cannot be read as a tar or zip archive ({error}).", code="bad_archive"
+        ) from None
 
 
 def _zip_members(data: bytes, what: str) -> Iterator[_File]:

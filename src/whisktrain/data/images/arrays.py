@@ -13,7 +13,9 @@ from whisktrain.errors import DataError
 __all__ = ["images_of_array"]
 
 
-def images_of_array(x: NDArray[np.generic], labels: Series, what: str, image_size: tuple[int, int] | None) -> Images:
+def images_of_array(
+    x: NDArray[np.generic], labels: Series, what: str, image_size: tuple[int, int] | None
+) -> Images:
     """Take the rows of an array as images.
 
     Args:
@@ -28,7 +30,8 @@ def images_of_array(x: NDArray[np.generic], labels: Series, what: str, image_siz
     pixels = x[..., np.newaxis] if x.ndim == 3 else x
     if pixels.dtype.kind not in "buif" or 0 in pixels.shape:
         raise DataError(
-            f"The images in {what} have the type {x.dtype} and the shape {x.shape}; expected numbers.", code="bad_rows"
+            f"The images in {what} have the type {x.dtype} and the shape {x.shape}; expected numbers.",
+            code="bad_rows",
         )
     size = tuple(pixels.shape[1:3])
     if image_size is not None and size != tuple(image_size):

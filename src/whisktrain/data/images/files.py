@@ -46,10 +46,20 @@ def open_image(content: bytes, name: str) -> Image:
     try:
         image = Image.open(io.BytesIO(content))
         if image.width * image.height > MAX_PIXELS:
-            raise DataError(f"The image {name!r} has {image.width} by {image.height} pixels; expected at most {MAX_PIXELS}.")
+            raise DataError(
+                f"The image {name!r} has {image.width} by {image.height} pixels; expected at most {MAX_PIXELS}."
+            )
         image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"The file {name!r} cannot be read as an image ({error}).", code="bad_image") from None
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
+        raise DataError(
+            f"The file {name!r} cannot be read as an image ({error}).", code="bad_image"
+        ) from None
     return image
 
 

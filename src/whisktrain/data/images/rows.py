@@ -18,7 +18,9 @@ __all__ = ["read_row"]
 IMAGE_FIELDS = ("image", "x")
 
 
-def read_row(row: object, shape: tuple[int, ...], names: Sequence[str], at: int) -> NDArray[np.float64]:
+def read_row(
+    row: object, shape: tuple[int, ...], names: Sequence[str], at: int
+) -> NDArray[np.float64]:
     """Read the pixels of one row.
 
     Args:
@@ -46,7 +48,10 @@ def _image_field(row: dict[str, object], names: Sequence[str], at: int) -> objec
         return [row[name] for name in names]
     found = [row[field] for field in IMAGE_FIELDS if field in row]
     if len(found) != 1:
-        raise DataError(f"Row {at + 1} has no image; expected an object with the field 'image'.", code="missing_columns")
+        raise DataError(
+            f"Row {at + 1} has no image; expected an object with the field 'image'.",
+            code="missing_columns",
+        )
     return found[0]
 
 
@@ -56,7 +61,10 @@ def _decode_base64(text: str, shape: tuple[int, ...], at: int) -> NDArray[np.flo
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise DataError(f"Row {at + 1} is text that is no base64; expected an image file in base64.", code="bad_cell") from None
+        raise DataError(
+            f"Row {at + 1} is text that is no base64; expected an image file in base64.",
+            code="bad_cell",
+        ) from None
     check_size(len(content), f"Row {at + 1}")
     return decode_image(content, f"row {at + 1}", shape).astype(np.float64)
 
@@ -66,11 +74,17 @@ def _check_pixels(content: object, shape: tuple[int, ...], at: int) -> NDArray[n
     try:
         pixels = np.asarray(content, dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"Row {at + 1} is no array of numbers; expected pixels of shape {shape}.", code="bad_cell") from None
+        raise DataError(
+            f"Row {at + 1} is no array of numbers; expected pixels of shape {shape}.",
+            code="bad_cell",
+        ) from None
     size = int(np.prod(shape))
     without_channel = shape[:2] if shape[2] == 1 else shape
     if pixels.shape not in (shape, without_channel, (size,)):
-        raise DataError(f"Row {at + 1} has the shape {pixels.shape}; expected {shape}, or {size} numbers.", code="bad_shape")
+        raise DataError(
+            f"Row {at + 1} has the shape {pixels.shape}; expected {shape}, or {size} numbers.",
+            code="bad_shape",
+        )
     if not np.isfinite(pixels).all():
         raise DataError(f"Row {at + 1} has pixels that are not finite.", code="bad_cell")
     return pixels.reshape(shape)

@@ -65,7 +65,9 @@ def unpack(data: bytes) -> tuple[PreprocessorRecord, Estimators]:
             record = cast(PreprocessorRecord, json.loads(archive.read(_JSON)))
             stored = archive.read(_ESTIMATORS) if _ESTIMATORS in archive.namelist() else None
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise Damaged(f"The fitted preprocessing cannot be read ({error}).", hint="Preprocess the data again.") from None
+        raise Damaged(
+            f"The fitted preprocessing cannot be read ({error}).", hint="Preprocess the data again."
+        ) from None
     if stored is None:
         return record, {}
     import skops.io
@@ -74,7 +76,9 @@ def unpack(data: bytes) -> tuple[PreprocessorRecord, Estimators]:
     try:
         estimators: Estimators = skops.io.loads(stored, trusted=[])
     except UntrustedTypesFoundException as error:
-        raise Damaged(f"The fitted preprocessing holds types that are not trusted ({error}).") from None
+        raise Damaged(
+            f"The fitted preprocessing holds types that are not trusted ({error})."
+        ) from None
     return record, estimators
 
 

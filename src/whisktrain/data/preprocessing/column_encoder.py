@@ -12,7 +12,14 @@ from whisktrain.data.columns.cells import cell_category, shown
 from whisktrain.data.columns.column_type import ColumnType
 from whisktrain.data.columns.dates import parse_dates
 from whisktrain.data.columns.numbers import PLAIN, NumberStyle
-from whisktrain.data.columns.series import ParsedColumn, Series, factorize, missing_mask, parse_booleans, parse_numbers
+from whisktrain.data.columns.series import (
+    ParsedColumn,
+    Series,
+    factorize,
+    missing_mask,
+    parse_booleans,
+    parse_numbers,
+)
 from whisktrain.errors import DataError
 
 __all__ = ["CategoryCodes", "CellValues", "ColumnEncoder", "ColumnRecord", "category_names"]
@@ -141,7 +148,10 @@ class ColumnEncoder:
         if self.tolerant:
             count = int(invalid.sum())
             return CellValues(
-                values, [f"{count} cell(s) of {self.name!r} count as missing, such as {example} in row {row + 1}."]
+                values,
+                [
+                    f"{count} cell(s) of {self.name!r} count as missing, such as {example} in row {row + 1}."
+                ],
             )
         raise DataError(
             f"Row {row + 1} has {example} in the column {self.name!r}; expected {self._expected()}.",

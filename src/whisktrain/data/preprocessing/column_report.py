@@ -12,11 +12,21 @@ from whisktrain.data.dataset import ColumnReport
 from whisktrain.data.preprocessing.column_encoder import ColumnEncoder
 from whisktrain.data.preprocessing.fit import Scale
 
-__all__ = ["dropped_report", "feature_report", "left_out_report", "target_report", "target_warnings"]
+__all__ = [
+    "dropped_report",
+    "feature_report",
+    "left_out_report",
+    "target_report",
+    "target_warnings",
+]
 
 MOST_SHOWN = 10
 
-_SCALED: dict[Scale, str] = {"standard": "standardised", "minmax": "scaled to 0..1", "none": "not scaled"}
+_SCALED: dict[Scale, str] = {
+    "standard": "standardised",
+    "minmax": "scaled to 0..1",
+    "none": "not scaled",
+}
 
 
 def target_report(name: str, target: Target, reason: str, missing: int) -> ColumnReport:
@@ -35,15 +45,29 @@ def target_report(name: str, target: Target, reason: str, missing: int) -> Colum
 
 def dropped_report(name: str) -> ColumnReport:
     """The report of a column that the request drops."""
-    return {"name": name, "type": "unknown", "role": "dropped", "done": "dropped as asked", "missing": 0}
+    return {
+        "name": name,
+        "type": "unknown",
+        "role": "dropped",
+        "done": "dropped as asked",
+        "missing": 0,
+    }
 
 
 def left_out_report(name: str, found: ColumnType, reason: str) -> ColumnReport:
     """The report of a column that cannot be used."""
-    return {"name": name, "type": found.kind, "role": "dropped", "done": f"left out: {reason}", "missing": found.missing}
+    return {
+        "name": name,
+        "type": found.kind,
+        "role": "dropped",
+        "done": f"left out: {reason}",
+        "missing": found.missing,
+    }
 
 
-def feature_report(found: ColumnType, encoder: ColumnEncoder, scale: Scale, features: Sequence[str]) -> ColumnReport:
+def feature_report(
+    found: ColumnType, encoder: ColumnEncoder, scale: Scale, features: Sequence[str]
+) -> ColumnReport:
     """The report of a column that became features.
 
     Args:
@@ -56,7 +80,13 @@ def feature_report(found: ColumnType, encoder: ColumnEncoder, scale: Scale, feat
         done = _encoded(encoder, features)
     else:
         done = _scaled(encoder, scale) + (_imputed(encoder) if found.missing else "")
-    return {"name": encoder.name, "type": found.kind, "role": "feature", "done": done, "missing": found.missing}
+    return {
+        "name": encoder.name,
+        "type": found.kind,
+        "role": "feature",
+        "done": done,
+        "missing": found.missing,
+    }
 
 
 def _encoded(encoder: ColumnEncoder, features: Sequence[str]) -> str:
@@ -92,7 +122,9 @@ def target_warnings(target: Target, rows: int) -> list[str]:
         warnings.append(f"{dropped} row(s) without a target were left out.")
     if target.classes is not None:
         counts = np.bincount(target.y.astype(np.int64), minlength=len(target.classes))
-        single = [repr(label) for label, count in zip(target.classes, counts, strict=True) if count == 1]
+        single = [
+            repr(label) for label, count in zip(target.classes, counts, strict=True) if count == 1
+        ]
         if single:
             more = f" and {len(single) - MOST_SHOWN} more" if len(single) > MOST_SHOWN else ""
             shown = ", ".join(single[:MOST_SHOWN]) + more

@@ -10,7 +10,12 @@ from whisktrain.errors import DataError
 
 __all__ = ["Selection", "is_usable", "no_features", "select_features"]
 
-UNUSABLE: dict[Kind, str] = {"text": "free text", "id": "an id", "nested": "nested", "empty": "empty"}
+UNUSABLE: dict[Kind, str] = {
+    "text": "free text",
+    "id": "an id",
+    "nested": "nested",
+    "empty": "empty",
+}
 """Kinds of columns that do not become features, as notices call them."""
 
 MOST_SHOWN = 10
@@ -36,7 +41,9 @@ def is_usable(found: ColumnType) -> bool:
     return found.kind not in UNUSABLE
 
 
-def select_features(inferred: Mapping[str, ColumnType], target: str, keep: Sequence[str]) -> Selection:
+def select_features(
+    inferred: Mapping[str, ColumnType], target: str, keep: Sequence[str]
+) -> Selection:
     """Choose the columns that become features.
 
     Args:
@@ -85,7 +92,9 @@ def _left_out(types: Mapping[str, ColumnType], target: str) -> list[str]:
     return notices
 
 
-def no_features(types: Mapping[str, ColumnType], target: str, constant: Sequence[str] = ()) -> DataError:
+def no_features(
+    types: Mapping[str, ColumnType], target: str, constant: Sequence[str] = ()
+) -> DataError:
     """The error that no column is left, with the reason for each column.
 
     Args:

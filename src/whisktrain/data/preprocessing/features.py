@@ -97,7 +97,9 @@ class Features:
         with np.errstate(over="ignore", invalid="ignore"):
             if blocks.numbers:
                 numbers = np.column_stack(blocks.numbers)
-                x[:, :flags_from] = numbers if self.scaler is None else self.scaler.transform(numbers)
+                x[:, :flags_from] = (
+                    numbers if self.scaler is None else self.scaler.transform(numbers)
+                )
             for at, flag in enumerate(blocks.flags, start=flags_from):
                 x[:, at] = flag
             if self.encoder is not None:

@@ -99,7 +99,11 @@ def _fit_values(unfitted: ColumnEncoder, cells: Series, block: _Block) -> Column
     name = unfitted.name
     values = unfitted.values(cells).values
     missing = np.isnan(values)
-    parts = {part: date_part(values, part) for part in PARTS} if unfitted.kind == "date" else {"": values}
+    parts = (
+        {part: date_part(values, part) for part in PARTS}
+        if unfitted.kind == "date"
+        else {"": values}
+    )
     varied = {part: own for part, own in parts.items() if np.unique(own[~missing]).size > 1}
     if not varied:
         return None
@@ -119,7 +123,12 @@ def _fit_categories(unfitted: ColumnEncoder, cells: Series) -> ColumnEncoder | N
     any_missing = bool(missing.any())
     most_frequent = int(np.argmax(counts))
     fill = float(categories.size if any_missing else most_frequent)
-    return replace(unfitted, fill=(fill,), categories=tuple(str(name) for name in categories), missing_category=any_missing)
+    return replace(
+        unfitted,
+        fill=(fill,),
+        categories=tuple(str(name) for name in categories),
+        missing_category=any_missing,
+    )
 
 
 def _with_fills(
@@ -138,7 +147,9 @@ def _with_fills(
     return tuple(filled)
 
 
-def _fit_scaler(filled: Sequence[NDArray[np.float64]], names: Sequence[str], scale: Scale) -> Transformer | None:
+def _fit_scaler(
+    filled: Sequence[NDArray[np.float64]], names: Sequence[str], scale: Scale
+) -> Transformer | None:
     if scale == "none" or not filled:
         return None
     from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -188,10 +199,14 @@ def _one_hot_names(columns: Sequence[ColumnEncoder], one_hot: OneHotEncoding | N
         return []
     categorical = [column for column in columns if column.kind == "categorical"]
     names = []
-    for column, codes, rare in zip(categorical, one_hot.categories_, one_hot.infrequent_categories_, strict=True):
+    for column, codes, rare in zip(
+        categorical, one_hot.categories_, one_hot.infrequent_categories_, strict=True
+    ):
         titles = [*column.categories, "(missing)"]
         uncommon = set() if rare is None else {int(code) for code in rare}
-        names += [f"{column.name}={titles[int(code)]}" for code in codes if int(code) not in uncommon]
+        names += [
+            f"{column.name}={titles[int(code)]}" for code in codes if int(code) not in uncommon
+        ]
         if uncommon:
             names.append(f"{column.name}=(other)")
     return names

@@ -63,5 +63,8 @@ def _image_rows(rows: object) -> Sequence[object] | NDArray[np.generic]:
     if isinstance(rows, pd.DataFrame):
         return rows.to_dict("records")
     if not isinstance(rows, (Sequence, np.ndarray)):
-        raise DataError(f"The rows are {type(rows).__name__}; expected a list of images or arrays.", code="bad_rows")
+        raise DataError(
+            f"The rows are {type(rows).__name__}; expected a list of images or arrays.",
+            code="bad_rows",
+        )
     return rows

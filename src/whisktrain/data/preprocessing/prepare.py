@@ -23,7 +23,12 @@ from whisktrain.data.preprocessing.column_report import (
     target_report,
     target_warnings,
 )
-from whisktrain.data.preprocessing.feature_selection import Selection, is_usable, no_features, select_features
+from whisktrain.data.preprocessing.feature_selection import (
+    Selection,
+    is_usable,
+    no_features,
+    select_features,
+)
 from whisktrain.data.preprocessing.features import Features
 from whisktrain.data.preprocessing.fit import Scale, fit
 from whisktrain.data.preprocessing.image_scaler import ImageScaler
@@ -81,10 +86,13 @@ def prepare(source: Table | Images, request: DataRequest, seed: int) -> Prepared
 
 
 def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared:
-    names_columns = request.keep or request.types or request.drop or request.target not in (None, "target")
+    names_columns = (
+        request.keep or request.types or request.drop or request.target not in (None, "target")
+    )
     if names_columns or request.shards.how == "by":
         raise DataError(
-            "Images have no columns; expected no drop, keep, types, target or shards by a column.", code="no_columns"
+            "Images have no columns; expected no drop, keep, types, target or shards by a column.",
+            code="no_columns",
         )
     target = read_target(images.labels, "target", task=request.task)
     held_out = _validation_rows(target, request, seed)
@@ -95,7 +103,13 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
     x = scaler.scale(images.pixels[target.used])
     numbers = np.flatnonzero(target.used)
     columns: list[ColumnReport] = [
-        {"name": "image", "type": "image", "role": "feature", "done": f"divided by {scaler.divisor:g}", "missing": 0},
+        {
+            "name": "image",
+            "type": "image",
+            "role": "feature",
+            "done": f"divided by {scaler.divisor:g}",
+            "missing": 0,
+        },
         target_report("target", target, "the images' labels", len(images) - len(numbers)),
     ]
     return Prepared(
@@ -113,17 +127,25 @@ def _pixel_names(shape: tuple[int, ...]) -> list[str]:
     height, width, channels = shape
     if height * width * channels > MOST_NAMED_PIXELS:
         return []
-    return [f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)]
+    return [
+        f"pixel_{i}_{j}_{k}" for i in range(height) for j in range(width) for k in range(channels)
+    ]
 
 
 def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     _check_names(table, request)
     inferred = _infer_types(table, request)
     usable = [name for name, found in inferred.items() if is_usable(found) and found.distinct > 1]
-    target_name, target_reason = find_target(table.names, request.target, usable, of_source=table.target)
+    target_name, target_reason = find_target(
+        table.names, request.target, usable, of_source=table.target
+    )
     if target_name in request.drop:
-        raise DataError(f"The column {target_name!r} is both the target and in data.drop.", code="no_target")
-    target = read_target(table.column(target_name), target_name, task=request.task, decimal=table.decimal)
+        raise DataError(
+            f"The column {target_name!r} is both the target and in data.drop.", code="no_target"
+        )
+    target = read_target(
+        table.column(target_name), target_name, task=request.task, decimal=table.decimal
+    )
     held_out = _validation_rows(target, request, seed)
     selection = select_features(inferred, target_name, request.keep)
 
@@ -172,7 +194,9 @@ def _check_names(table: Table, request: DataRequest) -> None:
 def _infer_types(table: Table, request: DataRequest) -> dict[str, ColumnType]:
     """The type of each column that is not dropped."""
     return {
-        name: infer_type(table.column(name), name, decimal=table.decimal, force=request.types.get(name))
+        name: infer_type(
+            table.column(name), name, decimal=table.decimal, force=request.types.get(name)
+        )
         for name in table.names
         if name not in request.drop
     }
@@ -184,7 +208,11 @@ def _validation_rows(target: Target, request: DataRequest, seed: int) -> NDArray
 
 
 def _fit_features(
-    table: Table, selection: Selection, scale: Scale, numbers: NDArray[np.int64], held_out: NDArray[np.bool_]
+    table: Table,
+    selection: Selection,
+    scale: Scale,
+    numbers: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
 ) -> Features:
     """Fit the features on the training rows among those that have a target."""
     training = numbers[~held_out]
@@ -207,7 +235,11 @@ def _transform(table: Table, features: Features, numbers: NDArray[np.int64]) -> 
 
 
 def _column_reports(
-    table: Table, request: DataRequest, selection: Selection, features: Features, target: ColumnReport
+    table: Table,
+    request: DataRequest,
+    selection: Selection,
+    features: Features,
+    target: ColumnReport,
 ) -> list[ColumnReport]:
     """The report of each of the source's columns, in order."""
     encoders = {encoder.name: encoder for encoder in features.columns}
@@ -241,5 +273,7 @@ def _type_notices(table: Table, selection: Selection, target: str) -> list[str]:
 def _groups(table: Table, column: str, numbers: NDArray[np.int64]) -> list[str]:
     """Each row's group, for shards by a column; rows without a value are one group."""
     codes, values = factorize(table.column(column).iloc[numbers])
-    names = ["" if is_missing(value) else "=" + cell_category(value, numeric=False) for value in values]
+    names = [
+        "" if is_missing(value) else "=" + cell_category(value, numeric=False) for value in values
+    ]
     return [names[code] for code in codes]

@@ -137,7 +137,9 @@ def load(data: bytes) -> Preprocessor:
     """
     record, estimators = archive.unpack(data)
     if record.get("format") != FORMAT:
-        raise Damaged(f"The fitted preprocessing has the format {record.get('format')!r}; expected {FORMAT}.")
+        raise Damaged(
+            f"The fitted preprocessing has the format {record.get('format')!r}; expected {FORMAT}."
+        )
     classes = record["classes"]
     return Preprocessor(
         source_columns=tuple(record["source_columns"]),
@@ -152,7 +154,9 @@ def load(data: bytes) -> Preprocessor:
 def _load_features(record: PreprocessorRecord, estimators: Estimators) -> Features | ImageScaler:
     if "columns" in record:
         columns = tuple(ColumnEncoder.from_json(column) for column in record["columns"])
-        return Features(columns, estimators.get("scaler"), estimators.get("encoder"), tuple(record["names"]))
+        return Features(
+            columns, estimators.get("scaler"), estimators.get("encoder"), tuple(record["names"])
+        )
     if "picture" in record:
         known = record["picture"]
         return ImageScaler(tuple(known["shape"]), float(known["divisor"]), tuple(known["names"]))

@@ -68,7 +68,10 @@ class RowReader:
             check_any_rows(len(rows))
             return self._read_frame(rows, missing)
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, (Sequence, np.ndarray)):
-            raise DataError(f"The rows are {type(rows).__name__}; expected a list of objects or arrays.", code="bad_rows")
+            raise DataError(
+                f"The rows are {type(rows).__name__}; expected a list of objects or arrays.",
+                code="bad_rows",
+            )
         check_any_rows(len(rows))
         objects = [row for row in rows if isinstance(row, Mapping)]
         if len(objects) == len(rows):
@@ -106,7 +109,9 @@ class RowReader:
 
     def _read_arrays(self, rows: Sequence[object] | NDArray[np.generic]) -> UsedCells:
         cells = [self._cells_of_array(row, at) for at, row in enumerate(rows)]
-        columns = [object_series([_plain(row[at]) for row in cells]) for at in range(len(self.used))]
+        columns = [
+            object_series([_plain(row[at]) for row in cells]) for at in range(len(self.used))
+        ]
         return UsedCells(side_by_side(columns, len(rows)), [])
 
     def _cells_of_array(self, row: object, at: int) -> list[object]:
@@ -119,7 +124,9 @@ class RowReader:
             )
         used, source = len(self.used), len(self.source)
         if len(values) not in (used, source):
-            counts = f"{used}" if used == source else f"{used} (or {source}, with the unused columns)"
+            counts = (
+                f"{used}" if used == source else f"{used} (or {source}, with the unused columns)"
+            )
             raise DataError(
                 f"Row {at + 1} has {len(values)} values; expected {counts}: {_listed(self.used)}.",
                 code="bad_shape",

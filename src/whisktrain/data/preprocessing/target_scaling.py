@@ -42,7 +42,10 @@ def scale_target(target: Target, held_out: NDArray[np.bool_]) -> ScaledTarget:
         return ScaledTarget(target.y.astype(np.int64), 0.0, 1.0)
     largest = float(np.abs(target.y).max())
     if largest > LARGEST:
-        raise DataError(f"The target has values up to {largest:.3g}; expected at most 1e150 in size.", code="value_too_large")
+        raise DataError(
+            f"The target has values up to {largest:.3g}; expected at most 1e150 in size.",
+            code="value_too_large",
+        )
     training = target.y[~held_out]
     mean = float(training.mean())
     scale = float(training.std()) or 1.0

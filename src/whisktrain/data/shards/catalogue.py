@@ -14,13 +14,19 @@ __all__ = ["delete_dataset", "list_datasets"]
 def list_datasets(store: Store) -> dict[str, DatasetBody]:
     """The documents of all data sets, by their ids."""
     prefix = ids.dataset("")
-    return {d.id.removeprefix(prefix): cast(DatasetBody, d.body) for d in store.library.list(prefix)}
+    return {
+        d.id.removeprefix(prefix): cast(DatasetBody, d.body) for d in store.library.list(prefix)
+    }
 
 
 def delete_dataset(store: Store, dataset: str) -> bool:
     """Delete a data set with its shards and validation rows; returns whether it was there."""
     if not store.library.delete(ids.dataset(dataset)):
         return False
-    parts = [d.id for kind in ("shard", "validation") for d in store.library.list(f"{kind}:{dataset}:", bodies=False)]
+    parts = [
+        d.id
+        for kind in ("shard", "validation")
+        for d in store.library.list(f"{kind}:{dataset}:", bodies=False)
+    ]
     store.library.delete_many(parts)
     return True

@@ -67,7 +67,9 @@ def shard_rows(rows: SplitRows, plan: ShardingPlan) -> ShardedRows:
     return ShardedRows(rows, shard, slice_, shards, tuple(warnings))
 
 
-def _number_of_shards(plan: ShardingPlan, rows: int, groups: Sequence[str] | None) -> tuple[int, list[str]]:
+def _number_of_shards(
+    plan: ShardingPlan, rows: int, groups: Sequence[str] | None
+) -> tuple[int, list[str]]:
     """The number of shards, at most one for each training row and each group; and warnings."""
     shards = plan.workers
     warnings = []
@@ -79,14 +81,18 @@ def _number_of_shards(plan: ShardingPlan, rows: int, groups: Sequence[str] | Non
             raise DataError(
                 f"{plan.workers} workers were asked for, but there are only {count} {what}; expected at least one for each.",
                 code="too_many_workers",
-                hint=f"Ask for at most {count} workers, or leave the number to 'auto'." if count else "",
+                hint=f"Ask for at most {count} workers, or leave the number to 'auto'."
+                if count
+                else "",
             )
         warnings.append(f"There are only {count} {what}, so {count} workers instead of {shards}.")
         shards = count
     return shards, warnings
 
 
-def _inequality(y: NDArray[np.generic], shard: NDArray[np.int64], shards: int, task: Task) -> list[str]:
+def _inequality(
+    y: NDArray[np.generic], shard: NDArray[np.int64], shards: int, task: Task
+) -> list[str]:
     """Warn where shards differ much in size or in their targets.
 
     Args:
@@ -98,7 +104,9 @@ def _inequality(y: NDArray[np.generic], shard: NDArray[np.int64], shards: int, t
     warnings = []
     sizes = np.bincount(shard, minlength=shards)
     if sizes.max() > MOST_UNEQUAL * sizes.min():
-        warnings.append(f"The shards differ in size: {int(sizes.min())} to {int(sizes.max())} rows.")
+        warnings.append(
+            f"The shards differ in size: {int(sizes.min())} to {int(sizes.max())} rows."
+        )
     if task == "classification":
         distance = _class_distance(y.astype(np.int64), shard, shards)
     else:
@@ -113,7 +121,9 @@ def _inequality(y: NDArray[np.generic], shard: NDArray[np.int64], shards: int, t
     return warnings
 
 
-def _class_distance(y: NDArray[np.int64], shard: NDArray[np.int64], shards: int) -> NDArray[np.float64]:
+def _class_distance(
+    y: NDArray[np.int64], shard: NDArray[np.int64], shards: int
+) -> NDArray[np.float64]:
     """Total variation distance between each shard's classes and all rows', shape (shards,)."""
     counts = np.zeros((shards, int(y.max()) + 1))
     np.add.at(counts, (shard, y), 1)
@@ -123,7 +133,9 @@ def _class_distance(y: NDArray[np.int64], shard: NDArray[np.int64], shards: int)
     return distance
 
 
-def _mean_distance(y: NDArray[np.float32], shard: NDArray[np.int64], shards: int) -> NDArray[np.float64]:
+def _mean_distance(
+    y: NDArray[np.float32], shard: NDArray[np.int64], shards: int
+) -> NDArray[np.float64]:
     """Distance of each shard's mean from all rows', in units of two standard deviations, shape (shards,)."""
     means = np.array([y[shard == k].mean() for k in range(shards)])
     deviation = float(y.std()) or 1.0

@@ -58,10 +58,14 @@ def validation_rows(strata: NDArray[np.int64], share: float, seed: int) -> NDArr
     return held_out
 
 
-def _largest_remainders(counts: NDArray[np.int64], share: float, total: int, seed: int) -> NDArray[np.int64]:
+def _largest_remainders(
+    counts: NDArray[np.int64], share: float, total: int, seed: int
+) -> NDArray[np.int64]:
     """A share of each count in whole numbers whose sum is `total`, each below its count; shape (counts,)."""
     exact = share * counts
-    numbers: NDArray[np.int64] = np.floor(exact).astype(np.int64)  # below the count, as the share is at most 0.9
+    numbers: NDArray[np.int64] = np.floor(exact).astype(
+        np.int64
+    )  # below the count, as the share is at most 0.9
     order = seeds.generator(seed, "seats").permutation(len(counts))
     while numbers.sum() < total and (numbers < counts - 1).any():
         remainders = np.where(numbers < counts - 1, exact - numbers, -np.inf)[order]
@@ -69,7 +73,9 @@ def _largest_remainders(counts: NDArray[np.int64], share: float, total: int, see
     return numbers
 
 
-def stratified(strata: NDArray[np.int64], shards: int, seed: int, purpose: str) -> NDArray[np.int64]:
+def stratified(
+    strata: NDArray[np.int64], shards: int, seed: int, purpose: str
+) -> NDArray[np.int64]:
     """Spread rows so that shards differ by at most one row, and by at most one row of each stratum.
 
     Args:
@@ -111,7 +117,9 @@ def by_group(groups: Sequence[str], shards: int) -> NDArray[np.int64]:
     Returns:
         Each row's shard, shape (rows,).
     """
-    names, group, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
+    names, group, counts = np.unique(
+        np.asarray(groups, dtype=str), return_inverse=True, return_counts=True
+    )
     of_group = np.empty(len(names), dtype=np.int64)
     sizes = np.zeros(shards, dtype=np.int64)
     largest_first = sorted(range(len(names)), key=lambda at: (-int(counts[at]), at))

@@ -17,7 +17,14 @@ from whisktrain.records import ids
 from whisktrain.spec import Rows
 from whisktrain.store.protocol import Store
 
-__all__ = ["NumberedRows", "StoredDataset", "find_dataset", "read_numbered_rows", "read_rows", "write_dataset"]
+__all__ = [
+    "NumberedRows",
+    "StoredDataset",
+    "find_dataset",
+    "read_numbered_rows",
+    "read_rows",
+    "write_dataset",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,9 @@ def find_dataset(store: Store, dataset: str, *, attachment: bool = False) -> Sto
     return StoredDataset(cast(DatasetBody, document.body), document.attachment or b"")
 
 
-def write_dataset(store: Store, dataset: str, body: DatasetBody, preprocessing: bytes, sharded: ShardedRows) -> None:
+def write_dataset(
+    store: Store, dataset: str, body: DatasetBody, preprocessing: bytes, sharded: ShardedRows
+) -> None:
     """Write shards, validation slices and then the data set's document; what is there already stays.
 
     Args:

@@ -31,7 +31,9 @@ def resolve(host: str, port: int, what: str) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise DataError(f"The host of {what} is not known.", code="bad_address", retryable=True) from None
+        raise DataError(
+            f"The host of {what} is not known.", code="bad_address", retryable=True
+        ) from None
     addresses = [str(entry[4][0]) for entry in found]
     private_allowed = os.environ.get(ALLOW_PRIVATE) == "1"
     if not private_allowed and not all(is_public(address) for address in addresses):

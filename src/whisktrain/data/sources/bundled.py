@@ -26,7 +26,9 @@ def load_bundled(name: str) -> Table | Images:
     from sklearn import datasets
 
     if name not in BUNDLED:
-        raise DataError(f"The data set was {name!r}; expected one of {', '.join(BUNDLED)}.", code="bad_source")
+        raise DataError(
+            f"The data set was {name!r}; expected one of {', '.join(BUNDLED)}.", code="bad_source"
+        )
     bunch = getattr(datasets, f"load_{name}")()
     names = [str(feature) for feature in bunch.feature_names]
     if name == "digits":

@@ -32,7 +32,12 @@ class _Header(NamedTuple):
 
 
 def read_delimited(
-    data: bytes, what: str, *, delimiter: str | None = None, encoding: str | None = None, decimal: str | None = None
+    data: bytes,
+    what: str,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    decimal: str | None = None,
 ) -> Table:
     """Read a CSV or TSV.
 
@@ -82,7 +87,9 @@ def _choose_delimiter(text: str, delimiter: str | None, what: str) -> tuple[str,
     elif delimiter in ("\\t", "tab"):
         delimiter = "\t"
     if len(delimiter) != 1:
-        raise DataError(f"The delimiter was {delimiter!r}; expected one character.", code="bad_delimiter")
+        raise DataError(
+            f"The delimiter was {delimiter!r}; expected one character.", code="bad_delimiter"
+        )
     return delimiter, text
 
 
@@ -130,7 +137,9 @@ def _read_header(sample: Sequence[Sequence[str]], width: int, what: str) -> _Hea
     notices = []
     unnamed = names.count("")
     if unnamed:
-        notices.append(f"{unnamed} column(s) without a name are called column_N, by their position N.")
+        notices.append(
+            f"{unnamed} column(s) without a name are called column_N, by their position N."
+        )
     distinct, renamed = unique_names([name or f"column_{at + 1}" for at, name in enumerate(names)])
     return _Header(distinct, [*notices, *renamed])
 

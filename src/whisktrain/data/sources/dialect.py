@@ -45,7 +45,9 @@ def sample_records(text: str, delimiter: str) -> list[list[str]]:
     sample = io.StringIO(text[:_SAMPLE_CHARACTERS], newline="")
     reader = csv.reader(sample, delimiter=delimiter, skipinitialspace=True)
     try:
-        records = [record for record in islice(reader, _SAMPLE_RECORDS) if record and record != [""]]
+        records = [
+            record for record in islice(reader, _SAMPLE_RECORDS) if record and record != [""]
+        ]
     except csv.Error:
         return []
     return records[:-1] if cut and 1 < len(records) < _SAMPLE_RECORDS else records
@@ -144,7 +146,11 @@ def _votes(numbers: Sequence[str]) -> tuple[Counter[str], Counter[str]]:
     votes += Counter(_other(_marks(number)[0]) for number in numbers if _GROUPED.fullmatch(number))
     # "999" beside "1.234": fractions are rarely left out, thousands below one thousand always.
     some_without_mark = ambiguous.total() < len(numbers)
-    if len(ambiguous) == 1 and some_without_mark and all(_SMALL_OR_EITHER.fullmatch(number) for number in numbers):
+    if (
+        len(ambiguous) == 1
+        and some_without_mark
+        and all(_SMALL_OR_EITHER.fullmatch(number) for number in numbers)
+    ):
         votes[_other(next(iter(ambiguous)))] += 1
     return votes, ambiguous
 

@@ -70,7 +70,9 @@ def download(url: str) -> tuple[bytes, str]:
                 response.close()
         finally:
             pool.close()
-    raise DataError(f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.", code="bad_address")
+    raise DataError(
+        f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.", code="bad_address"
+    )
 
 
 def _split_url(url: str) -> SplitResult:
@@ -133,16 +135,22 @@ def _connect(parts: SplitResult, url: str, until: float) -> HTTPConnectionPool:
     )
 
 
-def _request(pool: HTTPConnectionPool, parts: SplitResult, url: str, *, with_credentials: bool) -> BaseHTTPResponse:
+def _request(
+    pool: HTTPConnectionPool, parts: SplitResult, url: str, *, with_credentials: bool
+) -> BaseHTTPResponse:
     import urllib3
 
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = _headers(parts, with_credentials=with_credentials)
     try:
-        return pool.request("GET", path, headers=headers, redirect=False, retries=False, preload_content=False)
+        return pool.request(
+            "GET", path, headers=headers, redirect=False, retries=False, preload_content=False
+        )
     except urllib3.exceptions.HTTPError as error:
         raise DataError(
-            f"{redact_url(url)} does not answer ({type(error).__name__}).", code="bad_address", retryable=True
+            f"{redact_url(url)} does not answer ({type(error).__name__}).",
+            code="bad_address",
+            retryable=True,
         ) from None
 
 
@@ -197,8 +205,14 @@ def _read(response: BaseHTTPResponse, url: str, until: float) -> bytes:
                 )
     except urllib3.exceptions.HTTPError as error:
         raise DataError(
-            f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}).", code="bad_address", retryable=True
+            f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}).",
+            code="bad_address",
+            retryable=True,
         ) from None
     if expected is not None and size != expected:
-        raise DataError(f"{redact_url(url)} broke off after {size} of {expected} bytes.", code="bad_address", retryable=True)
+        raise DataError(
+            f"{redact_url(url)} broke off after {size} of {expected} bytes.",
+            code="bad_address",
+            retryable=True,
+        )
     return b"".join(parts)

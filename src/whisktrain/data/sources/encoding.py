@@ -45,7 +45,9 @@ def decode(data: bytes, encoding: str | None, what: str) -> tuple[str, list[str]
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
     except LookupError:
-        raise DataError(f"The encoding was {encoding!r}; expected a name that Python knows, such as 'latin-1'.") from None
+        raise DataError(
+            f"The encoding was {encoding!r}; expected a name that Python knows, such as 'latin-1'."
+        ) from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{what} is not in the encoding {encoding}: byte {error.start} does not fit.",
@@ -53,7 +55,11 @@ def decode(data: bytes, encoding: str | None, what: str) -> tuple[str, list[str]
             hint="Leave data.encoding out to have it found.",
         ) from None
     if "\0" in text:
-        raise DataError(f"{what} holds NUL characters; expected text.", code="not_text", hint="Is it another kind of file?")
+        raise DataError(
+            f"{what} holds NUL characters; expected text.",
+            code="not_text",
+            hint="Is it another kind of file?",
+        )
     return text, notices
 
 
@@ -64,7 +70,9 @@ def _marked(data: bytes) -> str | None:
 
 def _guess(data: bytes) -> str:
     sample = data[:_UTF16_SAMPLE]
-    if sample.count(0) > len(sample) // 4:  # UTF-16 without a mark: every second byte of Western text is NUL
+    if (
+        sample.count(0) > len(sample) // 4
+    ):  # UTF-16 without a mark: every second byte of Western text is NUL
         little_endian = sample[1::2].count(0) > sample[::2].count(0)
         return "utf-16-le" if little_endian else "utf-16-be"
     if _fits(data, "utf-8"):

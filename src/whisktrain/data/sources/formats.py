@@ -90,7 +90,9 @@ def _by_magic(data: bytes) -> str | None:
 def _holds_arrays(data: bytes) -> bool:
     """Whether a zip archive is a .npz."""
     file = io.BytesIO(data)
-    return zipfile.is_zipfile(file) and any(name.endswith(".npy") for name in zipfile.ZipFile(file).namelist())
+    return zipfile.is_zipfile(file) and any(
+        name.endswith(".npy") for name in zipfile.ZipFile(file).namelist()
+    )
 
 
 def _by_content(data: bytes) -> str:
@@ -126,7 +128,9 @@ def _read(data: bytes, name: str, format_: str, request: DataRequest) -> Table |
     match format_:
         case "csv" | "tsv":
             delimiter = request.delimiter or ("\t" if format_ == "tsv" else None)
-            return read_delimited(data, name, delimiter=delimiter, encoding=request.encoding, decimal=request.decimal)
+            return read_delimited(
+                data, name, delimiter=delimiter, encoding=request.encoding, decimal=request.decimal
+            )
         case "images":
             return read_folder(data, name, request.image_size)
         case "json" | "jsonl":

@@ -38,7 +38,9 @@ def _parse(text: str, name: str, *, lines: bool) -> Json:
         value: Json = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{name} is no valid JSON: {error}.", code="bad_json", hint="Is it JSON lines? Set data.format."
+            f"{name} is no valid JSON: {error}.",
+            code="bad_json",
+            hint="Is it JSON lines? Set data.format.",
         ) from None
     return value
 
@@ -47,7 +49,9 @@ def _rows(value: Json, name: str) -> Sequence[Json]:
     if isinstance(value, dict):
         return _rows_of_object(value, name)
     if not isinstance(value, list):
-        raise DataError(f"{name} holds {type(value).__name__}; expected a list of objects.", code="bad_json")
+        raise DataError(
+            f"{name} holds {type(value).__name__}; expected a list of objects.", code="bad_json"
+        )
     return value
 
 
@@ -72,7 +76,10 @@ def _rows_of_object(value: JsonObject, name: str) -> Sequence[Json]:
     if len(tables) == 1:
         return tables[0]
     if any(isinstance(inner, (dict, list)) for inner in value.values()):
-        raise DataError(f"{name} is a JSON object without one list of rows; expected a list of objects.", code="bad_json")
+        raise DataError(
+            f"{name} is a JSON object without one list of rows; expected a list of objects.",
+            code="bad_json",
+        )
     return [value]
 
 

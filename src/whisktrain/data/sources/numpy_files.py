@@ -73,14 +73,18 @@ def read_prediction_array(data: bytes, name: str) -> Array:
             return by_name[key]
     if len(arrays) == 1:
         return next(iter(arrays.values()))
-    raise DataError(f"{name} holds the arrays {', '.join(map(repr, arrays))}; expected 'x'.", code="bad_array")
+    raise DataError(
+        f"{name} holds the arrays {', '.join(map(repr, arrays))}; expected 'x'.", code="bad_array"
+    )
 
 
 def _load_array(data: bytes, name: str) -> Array:
     try:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{name} cannot be read as a NumPy array ({error}).", code="bad_array") from None
+        raise DataError(
+            f"{name} cannot be read as a NumPy array ({error}).", code="bad_array"
+        ) from None
 
 
 def _load_arrays(data: bytes, name: str) -> dict[str, Array]:
@@ -90,7 +94,9 @@ def _load_arrays(data: bytes, name: str) -> dict[str, Array]:
             check_size(unpacked, f"{name}, unpacked,")
             return {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(f"{name} cannot be read as NumPy arrays ({error}).", code="bad_array") from None
+        raise DataError(
+            f"{name} cannot be read as NumPy arrays ({error}).", code="bad_array"
+        ) from None
 
 
 def _features_and_target(arrays: Mapping[str, Array], name: str) -> tuple[Array, Array]:

@@ -47,11 +47,15 @@ def _read_arrow(data: bytes, name: str) -> pa.Table:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         metadata = file.metadata
-        unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+        unpacked = sum(
+            metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
+        )
         check_size(unpacked, f"{name}, unpacked,")
         return file.read()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{name} cannot be read as Parquet ({error}).", code="bad_parquet") from None
+        raise DataError(
+            f"{name} cannot be read as Parquet ({error}).", code="bad_parquet"
+        ) from None
 
 
 def _cells(column: pa.ChunkedArray) -> Series:

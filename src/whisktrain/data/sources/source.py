@@ -78,7 +78,9 @@ def open_source(request: DataRequest, store: Store) -> Source:
         return _open_upload(source, request, store)
     if "://" in source:
         data, name = download(source)
-        return Source(redact_url(source), _short_name(name), tensors.digest(data), _File(name, data))
+        return Source(
+            redact_url(source), _short_name(name), tensors.digest(data), _File(name, data)
+        )
     if not source:
         raise DataError(
             "The request names no data.",
@@ -102,7 +104,9 @@ def _open_records(records: list[dict[str, object]]) -> Source:
 def _open_upload(ref: str, request: DataRequest, store: Store) -> Source:
     upload = get_upload(store, ref)
     if upload.meta["format"] == "images" and request.format not in ("auto", "images"):
-        raise DataError(f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}.")
+        raise DataError(
+            f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}."
+        )
     return Source(upload.name, _short_name(upload.name), ref, _File(upload.name, upload.bytes))
 
 

@@ -18,7 +18,15 @@ from whisktrain.records.ids import SCHEMA
 from whisktrain.records.ids import upload as upload_id
 from whisktrain.store.protocol import Document, Store
 
-__all__ = ["PART_BYTES", "Upload", "UploadEntry", "delete_upload", "get_upload", "list_uploads", "put_upload"]
+__all__ = [
+    "PART_BYTES",
+    "Upload",
+    "UploadEntry",
+    "delete_upload",
+    "get_upload",
+    "list_uploads",
+    "put_upload",
+]
 
 PART_BYTES = 32 * 1024 * 1024
 """The most bytes of an upload that one document holds."""
@@ -84,7 +92,13 @@ def put_upload(store: Store, content: str | Path | bytes, name: str | None = Non
     parts = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)] or [b""]
     for k, part in enumerate(parts[1:], start=1):
         _create(store, _part_id(ref, k), {"schema": SCHEMA, "size": len(part)}, part)
-    body = {"schema": SCHEMA, "name": name, "size": len(data), "format": format_, "parts": len(parts)}
+    body = {
+        "schema": SCHEMA,
+        "name": name,
+        "size": len(data),
+        "format": format_,
+        "parts": len(parts),
+    }
     _create(store, ref, body, parts[0])
     return ref
 
@@ -102,12 +116,17 @@ def get_upload(store: Store, ref: str) -> Upload:
     """
     head = store.library.get(_checked(ref), attachment=True)
     if head is None:
-        raise NotFound(f"There is no {ref[:100]!r} in the store.", hint="'whisktrain data list' lists the uploads.")
+        raise NotFound(
+            f"There is no {ref[:100]!r} in the store.",
+            hint="'whisktrain data list' lists the uploads.",
+        )
     parts = [head.attachment or b""]
     for k in range(1, int(head.body["parts"])):
         part = store.library.get(_part_id(ref, k), attachment=True)
         if part is None:
-            raise Damaged(f"Part {k} of {ref!r} is missing in the store.", hint="Put the file again.")
+            raise Damaged(
+                f"Part {k} of {ref!r} is missing in the store.", hint="Put the file again."
+            )
         parts.append(part.attachment or b"")
     entry = _entry(head)
     return Upload(entry["name"], b"".join(parts), entry)
@@ -143,7 +162,8 @@ def _checked(ref: str) -> str:
     if _is_ref(ref) and ref != PREFIX:
         return ref
     raise DataError(
-        f"An upload was named {ref[:100]!r}; expected 'upload:ID', as 'whisktrain data put' answers.", code="bad_upload"
+        f"An upload was named {ref[:100]!r}; expected 'upload:ID', as 'whisktrain data put' answers.",
+        code="bad_upload",
     )
 
 
@@ -172,7 +192,9 @@ def _read(path: Path) -> tuple[bytes, str]:
         check_size(path.stat().st_size, f"The file {str(path)!r}")
         return path.read_bytes(), "auto"
     except OSError as error:
-        raise DataError(f"The file {str(path)!r} cannot be read: {error.strerror}.", code="no_file") from None
+        raise DataError(
+            f"The file {str(path)!r} cannot be read: {error.strerror}.", code="no_file"
+        ) from None
 
 
 def _archive(folder: Path) -> bytes:

@@ -31,7 +31,11 @@ def import_module(factory: str) -> types.ModuleType:
     Raises:
         RequestError: The factory is not on this deployment's allow-list, or its module cannot be imported.
     """
-    allowed = [name.strip() for name in os.environ.get("WHISKTRAIN_FACTORIES", "").split(",") if name.strip()]
+    allowed = [
+        name.strip()
+        for name in os.environ.get("WHISKTRAIN_FACTORIES", "").split(",")
+        if name.strip()
+    ]
     if factory not in allowed:
         raise RequestError(
             f"the factory {factory!r} is not on this deployment's allow-list ({', '.join(allowed) or 'which is empty'}).",
@@ -65,7 +69,9 @@ def call(factory: str, files: Mapping[str, bytes], spec: Spec) -> Model:
     space = _run_model_py(files) if module == _MODEL_PY else import_module(factory)
     function = getattr(space, name, None)
     if not callable(function):
-        raise RequestError(f"{module} has no function {name}; expected {name}(x_shape, classes) that returns a Keras model.")
+        raise RequestError(
+            f"{module} has no function {name}; expected {name}(x_shape, classes) that returns a Keras model."
+        )
     model = _checked_call(function, spec, factory)
     if not model.built:
         model.build((None, *spec.x_shape))
@@ -86,14 +92,18 @@ def _run_model_py(files: Mapping[str, bytes]) -> types.ModuleType:
     return space
 
 
-def _checked_call(function: Callable[[tuple[int, ...], int], object], spec: Spec, factory: str) -> Model:
+def _checked_call(
+    function: Callable[[tuple[int, ...], int], object], spec: Spec, factory: str
+) -> Model:
     keras = backend.keras()
     try:
         made = function(spec.x_shape, spec.classes)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises
         raise RequestError(f"the factory {factory} failed: {_reason(error)}") from None
     if not isinstance(made, keras.Model):
-        raise RequestError(f"the factory {factory} returned {type(made).__name__}; expected a Keras model.")
+        raise RequestError(
+            f"the factory {factory} returned {type(made).__name__}; expected a Keras model."
+        )
     model: Model = made
     return model
 

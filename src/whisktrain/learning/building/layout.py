@@ -10,9 +10,24 @@ from whisktrain.learning import backend
 from whisktrain.learning.checks import check_policy
 from whisktrain.learning.keras_types import BatchNormalization, Layer, Model, Variable
 from whisktrain.learning.losses import Link, Targets
-from whisktrain.spec import CONSTRAINTS, Blueprint, ConstraintConfig, Layout, LossConfig, Task, TensorEntry
+from whisktrain.spec import (
+    CONSTRAINTS,
+    Blueprint,
+    ConstraintConfig,
+    Layout,
+    LossConfig,
+    Task,
+    TensorEntry,
+)
 
-__all__ = ["KerasLayout", "batch_normalisations", "layout_of", "seed_states", "tensor_entries", "variables"]
+__all__ = [
+    "KerasLayout",
+    "batch_normalisations",
+    "layout_of",
+    "seed_states",
+    "tensor_entries",
+    "variables",
+]
 
 
 class KerasLayout(Layout):
@@ -95,7 +110,12 @@ def tensor_entries(model: Model) -> list[TensorEntry]:
     trainable = {id(variable) for variable in model.trainable_weights}
     entries: list[TensorEntry] = []
     for name, variable in named.items():
-        entry: TensorEntry = {"name": name, "shape": list(variable.shape), "dtype": str(variable.dtype), "role": "frozen"}
+        entry: TensorEntry = {
+            "name": name,
+            "shape": list(variable.shape),
+            "dtype": str(variable.dtype),
+            "role": "frozen",
+        }
         if id(variable) in trainable:
             entry["role"] = "trainable"
             constraint = _constraint(variable, name)
@@ -141,8 +161,12 @@ def _check_layers(model: Model) -> None:
         policy = str(getattr(layer.dtype_policy, "name", ""))
         check_policy(policy, f"the layer {layer.name} computes in")
         if getattr(layer, "stateful", False):
-            raise RequestError(f"the layer {layer.name} keeps state between batches (stateful), which shards cannot share.")
+            raise RequestError(
+                f"the layer {layer.name} keeps state between batches (stateful), which shards cannot share."
+            )
     for layer in batch_normalisations(model):
         option = "renorm" if layer.renorm else "synchronized" if layer.synchronized else None
         if option is not None:
-            raise RequestError(f"the batch normalisation {layer.name} has {option}=True, which is not supported.")
+            raise RequestError(
+                f"the batch normalisation {layer.name} has {option}=True, which is not supported."
+            )

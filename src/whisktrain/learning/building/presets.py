@@ -32,10 +32,14 @@ def preset(name: str, shape: tuple[int, ...], classes: int) -> Model:
         RequestError: The name is not known, or `cnn` was chosen for rows that are no images.
     """
     if name not in PRESETS:
-        raise RequestError(f"the preset {name!r} is not known; expected one of {', '.join(PRESETS)}.")
+        raise RequestError(
+            f"the preset {name!r} is not known; expected one of {', '.join(PRESETS)}."
+        )
     keras = backend.keras()
     # Initialisers draw their seeds as they are made, so the head comes first: another order gives other weights.
-    head = _head(keras.layers, classes, "glorot_uniform" if classes and name != "linear" else "zeros")
+    head = _head(
+        keras.layers, classes, "glorot_uniform" if classes and name != "linear" else "zeros"
+    )
     initial = "he_normal" if classes else "glorot_uniform"
     if name == "linear":
         hidden = _flat(keras.layers, shape)
@@ -50,7 +54,9 @@ def preset(name: str, shape: tuple[int, ...], classes: int) -> Model:
 def _head(layers: ModuleType, classes: int, initial: str) -> Layer:
     head: Layer
     if classes:
-        head = layers.Dense(classes, activation="softmax", kernel_initializer=initial, name="classes")
+        head = layers.Dense(
+            classes, activation="softmax", kernel_initializer=initial, name="classes"
+        )
     else:
         head = layers.Dense(1, kernel_initializer=initial, name="value")
     return head

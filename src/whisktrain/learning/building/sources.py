@@ -92,7 +92,9 @@ def assign(model: Model, params: Mapping[str, Tensor]) -> None:
         value = params.get(name)
         if value is None or tuple(value.shape) != tuple(variable.shape):
             received = "none" if value is None else f"one of shape {tuple(value.shape)}"
-            raise RequestError(f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}.")
+            raise RequestError(
+                f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}."
+            )
         variable.assign(value)
 
 
@@ -101,7 +103,9 @@ def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
     if packages:
         factories.import_module(spec.model["factory"])  # registers the classes of the configuration
     checks.check_config(config, spec.x_shape, packages)
-    plain = {key: value for key, value in config.items() if key not in ("compile_config", "build_config")}
+    plain = {
+        key: value for key, value in config.items() if key not in ("compile_config", "build_config")
+    }
     if config.get("build_config"):
         plain["build_config"] = config["build_config"]
     try:
@@ -113,7 +117,9 @@ def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
         raise
     except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
         reason = backend.one_line(error)
-        raise RequestError(f"Keras cannot build the model: {reason}", hint="Build it once with Keras itself.") from None
+        raise RequestError(
+            f"Keras cannot build the model: {reason}", hint="Build it once with Keras itself."
+        ) from None
     return model
 
 
@@ -139,7 +145,11 @@ def _mixed(value: Json) -> Json:
     if value.get("dtype") == "bfloat16":
         plain["dtype"] = "mixed_bfloat16"
     policy = plain.get("config")
-    if value.get("class_name") == "DTypePolicy" and isinstance(policy, dict) and policy.get("name") == "bfloat16":
+    if (
+        value.get("class_name") == "DTypePolicy"
+        and isinstance(policy, dict)
+        and policy.get("name") == "bfloat16"
+    ):
         plain["config"] = {**policy, "name": "mixed_bfloat16"}
     return plain
 
@@ -152,10 +162,14 @@ def _from_file(data: bytes, spec: Spec) -> Model:
         path.write_bytes(data)
         try:
             with backend.quiet():
-                loaded: Model = backend.keras().saving.load_model(path, compile=False, safe_mode=True)
+                loaded: Model = backend.keras().saving.load_model(
+                    path, compile=False, safe_mode=True
+                )
         except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
             reason = backend.one_line(error)
-            raise RequestError(f"Keras cannot load the .keras file: {reason}", hint="Load it once with Keras.") from None
+            raise RequestError(
+                f"Keras cannot load the .keras file: {reason}", hint="Load it once with Keras."
+            ) from None
     return _copy(loaded, spec)
 
 

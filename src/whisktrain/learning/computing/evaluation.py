@@ -47,7 +47,11 @@ class RunningSums:
         Raises:
             Diverged: The loss or an output is not finite.
         """
-        finite = math.isfinite(result.loss) and math.isfinite(result.penalty) and np.isfinite(result.output).all()
+        finite = (
+            math.isfinite(result.loss)
+            and math.isfinite(result.penalty)
+            and np.isfinite(result.output).all()
+        )
         if not finite:
             raise Diverged(
                 f"the loss of {len(y)} rows is {result.loss + result.penalty} and the model's output is not finite everywhere; "

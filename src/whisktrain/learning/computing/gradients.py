@@ -59,7 +59,9 @@ class Gradient:
         present = [gradient for gradient in gradients if gradient is not None]
         return present, statistics, result.parts()
 
-    def __call__(self, params: Tensors, x: Tensor, y: Tensor, draws: NDArray[np.integer]) -> tuple[Tensors, BatchResult]:
+    def __call__(
+        self, params: Tensors, x: Tensor, y: Tensor, draws: NDArray[np.integer]
+    ) -> tuple[Tensors, BatchResult]:
         """Compute one batch.
 
         Args:

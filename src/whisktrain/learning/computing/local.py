@@ -25,7 +25,11 @@ def keras_optimizer(config: OptimizerConfig, *, scheduled: bool = True) -> Optim
         config: The run's optimizer.
         scheduled: Whether its learning rate follows the run's schedule, if there is one.
     """
-    options = {key: value for key, value in config.items() if key not in ("name", "schedule") and value is not None}
+    options = {
+        key: value
+        for key, value in config.items()
+        if key not in ("name", "schedule") and value is not None
+    }
     schedule = _schedule(config) if scheduled else None
     if schedule is not None:
         options["learning_rate"] = schedule
@@ -75,7 +79,9 @@ class LocalSteps:
                 variable.assign(ops.zeros(variable.shape, variable.dtype))
         return weights[0]
 
-    def _step(self, x: BackendTensor, y: BackendTensor, draws: BackendTensor, step: BackendTensor) -> Parts:
+    def _step(
+        self, x: BackendTensor, y: BackendTensor, draws: BackendTensor, step: BackendTensor
+    ) -> Parts:
         ops, opened = backend.keras().ops, self._opened
         opened.reseed(draws)
         if self._schedule is not None:

@@ -31,7 +31,9 @@ class LossSums:
     mask: BackendTensor | None
 
 
-def loss_sums(loss: Loss, y: Tensor | BackendTensor, output: BackendTensor, weights: BackendTensor | None) -> LossSums:
+def loss_sums(
+    loss: Loss, y: Tensor | BackendTensor, output: BackendTensor, weights: BackendTensor | None
+) -> LossSums:
     """Compute a loss's sum and divisor inside a trace.
 
     Args:
@@ -60,7 +62,9 @@ def loss_sums(loss: Loss, y: Tensor | BackendTensor, output: BackendTensor, weig
     return LossSums(ops.sum(losses), divisor, mask)
 
 
-def _element_losses(loss: Loss, y: Tensor | BackendTensor, output: BackendTensor) -> tuple[BackendTensor, BackendTensor | None]:
+def _element_losses(
+    loss: Loss, y: Tensor | BackendTensor, output: BackendTensor
+) -> tuple[BackendTensor, BackendTensor | None]:
     """The unreduced losses, and the mask of the output or of the loss itself (an ignored class)."""
     ops, dtype = backend.keras().ops, loss.dtype
     masks: list[BackendTensor | None] = [getattr(output, "_keras_mask", None)]
@@ -87,7 +91,9 @@ def _masked_weights(weights: BackendTensor, flags: BackendTensor) -> BackendTens
     return weights * flags
 
 
-def _same_rank(values: BackendTensor, weights: BackendTensor) -> tuple[BackendTensor, BackendTensor]:
+def _same_rank(
+    values: BackendTensor, weights: BackendTensor
+) -> tuple[BackendTensor, BackendTensor]:
     """Keras' `squeeze_or_expand_to_same_rank` for the two cases that occur here."""
     ops = backend.keras().ops
     value_rank, weight_rank = len(values.shape), len(weights.shape)

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from whisktrain import seeds
 from whisktrain.learning import backend, losses
 from whisktrain.learning.building import sources
-from whisktrain.learning.building.layout import KerasLayout, batch_normalisations, layout_of, seed_states
+from whisktrain.learning.building.layout import (
+    KerasLayout,
+    batch_normalisations,
+    layout_of,
+    seed_states,
+)
 from whisktrain.learning.computing.batches import Forward
 from whisktrain.learning.computing.loss_sums import loss_sums
 from whisktrain.learning.keras_types import BackendTensor, Loss, Model, Signature, Variable
@@ -92,10 +97,19 @@ class Opened:
         dtype = str(self.random[0].dtype) if self.random else "int64"
         states = np.zeros((len(self.random), 2), dtype=dtype)
         for index in range(len(self.random)):
-            states[index, 0] = seeds.integer(self.spec.seed, "dropout", round_number, shard, step, index)
+            states[index, 0] = seeds.integer(
+                self.spec.seed, "dropout", round_number, shard, step, index
+            )
         return states
 
-    def forward(self, x: Tensor | BackendTensor, y: Tensor | BackendTensor, *, training: bool, weighted: bool) -> Forward:
+    def forward(
+        self,
+        x: Tensor | BackendTensor,
+        y: Tensor | BackendTensor,
+        *,
+        training: bool,
+        weighted: bool,
+    ) -> Forward:
         """Inside a trace: run the model and sum its loss.
 
         Args:
@@ -140,7 +154,9 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
     after a step: these are sent, and the merge moves the averages, once.
     """
     layout = layout_of(blueprint)
-    with sources.seeded(spec.seed):  # what is drawn is overwritten; this restores the process's own generators
+    with sources.seeded(
+        spec.seed
+    ):  # what is drawn is overwritten; this restores the process's own generators
         model = sources.from_config(blueprint.config, spec)
     if spec.sync == "gradient":
         for layer in batch_normalisations(model):

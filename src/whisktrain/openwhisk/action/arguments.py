@@ -66,7 +66,9 @@ def decode(arguments: Json) -> Arguments:
         given = _web_arguments(given, received.get("__ow_body"))
     lib_version = given.pop(LIB_VERSION, None)
     probe = given.pop(PROBE, False) is True and not web
-    return Arguments(given, deployment, web, None if lib_version is None else str(lib_version), probe)
+    return Arguments(
+        given, deployment, web, None if lib_version is None else str(lib_version), probe
+    )
 
 
 def _web_arguments(given: JsonObject, body: Json) -> JsonObject:
@@ -93,7 +95,9 @@ def _web_body(body: Json) -> JsonObject:
         return {"rows": content}
     if isinstance(content, dict):
         return content
-    raise RequestError(f"The body is {type(content).__name__}; expected an object, or rows as a list.")
+    raise RequestError(
+        f"The body is {type(content).__name__}; expected an object, or rows as a list."
+    )
 
 
 def _decoded_text(body: str) -> Json:

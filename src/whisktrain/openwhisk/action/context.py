@@ -88,7 +88,11 @@ class ActionInvoker:
         """
         namespace, _, rest = self.environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
         package = rest.rpartition("/")[0]
-        name = f"/{namespace or '_'}/{package}/{action}" if package else f"/{namespace or '_'}/{action}"
+        name = (
+            f"/{namespace or '_'}/{package}/{action}"
+            if package
+            else f"/{namespace or '_'}/{action}"
+        )
         retry_timeout = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
         return _client(self.environment).start(name, arguments, retry_timeout=retry_timeout)
 
@@ -137,7 +141,10 @@ class Context:
 
         logger: FilteringBoundLogger = structlog.wrap_logger(
             structlog.PrintLogger(sys.stdout),
-            processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=str)],
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.JSONRenderer(default=str),
+            ],
         )
         return logger
 

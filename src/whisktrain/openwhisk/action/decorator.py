@@ -131,4 +131,9 @@ def _describe(where: Context) -> ProbeAnswer:
         store = {"url": where.store.url, "ok": True, "detail": "reachable and can be written"}
     except WhisktrainError as error:
         store = {"url": "", "ok": False, "detail": error.message, "hint": error.hint}
-    return {"lib_version": __version__, "python": platform.python_version(), "action": where.action, "store": store}
+    return {
+        "lib_version": __version__,
+        "python": platform.python_version(),
+        "action": where.action,
+        "store": store,
+    }

@@ -11,7 +11,12 @@ from whisktrain.openwhisk.client.records import ActivationRecord, Response
 
 __all__ = ["Activation", "activation_of", "failure_of"]
 
-_STATUS = {0: "success", 1: "application error", 2: "action developer error", 3: "whisk internal error"}
+_STATUS = {
+    0: "success",
+    1: "application error",
+    2: "action developer error",
+    3: "whisk internal error",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,11 @@ def activation_of(record: ActivationRecord) -> Activation:
 
 def _annotations(record: ActivationRecord) -> JsonObject:
     pairs = record.get("annotations") or []
-    return {pair["key"]: pair.get("value") for pair in pairs if isinstance(pair, Mapping) and "key" in pair}
+    return {
+        pair["key"]: pair.get("value")
+        for pair in pairs
+        if isinstance(pair, Mapping) and "key" in pair
+    }
 
 
 def _status(record: ActivationRecord, response: Response) -> str:

@@ -12,7 +12,12 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from whisktrain.errors import ConfigurationError, PlatformError, PlatformUnreachable, TooManyRequests
+from whisktrain.errors import (
+    ConfigurationError,
+    PlatformError,
+    PlatformUnreachable,
+    TooManyRequests,
+)
 from whisktrain.jsontypes import Json
 from whisktrain.store.addresses import is_loopback
 from whisktrain.version import __version__
@@ -34,7 +39,15 @@ class ApiError(PlatformError):
         body: The answer's JSON, or None.
     """
 
-    def __init__(self, message: str, *, status: int, body: Json = None, code: str | None = None, hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: Json = None,
+        code: str | None = None,
+        hint: str = "",
+    ) -> None:
         super().__init__(message, code=code, hint=hint, retryable=status >= 500)
         self.status = status
         self.body = body
@@ -60,7 +73,13 @@ def host_address(apihost: str) -> str:
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
         parts, port_is_fine = urlsplit(""), False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine or parts.username or parts.query:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not port_is_fine
+        or parts.username
+        or parts.query
+    ):
         shown = apihost.rpartition("@")[2]
         raise ConfigurationError(
             f"The API host was {shown!r}; expected HOST, HOST:PORT or an http(s) address, without user and password.",
@@ -80,7 +99,9 @@ class Connection:
         retry_timeout: Seconds for which a 429 is tried again before `TooManyRequests` is raised.
     """
 
-    def __init__(self, apihost: str, auth: str = "", *, insecure: bool = False, retry_timeout: float = 75.0) -> None:
+    def __init__(
+        self, apihost: str, auth: str = "", *, insecure: bool = False, retry_timeout: float = 75.0
+    ) -> None:
         self.address = host_address(apihost)
         self.insecure = insecure
         self.retry_timeout = retry_timeout
@@ -237,14 +258,23 @@ class Connection:
             )
         if status == 403:
             return ApiError(
-                f"The key may not do this at {self.address} ({method} {path}): {text}", status=status, code="forbidden"
+                f"The key may not do this at {self.address} ({method} {path}): {text}",
+                status=status,
+                code="forbidden",
             )
         if status in _REDIRECTS:
             target = response.headers.get("Location", "another address").partition("?")[0]
             return ApiError(
-                f"{self.address} redirects to {target}.", status=status, code="bad_apihost", hint="Give that as the API host."
+                f"{self.address} redirects to {target}.",
+                status=status,
+                code="bad_apihost",
+                hint="Give that as the API host.",
             )
-        return ApiError(f"OpenWhisk at {self.address} answered {status} to {method} {path}: {text}", status=status, body=body)
+        return ApiError(
+            f"OpenWhisk at {self.address} answered {status} to {method} {path}: {text}",
+            status=status,
+            body=body,
+        )
 
 
 def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

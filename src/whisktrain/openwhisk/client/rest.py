@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import cast
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ from whisktrain.errors import DeadlineExceeded, PlatformError
 from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.openwhisk.client.activation import Activation, activation_of, failure_of
 from whisktrain.openwhisk.client.connection import ANSWER_TIMEOUT, ApiError, Connection, json_of
+from whisktrain.openwhisk.client.polling import poll_times
 from whisktrain.openwhisk.client.records import (
     ActionRecord,
     ActivationRecord,
@@ -28,7 +29,6 @@ _BLOCKING_S = 60.0
 """Seconds after which OpenWhisk answers a blocking invocation with 202."""
 _PAGE = 200
 """The most entities that one list answers."""
-_FIRST_POLL_S, _LONGEST_POLL_S = 0.05, 1.0
 """Seconds between two looks for an activation's record: at first, and at most."""
 
 
@@ -146,10 +146,14 @@ class Client:
         """Read a rule; None where it does not exist."""
         return cast(RuleRecord | None, self.get("rules", name))
 
-    def put(self, kind: str, name: str, body: Mapping[str, object], *, overwrite: bool = True) -> JsonObject:
+    def put(
+        self, kind: str, name: str, body: Mapping[str, object], *, overwrite: bool = True
+    ) -> JsonObject:
         """Create or replace one entity; returns it as stored."""
         query = {"overwrite": "true" if overwrite else "false"}
-        return _object(self.connection.json("PUT", self._path(kind, name), query=query, body=dict(body)))
+        return _object(
+            self.connection.json("PUT", self._path(kind, name), query=query, body=dict(body))
+        )
 
     def delete(self, kind: str, name: str) -> bool:
         """Delete one entity; returns whether it was there."""
@@ -166,7 +170,10 @@ class Client:
         found: list[JsonObject] = []
         while True:
             paging = {**query, "limit": str(_PAGE), "skip": str(len(found))}
-            page = [_object(row) for row in _list(self.connection.json("GET", self._path(kind), query=paging))]
+            page = [
+                _object(row)
+                for row in _list(self.connection.json("GET", self._path(kind), query=paging))
+            ]
             found += page
             if len(page) < _PAGE:
                 return found
@@ -181,7 +188,13 @@ class Client:
 
     # Invocations
 
-    def start(self, action: str, arguments: Mapping[str, object] | None = None, *, retry_timeout: float | None = None) -> str:
+    def start(
+        self,
+        action: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        retry_timeout: float | None = None,
+    ) -> str:
         """Invoke an action without waiting; returns the activation's id.
 
         Args:
@@ -198,7 +211,13 @@ class Client:
         )
         return str(_object(answer).get("activationId", ""))
 
-    def invoke(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> Activation:
+    def invoke(
+        self,
+        action: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Activation:
         """Invoke an action and wait for its end, also past the 60 s for which OpenWhisk waits.
 
         Args:
@@ -218,15 +237,27 @@ class Client:
         query = {"blocking": "true", "result": "false"}
         if budget < _BLOCKING_S:
             query["timeout"] = str(max(1, int(budget * 1000)))
-        response = self.connection.send("POST", path, query=query, body=dict(arguments or {}), timeout=ANSWER_TIMEOUT)
+        response = self.connection.send(
+            "POST", path, query=query, body=dict(arguments or {}), timeout=ANSWER_TIMEOUT
+        )
         body = json_of(response, self.apihost)
-        if isinstance(body, dict) and "activationId" in body and response.status_code in (200, 202, 500, 502):
+        if (
+            isinstance(body, dict)
+            and "activationId" in body
+            and response.status_code in (200, 202, 500, 502)
+        ):
             if "response" in body:
                 return activation_of(cast(ActivationRecord, body))
             return self.wait(str(body["activationId"]), timeout=until - time.monotonic())
         raise self.connection.refusal(response, "POST", path)
 
-    def result(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> Json:
+    def result(
+        self,
+        action: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Json:
         """Invoke an action, wait for its end and return its result.
 
         Raises:
@@ -239,7 +270,13 @@ class Client:
             return activation.result
         raise failure_of(self.explain(activation))
 
-    def call(self, action: str, arguments: Mapping[str, object] | None = None, *, timeout: float | None = None) -> JsonObject:
+    def call(
+        self,
+        action: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> JsonObject:
         """`result` of an action that answers with an object, as all of whisktrain's do."""
         return _object(self.result(action, arguments, timeout=timeout))
 
@@ -251,7 +288,13 @@ class Client:
         return None if record is None else activation_of(cast(ActivationRecord, record))
 
     def activations(
-        self, *, name: str | None = None, since: int | None = None, upto: int | None = None, limit: int = 30, docs: bool = False
+        self,
+        *,
+        name: str | None = None,
+        since: int | None = None,
+        upto: int | None = None,
+        limit: int = 30,
+        docs: bool = False,
     ) -> list[Activation]:
         """Records, newest first.
 
@@ -280,7 +323,7 @@ class Client:
             DeadlineExceeded: No record within `timeout` seconds; the activation goes on.
         """
         budget = self.timeout if timeout is None else timeout
-        for _ in _poll_times(budget):
+        for _ in poll_times(budget):
             found = self.activation(activation_id)
             if found is not None:
                 return found
@@ -305,7 +348,11 @@ class Client:
     # Triggers
 
     def fire(
-        self, trigger: str, payload: Mapping[str, object] | None = None, *, retry_timeout: float | None = None
+        self,
+        trigger: str,
+        payload: Mapping[str, object] | None = None,
+        *,
+        retry_timeout: float | None = None,
     ) -> str | None:
         """Fire a trigger; returns the activation's id, or None where no active rule listens.
 
@@ -315,7 +362,10 @@ class Client:
             retry_timeout: As `start`.
         """
         answer = self.connection.json(
-            "POST", self._path("triggers", trigger), body=dict(payload or {}), retry_timeout=retry_timeout
+            "POST",
+            self._path("triggers", trigger),
+            body=dict(payload or {}),
+            retry_timeout=retry_timeout,
         )
         return None if answer is None else str(_object(answer).get("activationId", "")) or None
 
@@ -340,15 +390,3 @@ def _unexpected(answer: Json, expected: str) -> PlatformError:
         code="not_openwhisk",
         hint="Check the API host.",
     )
-
-
-def _poll_times(budget: float) -> Iterator[None]:
-    """Yield when it is time to poll: quickly at first, then every second, until the budget of seconds is spent."""
-    until, pause = time.monotonic() + max(budget, 0.0), _FIRST_POLL_S
-    while True:
-        yield None
-        left = until - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_POLL_S)

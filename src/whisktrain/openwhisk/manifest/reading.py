@@ -12,7 +12,14 @@ from whisktrain.errors import ConfigurationError
 from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.openwhisk import settings
 from whisktrain.openwhisk.client.records import ActionLimits
-from whisktrain.openwhisk.manifest.entries import ActionEntry, Manifest, Package, Rule, SequenceEntry, Trigger
+from whisktrain.openwhisk.manifest.entries import (
+    ActionEntry,
+    Manifest,
+    Package,
+    Rule,
+    SequenceEntry,
+    Trigger,
+)
 from whisktrain.openwhisk.manifest.values import expand, package_inputs, resolve_inputs
 
 __all__ = ["read", "render"]
@@ -45,7 +52,9 @@ def _mapping(value: object, kind: str, name: str) -> JsonObject:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{kind} {name!r} of the manifest is a {type(value).__name__}; expected a map.")
+        raise ConfigurationError(
+            f"{kind} {name!r} of the manifest is a {type(value).__name__}; expected a map."
+        )
     for key in value:
         _check_key(key, kind, name)
     return value
@@ -55,11 +64,16 @@ def _check_key(key: object, kind: str, name: str) -> None:
     known = _KEYS.get(kind)
     if known is not None and key not in known:
         near = difflib.get_close_matches(str(key), known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known keys are {', '.join(sorted(known))}."
-        raise ConfigurationError(f"{kind} {name!r} of the manifest has the unknown key {key!r}.", hint=hint)
+        hint = (
+            f"Did you mean {near[0]!r}?" if near else f"Known keys are {', '.join(sorted(known))}."
+        )
+        raise ConfigurationError(
+            f"{kind} {name!r} of the manifest has the unknown key {key!r}.", hint=hint
+        )
     if key in _UNSUPPORTED.get(kind, ()):
         raise ConfigurationError(
-            f"{kind} {name!r} of the manifest has {key!r}, which only wskdeploy can deploy.", hint="Use wskdeploy for it."
+            f"{kind} {name!r} of the manifest has {key!r}, which only wskdeploy can deploy.",
+            hint="Use wskdeploy for it.",
         )
 
 
@@ -67,9 +81,13 @@ def _load(path: Path) -> JsonObject:
     try:
         return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")), "manifest", path.name)
     except OSError as error:
-        raise ConfigurationError(f"The manifest {path} cannot be read: {error.strerror}.", hint="Name another file.") from None
+        raise ConfigurationError(
+            f"The manifest {path} cannot be read: {error.strerror}.", hint="Name another file."
+        ) from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"The manifest {path} is not YAML: {error}", hint="Correct it.") from None
+        raise ConfigurationError(
+            f"The manifest {path} is not YAML: {error}", hint="Correct it."
+        ) from None
 
 
 def _packages(content: JsonObject) -> JsonObject:
@@ -98,7 +116,9 @@ class _PackageReader:
         name: The package's name in the file.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], entry: JsonObject, name: str) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], entry: JsonObject, name: str
+    ) -> None:
         self._folder = folder
         self._environment = environment
         self._entry = entry
@@ -113,10 +133,20 @@ class _PackageReader:
             public=bool(self._entry.get("public", False)),
             inputs=self._inputs,
             annotations=self._annotations(self._entry.get("annotations"), self._name),
-            actions=tuple(self._action(name, value) for name, value in self._part("actions").items()),
-            sequences=tuple(self._sequence(self._text(name), value) for name, value in self._part("sequences").items()),
-            triggers=tuple(self._trigger(self._text(name), value) for name, value in self._part("triggers").items()),
-            rules=tuple(self._rule(self._text(name), value) for name, value in self._part("rules").items()),
+            actions=tuple(
+                self._action(name, value) for name, value in self._part("actions").items()
+            ),
+            sequences=tuple(
+                self._sequence(self._text(name), value)
+                for name, value in self._part("sequences").items()
+            ),
+            triggers=tuple(
+                self._trigger(self._text(name), value)
+                for name, value in self._part("triggers").items()
+            ),
+            rules=tuple(
+                self._rule(self._text(name), value) for name, value in self._part("rules").items()
+            ),
         )
 
     def _part(self, plural: str) -> JsonObject:
@@ -127,16 +157,22 @@ class _PackageReader:
 
     def _annotations(self, value: Json, name: str) -> JsonObject:
         found = _mapping(value, "annotations", name)
-        return {k: expand(v, self._environment) if isinstance(v, str) else v for k, v in found.items()}
+        return {
+            k: expand(v, self._environment) if isinstance(v, str) else v for k, v in found.items()
+        }
 
     def _input_values(self, entry: JsonObject, name: str) -> JsonObject:
-        return resolve_inputs(_mapping(entry.get("inputs"), "inputs", name), self._environment, self._inputs)
+        return resolve_inputs(
+            _mapping(entry.get("inputs"), "inputs", name), self._environment, self._inputs
+        )
 
     def _action(self, name: str, value: Json) -> ActionEntry:
         entry = _mapping(value, "action", name)
         image = self._text(entry.get("docker"))
         if entry.get("docker") and not image:
-            raise ConfigurationError(f"The image of action {name!r} is empty.", hint="Set the variable that it names.")
+            raise ConfigurationError(
+                f"The image of action {name!r} is empty.", hint="Set the variable that it names."
+            )
         file, code = self._source(entry, name)
         return ActionEntry(
             name=name,
@@ -159,31 +195,48 @@ class _PackageReader:
             try:
                 code = file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"The source of action {name!r}, {file}, cannot be read: {error}") from None
+                raise ConfigurationError(
+                    f"The source of action {name!r}, {file}, cannot be read: {error}"
+                ) from None
         if not code.strip():
-            raise ConfigurationError(f"The action {name!r} has no code.", hint="Name its file as 'function'.")
+            raise ConfigurationError(
+                f"The action {name!r} has no code.", hint="Name its file as 'function'."
+            )
         return file, code
 
     def _action_annotations(self, entry: JsonObject, name: str) -> JsonObject:
-        annotations = self._annotations(entry.get("annotations"), name) | _web_annotations(entry, name)
+        annotations = self._annotations(entry.get("annotations"), name) | _web_annotations(
+            entry, name
+        )
         if entry.get("conductor"):
             annotations["conductor"] = True
         if annotations.get("require-whisk-auth") == "":
-            raise ConfigurationError(f"'require-whisk-auth' of {name!r} is empty.", hint="Set the variable that it names.")
+            raise ConfigurationError(
+                f"'require-whisk-auth' of {name!r} is empty.",
+                hint="Set the variable that it names.",
+            )
         return annotations
 
     def _sequence(self, name: str, value: Json) -> SequenceEntry:
         entry = _mapping(value, "sequence", name)
-        actions = tuple(part.strip() for part in str(entry.get("actions") or "").split(",") if part.strip())
+        actions = tuple(
+            part.strip() for part in str(entry.get("actions") or "").split(",") if part.strip()
+        )
         if not actions:
-            raise ConfigurationError(f"The sequence {name!r} has no actions.", hint="Name them, separated by commas.")
-        annotations = self._annotations(entry.get("annotations"), name) | _web_annotations(entry, name)
+            raise ConfigurationError(
+                f"The sequence {name!r} has no actions.", hint="Name them, separated by commas."
+            )
+        annotations = self._annotations(entry.get("annotations"), name) | _web_annotations(
+            entry, name
+        )
         return SequenceEntry(name, actions, annotations)
 
     def _trigger(self, name: str, value: Json) -> Trigger:
         entry = _mapping(value, "trigger", name)
         feed = self._text(entry.get("feed") or entry.get("source"))
-        annotations = ({"feed": feed} if feed else {}) | self._annotations(entry.get("annotations"), name)
+        annotations = ({"feed": feed} if feed else {}) | self._annotations(
+            entry.get("annotations"), name
+        )
         return Trigger(name, feed, self._input_values(entry, name), annotations)
 
     def _rule(self, name: str, value: Json) -> Rule:
@@ -198,7 +251,9 @@ def _limits(value: Json, name: str) -> ActionLimits:
     limits: ActionLimits = {}
     for key, number in _mapping(value, "limits", name).items():
         if isinstance(number, bool) or not isinstance(number, int):
-            raise ConfigurationError(f"The limit {key!r} of {name!r} is {number!r}; expected a whole number.")
+            raise ConfigurationError(
+                f"The limit {key!r} of {name!r} is {number!r}; expected a whole number."
+            )
         if key == "timeout":
             limits["timeout"] = number
         elif key == "memorySize":
@@ -215,7 +270,9 @@ def _web_annotations(entry: JsonObject, name: str) -> JsonObject:
         return {}
     word = str(value).lower()
     if word not in _WEB:
-        raise ConfigurationError(f"'web' of {name!r} is {value!r}; expected one of {', '.join(_WEB)}.")
+        raise ConfigurationError(
+            f"'web' of {name!r} is {value!r}; expected one of {', '.join(_WEB)}."
+        )
     return {"web-export": _WEB[word], "raw-http": word == "raw", "final": _WEB[word]}
 
 
@@ -236,7 +293,8 @@ def read(path: Path, environment: Mapping[str, str]) -> Manifest:
     content = _packages(_load(path))
     _override(content, environment)
     readers = [
-        _PackageReader(path.parent, variables, _mapping(entry, "package", name), name) for name, entry in content.items()
+        _PackageReader(path.parent, variables, _mapping(entry, "package", name), name)
+        for name, entry in content.items()
     ]
     return Manifest(path, tuple(reader.package() for reader in readers))
 

@@ -61,7 +61,9 @@ def _type_of(name: str, value: Json) -> str:
         return "json"
     if isinstance(value, list):
         return "slice"
-    raise ConfigurationError(f"The input {name!r} is a {type(value).__name__}; expected a scalar, list or map.")
+    raise ConfigurationError(
+        f"The input {name!r} is a {type(value).__name__}; expected a scalar, list or map."
+    )
 
 
 def resolve(name: str, value: Json, environment: Mapping[str, str]) -> Json:
@@ -98,7 +100,9 @@ def _long_form(name: str, value: JsonObject) -> tuple[str, Json]:
     if not kind:
         return _type_of(name, given), given
     if not isinstance(kind, str) or kind not in _ZEROS:
-        raise ConfigurationError(f"The input {name!r} has the type {kind!r}; expected one of {', '.join(_ZEROS)}.")
+        raise ConfigurationError(
+            f"The input {name!r} has the type {kind!r}; expected one of {', '.join(_ZEROS)}."
+        )
     return kind, given
 
 
@@ -110,7 +114,9 @@ def _resolve_text(name: str, text: str, kind: str, environment: Mapping[str, str
     try:
         parsed: Json = json.loads(text)
     except ValueError:
-        raise ConfigurationError(f"The input {name!r} has the type json, and its value is not JSON.") from None
+        raise ConfigurationError(
+            f"The input {name!r} has the type json, and its value is not JSON."
+        ) from None
     return parsed
 
 
@@ -123,7 +129,9 @@ def package_inputs(inputs: Mapping[str, Json], environment: Mapping[str, str]) -
     return found
 
 
-def resolve_inputs(inputs: Mapping[str, Json], environment: Mapping[str, str], package: Mapping[str, Json]) -> JsonObject:
+def resolve_inputs(
+    inputs: Mapping[str, Json], environment: Mapping[str, str], package: Mapping[str, Json]
+) -> JsonObject:
     """An action's or trigger's inputs: one that is empty takes the package's input that its variable names."""
     found: JsonObject = {}
     for name, value in inputs.items():

@@ -125,7 +125,11 @@ def _close_round(context: AggregateContext) -> str | None:
 
 
 def _open_next(
-    context: AggregateContext, state: RunState, collected: CollectedRound, closed: ClosedRound, began: float
+    context: AggregateContext,
+    state: RunState,
+    collected: CollectedRound,
+    closed: ClosedRound,
+    began: float,
 ) -> str | None:
     """Put the next parameters, swap the run document, invoke workers and note what to clean up (A5 to A9)."""
     failpoint(Step.PUT_PARAMS)
@@ -134,7 +138,9 @@ def _open_next(
         return restart(context)
 
     failpoint(Step.SWAP)
-    following = next_state(state, closed.following, params.id, collected, clock=context.clock, nonce=context.nonce)
+    following = next_state(
+        state, closed.following, params.id, collected, clock=context.clock, nonce=context.nonce
+    )
     swapped = context.records.swap(following)
     if swapped is None:
         return restart(context)
@@ -143,7 +149,11 @@ def _open_next(
     failpoint(Step.SWAPPED)
 
     failpoint(Step.INVOKE_WORKERS)
-    invoke(context, swapped, dead_slots(state.spec, swapped.leases, time.time(), context.clock.timeouts))
+    invoke(
+        context,
+        swapped,
+        dead_slots(state.spec, swapped.leases, time.time(), context.clock.timeouts),
+    )
 
     context.cleanup.wait()
     if closed.optimizer_state is not None:
@@ -197,14 +207,23 @@ def _put_next_params(records: RunRecords, state: RunState, closed: ClosedRound) 
         if source is None:
             return None
         values, merged = source.tensors, ()
-    return records.put_params(id_, values, closed.following.history, parent=state.params, merged=merged)
+    return records.put_params(
+        id_, values, closed.following.history, parent=state.params, merged=merged
+    )
 
 
 def _note_closed(
-    context: AggregateContext, state: RunState, closed: ClosedRound, collected: CollectedRound, params: Params
+    context: AggregateContext,
+    state: RunState,
+    closed: ClosedRound,
+    collected: CollectedRound,
+    params: Params,
 ) -> None:
     """Note what A8 and A9 have to store and delete after a round."""
-    seen = {ids.update(state.run, collected.round, k): update.rev for k, update in collected.updates.items()}
+    seen = {
+        ids.update(state.run, collected.round, k): update.rev
+        for k, update in collected.updates.items()
+    }
     context.cleanup.add_existing({**seen, params.id: params.rev})
     needed = state.phase == "train" or state.point is not None
     optimizer_state = closed.optimizer_state if needed else None

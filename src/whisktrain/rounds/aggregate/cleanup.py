@@ -45,7 +45,9 @@ class Cleanup:
         """Note documents that exist, each with the revision that it was seen at ("": not known)."""
         self._existing |= documents
 
-    def add_closed(self, state: RunState, optimizer_state: Tensors | None, nbytes: int, *, may_wait: bool) -> None:
+    def add_closed(
+        self, state: RunState, optimizer_state: Tensors | None, nbytes: int, *, may_wait: bool
+    ) -> None:
         """Note a closed round.
 
         Args:
@@ -83,7 +85,9 @@ class Cleanup:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _clean(self, state: RunState, optimizer_state: Tensors | None, going: dict[str, str]) -> dict[str, str]:
+    def _clean(
+        self, state: RunState, optimizer_state: Tensors | None, going: dict[str, str]
+    ) -> dict[str, str]:
         """Store (A8), then delete (A9); the documents that this wrote."""
         written = {}
         if optimizer_state is not None:

@@ -46,7 +46,9 @@ class ClosedRound:
     optimizer_state: Tensors | None = None
 
 
-def close(records: RunRecords, state: RunState, collected: CollectedRound, stop: bool) -> ClosedRound | None:
+def close(
+    records: RunRecords, state: RunState, collected: CollectedRound, stop: bool
+) -> ClosedRound | None:
     """Decide what follows a complete round, and merge it where that needs it.
 
     Args:
@@ -65,7 +67,11 @@ def close(records: RunRecords, state: RunState, collected: CollectedRound, stop:
     if state.round == 0:
         return ClosedRound(after_build(state, stop))
     last = last_round(records, state.round)
-    params = last.params if last and last.params.id == state.params else records.read_params(state.params)
+    params = (
+        last.params
+        if last and last.params.id == state.params
+        else records.read_params(state.params)
+    )
     if params is None:
         return None
     contributions = collected.ascending
@@ -80,8 +86,17 @@ def close(records: RunRecords, state: RunState, collected: CollectedRound, stop:
         return None
 
     failpoint(Step.MERGE)
-    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are reported below
-        merged = merge(state.spec, blueprint.layout, state.round, params.tensors, optimizer_state, contributions)
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # values that are not finite are reported below
+        merged = merge(
+            state.spec,
+            blueprint.layout,
+            state.round,
+            params.tensors,
+            optimizer_state,
+            contributions,
+        )
     if not tensors.all_finite(merged.params.values()):
         raise Diverged(
             f"The parameters were not finite after round {state.round}.",
@@ -90,7 +105,13 @@ def close(records: RunRecords, state: RunState, collected: CollectedRound, stop:
 
 
 def next_state(
-    state: RunState, following: NextRound, params: str, collected: CollectedRound, *, clock: LeaseClock, nonce: str
+    state: RunState,
+    following: NextRound,
+    params: str,
+    collected: CollectedRound,
+    *,
+    clock: LeaseClock,
+    nonce: str,
 ) -> RunState:
     """The run document with the next round open (A6).
 
@@ -121,7 +142,9 @@ def next_state(
         opened=now,
         leases=_leases(state, collected),
         aggregate_lease=clock.lease_end,
-        timing=round_times.added(state.timing, (now - state.opened) * 1000) if trained else state.timing,
+        timing=round_times.added(state.timing, (now - state.opened) * 1000)
+        if trained
+        else state.timing,
         cost=cost_after(state, collected, clock),
         latest=following.latest or state.latest,
     )
@@ -133,9 +156,13 @@ def cost_after(state: RunState, collected: CollectedRound, clock: LeaseClock) ->
     aggregate_mb = int(state.platform.get("aggregate_mb", AGGREGATE_MB))
     cost = state.cost
     if collected.builder is not None:
-        cost = cost.seen("0", collected.builder["execution"], collected.builder["start"], time.time(), worker_mb)
+        cost = cost.seen(
+            "0", collected.builder["execution"], collected.builder["start"], time.time(), worker_mb
+        )
     for update in (collected.updates[k] for k in sorted(collected.updates)):
-        cost = cost.seen(str(update.slot), update.execution, update.start, update.written, worker_mb)
+        cost = cost.seen(
+            str(update.slot), update.execution, update.start, update.written, worker_mb
+        )
     return cost.seen("aggregate", clock.execution, clock.start, time.time(), aggregate_mb)
 
 

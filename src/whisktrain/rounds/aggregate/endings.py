@@ -26,12 +26,16 @@ def restart(context: AggregateContext) -> str | None:
     return "there is no time left" if context.clock.out_of_time else None
 
 
-def complete(context: AggregateContext, state: RunState, collected: CollectedRound, following: NextRound) -> str | None:
+def complete(
+    context: AggregateContext, state: RunState, collected: CollectedRound, following: NextRound
+) -> str | None:
     """FINISH as the run was to end: its last evaluation is complete."""
     ending = following.ending or Ending("completed", "")
     entries = following.history.entries
     outcome = Outcome(time.time(), publish=state.params, metrics=following.metrics, history=entries)
-    evaluated = replace(state, cost=cost_after(state, collected, context.clock), latest=following.latest)
+    evaluated = replace(
+        state, cost=cost_after(state, collected, context.clock), latest=following.latest
+    )
     return _end(context, evaluated, FinalState(ending.status, ending.reason, outcome))
 
 
@@ -43,9 +47,17 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
     outcome = Outcome(time.time(), error=error, log=cause.log)
     if not cause.fatal and state.phase == "train":
         optimizer_state = ids.optimizer_state(state.run, state.round)
-        state = replace(state, point=ResumePoint(state.round, state.params, optimizer_state, state.best))
-    reason = f"{sentence} {cause.error['hint']}" if cause.error.get("code") == "worker_refused" else sentence
-    return _end(context, state, FinalState("diverged" if cause.diverged else "failed", reason, outcome))
+        state = replace(
+            state, point=ResumePoint(state.round, state.params, optimizer_state, state.best)
+        )
+    reason = (
+        f"{sentence} {cause.error['hint']}"
+        if cause.error.get("code") == "worker_refused"
+        else sentence
+    )
+    return _end(
+        context, state, FinalState("diverged" if cause.diverged else "failed", reason, outcome)
+    )
 
 
 def _end(context: AggregateContext, state: RunState, final: FinalState) -> str | None:
@@ -57,12 +69,16 @@ def _end(context: AggregateContext, state: RunState, final: FinalState) -> str |
     return f"the run is {final.status}"
 
 
-def record_merge_failure(context: AggregateContext, state: RunState, error: Exception) -> str | None:
+def record_merge_failure(
+    context: AggregateContext, state: RunState, error: Exception
+) -> str | None:
     """Record that the merge itself failed, like a worker's failure, so that it ends the run after some attempts."""
     if isinstance(error, Damaged) and repair_params(context.records, state):
         return restart(context)
     known = [f.attempt for f in context.records.failures(state.round) if f.shard == MERGE]
-    failure = Failure.from_exception(MERGE, max(known, default=0) + 1, error, context.clock.execution)
+    failure = Failure.from_exception(
+        MERGE, max(known, default=0) + 1, error, context.clock.execution
+    )
     context.records.put_failure(state.round, failure)
     context.state = None
     return None

@@ -46,7 +46,9 @@ def end(records: RunRecords, state: RunState, final: FinalState, nonce: str) -> 
         Whether the run is final now, by this execution; otherwise another execution has advanced it.
     """
     failpoint(Step.SWAP_FINAL)
-    ended = replace(state, status=final.status, reason=final.reason, outcome=final.outcome, nonce=nonce)
+    ended = replace(
+        state, status=final.status, reason=final.reason, outcome=final.outcome, nonce=nonce
+    )
     swapped = records.swap(ended)
     failpoint(Step.FINAL)
     return swapped is not None
@@ -85,7 +87,9 @@ def _archive(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
 
     failpoint(Step.PUT_SUMMARY)
     classes = dataset.body.get("classes") if dataset is not None else None
-    archive.put_summary(summarize(state, records.read_history(state.params), classes, published=published))
+    archive.put_summary(
+        summarize(state, records.read_history(state.params), classes, published=published)
+    )
     return True
 
 
@@ -99,7 +103,9 @@ def _publish(records: RunRecords, state: RunState, dataset: StoredDataset | None
         return None
     spec = state.spec
     described = dataset.body if dataset is not None else None
-    files = ModelFiles(params.tensors, blueprint.config, dataset.preprocessing if dataset is not None else b"")
+    files = ModelFiles(
+        params.tensors, blueprint.config, dataset.preprocessing if dataset is not None else b""
+    )
     models = ModelRecords(records.store)
     models.publish(
         spec.name,
@@ -127,7 +133,9 @@ def _publish(records: RunRecords, state: RunState, dataset: StoredDataset | None
 def _without_model(state: RunState, error: Damaged) -> RunState:
     """The run as failed because its parameters to publish are damaged."""
     reason = f"The trained parameters cannot be read any more: {error.message}"
-    outcome = replace(state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason})
+    outcome = replace(
+        state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason}
+    )
     return replace(state, status="failed", reason=reason, outcome=outcome)
 
 

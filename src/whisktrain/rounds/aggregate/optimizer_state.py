@@ -58,13 +58,19 @@ def _replay_from(records: RunRecords, state: RunState, newest: int, round_: int)
     for earlier in range(max(newest, 1), round_):
         if values is None:
             return None
-        merged = replay(records, state, ids.params(state.run, earlier), values, range(state.spec.shards))
+        merged = replay(
+            records, state, ids.params(state.run, earlier), values, range(state.spec.shards)
+        )
         values = merged.optimizer_state if merged is not None else None
     return values
 
 
 def replay(
-    records: RunRecords, state: RunState, params_id: str, optimizer_state: Tensors, shards: Iterable[int]
+    records: RunRecords,
+    state: RunState,
+    params_id: str,
+    optimizer_state: Tensors,
+    shards: Iterable[int],
 ) -> Merged | None:
     """Merge a round once more from the documents that it was merged from.
 
@@ -87,4 +93,6 @@ def replay(
     contributions = [update.contribution for update in updates if update is not None]
     if blueprint is None or params is None or len(contributions) < len(updates):
         return None
-    return merge(state.spec, blueprint.layout, round_, params.tensors, optimizer_state, contributions)
+    return merge(
+        state.spec, blueprint.layout, round_, params.tensors, optimizer_state, contributions
+    )

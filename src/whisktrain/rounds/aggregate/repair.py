@@ -46,7 +46,9 @@ def _rebuild(records: RunRecords, state: RunState, document: ParamsDocument) -> 
         return None
     try:
         before = records.read_params(parent)
-        optimizer_state = restore(records, state, round_of(parent), before.digest) if before is not None else None
+        optimizer_state = (
+            restore(records, state, round_of(parent), before.digest) if before is not None else None
+        )
         if before is None or optimizer_state is None:
             return None
         merged = replay(records, state, parent, optimizer_state, document.body["merged"])

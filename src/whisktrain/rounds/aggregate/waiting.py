@@ -19,7 +19,9 @@ from whisktrain.rules.verdict import Verdict, judge, lost_error
 __all__ = ["invoke", "leave", "wait_until_complete"]
 
 
-def wait_until_complete(context: AggregateContext, state: RunState, collected: CollectedRound) -> str | None:
+def wait_until_complete(
+    context: AggregateContext, state: RunState, collected: CollectedRound
+) -> str | None:
     """Wait for the round's updates (A2).
 
     Returns:
@@ -46,16 +48,27 @@ def _judge(context: AggregateContext, state: RunState, collected: CollectedRound
     return judge(state, collected.present, failures, time.time(), context.clock.timeouts)
 
 
-def _invoke_again(context: AggregateContext, state: RunState, collected: CollectedRound, verdict: Verdict) -> None:
+def _invoke_again(
+    context: AggregateContext, state: RunState, collected: CollectedRound, verdict: Verdict
+) -> None:
     """Record the failures that killed workers could not, and invoke what is missing again, once per attempt (A2)."""
     for shard in verdict.overdue:
         failpoint(Step.RECORD_LOST)
         attempt = verdict.attempts.get(shard, 0) + 1
         error = lost_error(shard, state, verdict.refused.get(shard))
-        context.records.put_failure(state.round, Failure(shard, attempt, error, written=time.time()))
+        context.records.put_failure(
+            state.round, Failure(shard, attempt, error, written=time.time())
+        )
         collected.failures = True
-    due = {shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue) for shard in verdict.missing}
-    failed = {(state.round, shard, attempt) for shard, attempt in due.items() if 0 < attempt < state.spec.attempts}
+    due = {
+        shard: verdict.attempts.get(shard, 0) + (shard in verdict.overdue)
+        for shard in verdict.missing
+    }
+    failed = {
+        (state.round, shard, attempt)
+        for shard, attempt in due.items()
+        if 0 < attempt < state.spec.attempts
+    }
     fresh = failed - context.invoked_again
     if fresh:
         if state.round:
@@ -79,7 +92,10 @@ def invoke(context: AggregateContext, state: RunState, slots: tuple[int, ...]) -
 
 def _served_by_another(context: AggregateContext, state: RunState) -> bool:
     """Whether another aggregate, whose lease lives, serves the run."""
-    return state.nonce not in (context.nonce, context.predecessor) and state.aggregate_lease > time.time()
+    return (
+        state.nonce not in (context.nonce, context.predecessor)
+        and state.aggregate_lease > time.time()
+    )
 
 
 def leave(context: AggregateContext, state: RunState) -> str:

@@ -227,7 +227,9 @@ class Follower:
         longest = grace if watch.leased else self._timeouts.stale
         watch.look_at = now + min(max(until - time.time(), 0.0), longest)
 
-    def _need_of(self, records: RunRecords, state: RunState, watch: _Watch) -> tuple[Need | None, float]:
+    def _need_of(
+        self, records: RunRecords, state: RunState, watch: _Watch
+    ) -> tuple[Need | None, float]:
         """What an aggregate is needed for, if anything; and when, in seconds of the epoch, something becomes overdue."""
         if state.final:
             return ("final",), 0.0
@@ -264,7 +266,11 @@ class Follower:
         elif self._firer.fire_all(run, now):
             watch.done.add(need)
             watch.fire_at = now + watch.pause
-            watch.look_at = min(watch.fire_at, now + until - time.time()) if until > time.time() else watch.fire_at
+            watch.look_at = (
+                min(watch.fire_at, now + until - time.time())
+                if until > time.time()
+                else watch.fire_at
+            )
             watch.pause = min(2 * watch.pause, self._timeouts.refire_most)
         else:
             watch.look_at = max(self._firer.blocked_until, now + self._timeouts.refire)

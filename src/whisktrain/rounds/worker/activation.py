@@ -122,7 +122,13 @@ def serve(
             pause = min(2 * pause, timeouts.retry_most)
     if context.model is not None:
         _models.put(context.model_key, context.model)
-    return {"run": run, "slot": slot, "rounds": len(context.rounds), "updates": context.updates, "left": left}
+    return {
+        "run": run,
+        "slot": slot,
+        "rounds": len(context.rounds),
+        "updates": context.updates,
+        "left": left,
+    }
 
 
 def _serve_round(context: _WorkerContext) -> str | None:
@@ -196,14 +202,18 @@ def _build(context: _WorkerContext, state: RunState) -> str | None:
     context.clock.record_work(time.time() - began)
     if not context.clock.leased:
         return "the model is built"
-    context.successor = True  # it stays for the rounds even if others have computed its shards meanwhile
+    context.successor = (
+        True  # it stays for the rounds even if others have computed its shards meanwhile
+    )
     while not context.clock.over:
         if _wait_for_change(context, context.clock.bounded(context.clock.timeouts.poll)):
             return None
     return "the lease is over"
 
 
-def _compute(context: _WorkerContext, state: RunState, params: Params, own: tuple[int, ...]) -> str | None:
+def _compute(
+    context: _WorkerContext, state: RunState, params: Params, own: tuple[int, ...]
+) -> str | None:
     """Compute some shards and put their updates (W3 and W4); why to leave, or None."""
     for shard in own:
         began = time.time()
@@ -219,7 +229,11 @@ def _compute(context: _WorkerContext, state: RunState, params: Params, own: tupl
         if not _put_update(context, state, shard, contribution, ms):
             author = context.records.author(state.round, shard)
             failpoint(Step.UPDATE_WRITTEN)
-            if author is not None and author.slot == context.slot and author.execution != context.clock.execution:
+            if (
+                author is not None
+                and author.slot == context.slot
+                and author.execution != context.clock.execution
+            ):
                 return "another activation serves this slot"
             continue
         context.clock.record_work(time.time() - began)
@@ -227,7 +241,13 @@ def _compute(context: _WorkerContext, state: RunState, params: Params, own: tupl
     return None
 
 
-def _put_update(context: _WorkerContext, state: RunState, shard: int, contribution: Contribution, ms: dict[str, float]) -> bool:
+def _put_update(
+    context: _WorkerContext,
+    state: RunState,
+    shard: int,
+    contribution: Contribution,
+    ms: dict[str, float],
+) -> bool:
     """Put an update (W4); False where the shard has one already."""
     update = Update(
         shard=shard,
@@ -269,11 +289,16 @@ def _contribute(
     read = time.perf_counter()
     contribution = context.model.contribute(params.tensors, work, rows, validation)
     _check_finite(contribution, state.round, shard)
-    return contribution, {"read": (read - began) * 1000, "compute": (time.perf_counter() - read) * 1000}
+    return contribution, {
+        "read": (read - began) * 1000,
+        "compute": (time.perf_counter() - read) * 1000,
+    }
 
 
 def _check_finite(contribution: Contribution, round_: int, shard: int) -> None:
-    finite = all(map(math.isfinite, _numbers(contribution.numbers))) and tensors.all_finite(contribution.tensors.values())
+    finite = all(map(math.isfinite, _numbers(contribution.numbers))) and tensors.all_finite(
+        contribution.tensors.values()
+    )
     if not finite:
         raise Diverged(
             f"The loss or a gradient of shard {shard} was not finite in round {round_}.",
@@ -295,7 +320,9 @@ def _fail(context: _WorkerContext, state: RunState, shard: int, error: Exception
     failpoint(Step.PUT_FAILURE)
     context.model = None
     known = [f.attempt for f in context.records.failures(state.round) if f.shard == shard]
-    failure = Failure.from_exception(shard, max(known, default=0) + 1, error, context.clock.execution)
+    failure = Failure.from_exception(
+        shard, max(known, default=0) + 1, error, context.clock.execution
+    )
     context.records.put_failure(state.round, failure)
     return f"shard {shard} failed: {failure.error['message']}"
 
@@ -326,7 +353,9 @@ def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | Non
 
 def _missing(context: _WorkerContext, state: RunState) -> tuple[int, ...] | None:
     """The shards without an update, those after this slot's number first; None where the run has moved on."""
-    lacking = assignment.missing(state.round, state.spec.shards, context.records.authors(state.round))
+    lacking = assignment.missing(
+        state.round, state.spec.shards, context.records.authors(state.round)
+    )
     newest = context.records.read()
     if newest is None or newest.final or newest.round != state.round:
         return None
@@ -338,7 +367,9 @@ def _hand_over(context: _WorkerContext) -> str:
     """Invoke the slot's successor, as the last act (W6)."""
     failpoint(Step.HAND_OVER)
     try:
-        context.invoker.invoke("worker", {"run": context.records.run, "slot": context.slot, "successor": True})
+        context.invoker.invoke(
+            "worker", {"run": context.records.run, "slot": context.slot, "successor": True}
+        )
     except PlatformError as error:
         return f"the lease is over; the successor could not be invoked: {error.message}"
     return "the lease is over; the successor is invoked"

@@ -43,7 +43,11 @@ def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseCl
     failpoint(Step.PUT_RESUMED_STATE)
     if checkpoint.optimizer_state is not None:
         records.put_optimizer_state(spec.first_round, checkpoint.optimizer_state)
-    if checkpoint.best is not None and state.best is not None and state.best.round != spec.first_round:
+    if (
+        checkpoint.best is not None
+        and state.best is not None
+        and state.best.round != spec.first_round
+    ):
         records.put_params(state.best.params, checkpoint.best, TrainingHistory())
     _put_first_params(records, state, checkpoint.params, checkpoint.history)
 
@@ -51,10 +55,14 @@ def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseCl
 def _put_blueprint(records: RunRecords, blueprint: Blueprint, clock: LeaseClock) -> None:
     failpoint(Step.PUT_BLUEPRINT)
     start, lease_end = round(clock.start, 3), round(clock.lease_end, 3)
-    records.put_blueprint(blueprint, {"execution": clock.execution, "start": start, "lease_end": lease_end})
+    records.put_blueprint(
+        blueprint, {"execution": clock.execution, "start": start, "lease_end": lease_end}
+    )
 
 
-def _put_first_params(records: RunRecords, state: RunState, values: Tensors, history: TrainingHistory) -> None:
+def _put_first_params(
+    records: RunRecords, state: RunState, values: Tensors, history: TrainingHistory
+) -> None:
     failpoint(Step.PUT_FIRST_PARAMS)
     records.put_params(ids.params(state.run, state.spec.first_round), values, history)
 
@@ -70,7 +78,8 @@ def _files(store: Store, model: ModelSource) -> Mapping[str, bytes]:
         found = ModelRecords(store).read(name, int(version))
         if found is None:
             raise NotFound(
-                f"The model {model['init']!r} to start from does not exist any more.", hint="Name another with --init."
+                f"The model {model['init']!r} to start from does not exist any more.",
+                hint="Name another with --init.",
             )
         _, files = found
         return {"init": tensors.encode(files.params), "config": files.config}

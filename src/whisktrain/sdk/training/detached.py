@@ -67,12 +67,17 @@ def start(where: Where, job: Job) -> Started:
             start_new_session=True,
         )
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps({**job, "where": {**asdict(where), "home": str(where.home)}}).encode())
+    process.stdin.write(
+        json.dumps({**job, "where": {**asdict(where), "home": str(where.home)}}).encode()
+    )
     process.stdin.close()
     line = process.stdout.readline()
     process.stdout.close()
     if not line:
-        raise PlatformError(f"The background process ended before the run began; its log is {file}.", code="not_started")
+        raise PlatformError(
+            f"The background process ended before the run began; its log is {file}.",
+            code="not_started",
+        )
     answer: Started | NotStarted = json.loads(line)
     if "error" in answer:
         process.wait()

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KerasModel", "fit"]
 
 _NOT_IN_PLACE = (
-    "The Keras model's weights were not set in place: ask for answers with predict, which knows the targets' own units."
+    "The Keras model's weights were not set in place: "
+    "ask for answers with predict, which knows the targets' own units."
 )
 
 
@@ -52,7 +53,13 @@ class KerasModel(Protocol):
 
 
 def fit(
-    session: Session, model: KerasModel, x: ArrayLike, y: ArrayLike, *, progress: Report, options: TrainOptions
+    session: Session,
+    model: KerasModel,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    progress: Report,
+    options: TrainOptions,
 ) -> RunResult:
     """Train a Keras model on arrays; see `Connection.fit`."""
     section: JsonObject = {"source": _upload_arrays(session, x, y)}

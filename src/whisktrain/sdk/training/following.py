@@ -146,7 +146,9 @@ class Snapshots:
         change = self._records.wait_for_run(self._position, seconds)
         self._position = change.position
         rest = self._every - (time.monotonic() - begin)
-        if change.changed and rest > 0:  # several rounds may pass in this time: one snapshot shows them all
+        if (
+            change.changed and rest > 0
+        ):  # several rounds may pass in this time: one snapshot shows them all
             time.sleep(rest)
 
     def take(self) -> Progress | None:

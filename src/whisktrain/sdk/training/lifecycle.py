@@ -28,7 +28,9 @@ _LONGEST_TRAINING_S = 7 * 24 * 3600.0
 _LONGEST_START_S = 60.0
 
 
-def train(session: Session, request: RequestObject, *, progress: Report = None, wait: bool = True) -> RunResult:
+def train(
+    session: Session, request: RequestObject, *, progress: Report = None, wait: bool = True
+) -> RunResult:
     """Run the sequence `pipeline` for a request.
 
     Args:
@@ -46,12 +48,25 @@ def train(session: Session, request: RequestObject, *, progress: Report = None, 
     key = ids.check_run_id(checked.key or requests.new_run_id(checked.name))
     settings: JsonObject = {**request.get("train", {}), "key": key}
     if not wait and session.embedded:
-        return _leave_behind(session, {"key": key, "request": {**request, "train": {**settings, "wait": True}}})
-    arguments: JsonObject = {**request, "train": {**settings, "wait": wait}, "lib_version": __version__}
+        return _leave_behind(
+            session, {"key": key, "request": {**request, "train": {**settings, "wait": True}}}
+        )
+    arguments: JsonObject = {
+        **request,
+        "train": {**settings, "wait": wait},
+        "lib_version": __version__,
+    }
     return _run(session, "whisktrain/pipeline", arguments, key, progress=progress, wait=wait)
 
 
-def resume(session: Session, run: str, *, key: str | None = None, progress: Report = None, wait: bool = True) -> RunResult:
+def resume(
+    session: Session,
+    run: str,
+    *,
+    key: str | None = None,
+    progress: Report = None,
+    wait: bool = True,
+) -> RunResult:
     """Resume a stopped run, under a new id.
 
     Args:
@@ -88,22 +103,33 @@ def watch(session: Session, run: str, *, progress: Report = None) -> RunResult:
     summary = snapshots.summary()
     if summary is None:
         raise NotFound(
-            f"There is no run {run!r} in the store.", code="no_such_run", hint="`whisktrain runs list` shows what there is."
+            f"There is no run {run!r} in the store.",
+            code="no_such_run",
+            hint="`whisktrain runs list` shows what there is.",
         )
-    return cast("RunResult", {"run": run, **{key: value for key, value in summary.items() if key != "schema"}})
+    return cast(
+        "RunResult",
+        {"run": run, **{key: value for key, value in summary.items() if key != "schema"}},
+    )
 
 
-def _run(session: Session, action: str, arguments: JsonObject, run: str, *, progress: Report, wait: bool) -> RunResult:
+def _run(
+    session: Session, action: str, arguments: JsonObject, run: str, *, progress: Report, wait: bool
+) -> RunResult:
     """Start the action and follow the run until there is a result."""
     with Interrupts() as interrupts:
         activation = session.client.start(action, arguments)
         session.narrate(f"run {run} started")
         if not session.has_store:
-            record = session.client.wait(activation, timeout=_LONGEST_TRAINING_S if wait else _LONGEST_START_S)
+            record = session.client.wait(
+                activation, timeout=_LONGEST_TRAINING_S if wait else _LONGEST_START_S
+            )
             return outcomes.result_of(session, record, run)
         started = Started(activation, run, arguments.get("predict"))
         try:
-            return TrainingWatch(session, started, interrupts, progress=progress, wait=wait).result()
+            return TrainingWatch(
+                session, started, interrupts, progress=progress, wait=wait
+            ).result()
         except KeyboardInterrupt:
             RunRecords(session.store, run).request_stop()
             hint = f"Go on with `whisktrain runs resume {run}`."
@@ -114,6 +140,8 @@ def _leave_behind(session: Session, job: detached.Job) -> RunResult:
     """Have a process of its own carry the run on; it ends with the run."""
     run = job["key"]
     process = detached.start(session.where, job)
-    session.narrate(f"run {run} goes on in the background (process {process['pid']}); it ends by itself")
+    session.narrate(
+        f"run {run} goes on in the background (process {process['pid']}); it ends by itself"
+    )
     started: RunResult = {"status": "training", "run": run, "model": process.get("model")}
     return {**started, "message": messages.of_training(started)}

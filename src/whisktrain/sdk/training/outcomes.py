@@ -34,7 +34,9 @@ def result_of(session: Session, record: Activation, run: str) -> RunResult:
         return with_decisions(session, cast("RunResult", record.result))
     error = failure_of(session.client.explain(record))
     reported = record.result.get("error") if isinstance(record.result, Mapping) else None
-    if isinstance(reported, Mapping) and "code" in reported and "kind" not in reported:  # no stage failed: the run did
+    if (
+        isinstance(reported, Mapping) and "code" in reported and "kind" not in reported
+    ):  # no stage failed: the run did
         error = _training_error(error)
     error.run = run  # type: ignore[attr-defined]
     if session.has_store:
@@ -56,7 +58,9 @@ def late_result(session: Session, early: RunResult, summary: RunSummary, rows: J
         WhisktrainError: The run failed.
     """
     known = {**early, **summary}
-    result = cast("RunResult", {key: value for key, value in known.items() if key not in _ONLY_IN_SUMMARIES})
+    result = cast(
+        "RunResult", {key: value for key, value in known.items() if key not in _ONLY_IN_SUMMARIES}
+    )
     if error := result.get("error"):
         raise _training_error(from_record(error))
     message = messages.of_training(result)
@@ -66,9 +70,18 @@ def late_result(session: Session, early: RunResult, summary: RunSummary, rows: J
     try:
         answer = session.client.call("whisktrain/predict", {**section, "model": result["model"]})
     except WhisktrainError as failed:
-        return {**result, "decisions": None, "decisions_error": failed.to_record(), "message": f"{message} {failed}"}
+        return {
+            **result,
+            "decisions": None,
+            "decisions_error": failed.to_record(),
+            "message": f"{message} {failed}",
+        }
     decided = with_decisions(session, cast("DecisionAnswer", answer))
-    return {**result, "decisions": decided["decisions"], "message": f"{message} {decided['message']}"}
+    return {
+        **result,
+        "decisions": decided["decisions"],
+        "message": f"{message} {decided['message']}",
+    }
 
 
 def _training_error(error: WhisktrainError) -> WhisktrainError:

@@ -20,7 +20,12 @@ _SAID_BY_COLUMN = "Left out as"
 def data_report(body: DatasetBody) -> list[str]:
     """The lines for a data set's document."""
     warnings = [warning for warning in body["warnings"] if not warning.startswith(_SAID_BY_COLUMN)]
-    return [_rows_line(body), _target_line(body), *_column_lines(body["columns"]), *(f"note: {text}" for text in warnings)]
+    return [
+        _rows_line(body),
+        _target_line(body),
+        *_column_lines(body["columns"]),
+        *(f"note: {text}" for text in warnings),
+    ]
 
 
 def _rows_line(body: DatasetBody) -> str:
@@ -46,7 +51,9 @@ def _column_lines(columns: list[ColumnReport]) -> list[str]:
         missing = f" ({column['missing']} missing)" if column["missing"] else ""
         if column["role"] == "dropped":
             reason = column["done"].removeprefix(_LEFT_OUT)
-            dropped.setdefault(reason, []).append(f"{_LEFT_OUT}{column['name']}{missing}: {reason}; --keep uses it")
+            dropped.setdefault(reason, []).append(
+                f"{_LEFT_OUT}{column['name']}{missing}: {reason}; --keep uses it"
+            )
         elif column["role"] == "feature":
             treated.setdefault(column["done"], []).append(f"{column['name']}{missing}")
     used = [f"columns: {_named(names)}: {treatment}" for treatment, names in treated.items()]

@@ -64,7 +64,13 @@ class TrainingWatch:
     """
 
     def __init__(
-        self, session: Session, started: Started, interrupts: Interrupts, *, progress: Report = None, wait: bool = True
+        self,
+        session: Session,
+        started: Started,
+        interrupts: Interrupts,
+        *,
+        progress: Report = None,
+        wait: bool = True,
     ) -> None:
         self._session = session
         self._started = started
@@ -91,7 +97,11 @@ class TrainingWatch:
             self._request_stop_on_interrupt()
             self._report_idleness()
             training = self._show_progress()
-            result = self._look_at_activation(training) if self._early is None else self._look_at_summary(self._early)
+            result = (
+                self._look_at_activation(training)
+                if self._early is None
+                else self._look_at_summary(self._early)
+            )
             if result is not None:
                 return result
             self._snapshots.wait(min(self._pause, _LONGEST_WAIT_S))
@@ -146,10 +156,18 @@ class TrainingWatch:
                 self._show_the_end()
                 return result
             self._early = result
-            self._session.narrate(f"run {self._started.run} outlives its train stage; following it in the store")
+            self._session.narrate(
+                f"run {self._started.run} outlives its train stage; following it in the store"
+            )
         elif training:
             training = self._snapshots.exists()
-        self._pause = self._training_pause if training else _LOOK_ENDING_S if self._snapshots.seen else _LOOK_UNSEEN_S
+        self._pause = (
+            self._training_pause
+            if training
+            else _LOOK_ENDING_S
+            if self._snapshots.seen
+            else _LOOK_UNSEEN_S
+        )
         self._next_look = time.monotonic() + self._pause
         return self._look_at_summary(self._early) if self._early is not None else None
 

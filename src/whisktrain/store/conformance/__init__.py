@@ -23,5 +23,7 @@ from whisktrain.store.conformance.races import RaceTests
 __all__ = ["StoreConformance"]
 
 
-class StoreConformance(DocumentTests, AttachmentTests, ListTests, FeedTests, RaceTests, OracleTests):
+class StoreConformance(
+    DocumentTests, AttachmentTests, ListTests, FeedTests, RaceTests, OracleTests
+):
     """All of them."""

@@ -29,7 +29,14 @@ class AttachmentTests(Basis):
 
     @pytest.mark.parametrize(
         "data",
-        [bytes(range(256)) * 3, b"\r\n--\r\n\r\n--x--\r\n", b"\r\n", b"--", b"\x00" * 70_000, b"\x1f\x8b\x08compressed?"],
+        [
+            bytes(range(256)) * 3,
+            b"\r\n--\r\n\r\n--x--\r\n",
+            b"\r\n",
+            b"--",
+            b"\x00" * 70_000,
+            b"\x1f\x8b\x08compressed?",
+        ],
         ids=["every byte", "like a boundary", "line end", "dashes", "zeros", "like gzip"],
     )
     def test_bytes_that_look_like_something_else(self, database: Database, data: bytes) -> None:
@@ -47,8 +54,19 @@ class AttachmentTests(Basis):
         assert database.get("d", attachment=True) == Document("d", rev, {"n": 1}, None, None)
 
     def test_several_documents_at_once(self, database: Database) -> None:
-        sizes = {"a": 5, "ü/?": 70_000, "gzip": 20_000, "none": None, "empty": 0, "boundary": 33, "gone": 7}
-        datas = {id_: None if size is None else random.Random(size).randbytes(size) for id_, size in sizes.items()}
+        sizes = {
+            "a": 5,
+            "ü/?": 70_000,
+            "gzip": 20_000,
+            "none": None,
+            "empty": 0,
+            "boundary": 33,
+            "gone": 7,
+        }
+        datas = {
+            id_: None if size is None else random.Random(size).randbytes(size)
+            for id_, size in sizes.items()
+        }
         datas |= {"boundary": b"\r\n----\r\n\r\n\r\n--\r\nContent-Type: x"}
         revs = {}
         for id_, data in datas.items():
@@ -65,15 +83,21 @@ class AttachmentTests(Basis):
         assert database.get_many(["absent", "gone"]) == database.get_many([]) == {}
 
     @pytest.mark.parametrize("size", [10, 100_000])
-    def test_an_attachment_goes_unless_it_is_given_again(self, database: Database, size: int) -> None:
+    def test_an_attachment_goes_unless_it_is_given_again(
+        self, database: Database, size: int
+    ) -> None:
         first = database.put("d", {"n": 1}, attachment=b"a" * size)
         second = database.put("d", {"n": 2}, rev=first, attachment=b"b" * (size + 1))
-        assert database.get("d", attachment=True) == Document("d", second, {"n": 2}, b"b" * (size + 1), size + 1)
+        assert database.get("d", attachment=True) == Document(
+            "d", second, {"n": 2}, b"b" * (size + 1), size + 1
+        )
         third = database.put("d", {"n": 3}, rev=second)
         assert database.get("d", attachment=True) == Document("d", third, {"n": 3})
 
     @pytest.mark.parametrize("size", [10, 100_000])
-    def test_a_document_created_again_has_no_old_attachment(self, database: Database, size: int) -> None:
+    def test_a_document_created_again_has_no_old_attachment(
+        self, database: Database, size: int
+    ) -> None:
         database.put("d", {"n": 1}, attachment=b"a" * size)
         database.delete("d")
         rev = database.put("d", {"n": 2})
@@ -83,7 +107,9 @@ class AttachmentTests(Basis):
         rev = database.put("d", {"n": 1}, attachment=b"a" * 100_000)
         with pytest.raises(Conflict, match="'d'"):
             database.put("d", {"n": 2}, attachment=b"b" * 100_000)
-        assert database.get("d", attachment=True) == Document("d", rev, {"n": 1}, b"a" * 100_000, 100_000)
+        assert database.get("d", attachment=True) == Document(
+            "d", rev, {"n": 1}, b"a" * 100_000, 100_000
+        )
 
     @pytest.mark.parametrize("size", [100, 500_000])
     def test_durable_writes_read_the_same(self, database: Database, size: int) -> None:

@@ -21,14 +21,27 @@ AWKWARD_BODY: dict[str, Any] = {
     "id": "x",
     "rev": "1-x",
     "key with spaces": 1,
-    "constructor": {"prototype": 1, "hasOwnProperty": 2, "_id": "nested", "_rev": "nested", "_attachments": {}},
+    "constructor": {
+        "prototype": 1,
+        "hasOwnProperty": 2,
+        "_id": "nested",
+        "_rev": "nested",
+        "_attachments": {},
+    },
     "reduce": ["a", ["b", [None, True, False]]],
     "ключ": "значение",
     "emoji \U0001f600": "\U0001f600 \u2028 \x7f \\ \" ' / \b\f\n\r\t",
     "$ref": "#/a",
     "a.b": {"c/d": {}},
     # CouchDB takes subnormal numbers for zero, so the smallest here is the smallest normal one.
-    "floats": [0.1, 1e-300, 1.7976931348623157e308, 2.2250738585072014e-308, -2.5, 3.141592653589793],
+    "floats": [
+        0.1,
+        1e-300,
+        1.7976931348623157e308,
+        2.2250738585072014e-308,
+        -2.5,
+        3.141592653589793,
+    ],
     "long": "x" * 20000,
     "list": [],
     "zero": 0,
@@ -45,7 +58,9 @@ class DocumentTests(Basis):
     def test_a_document_reads_as_it_was_put(self, database: Database) -> None:
         body = {"schema": 1, "words": ["a", "b"], "nothing": None}
         rev = database.put("run:a", body)
-        assert database.get("run:a") == Document("run:a", rev, {"schema": 1, "words": ["a", "b"], "nothing": None})
+        assert database.get("run:a") == Document(
+            "run:a", rev, {"schema": 1, "words": ["a", "b"], "nothing": None}
+        )
         assert body == {"schema": 1, "words": ["a", "b"], "nothing": None}
 
     def test_an_empty_body(self, database: Database) -> None:
@@ -134,12 +149,16 @@ class DocumentTests(Basis):
             database.put("d", {"n": 1}, rev=first)
         assert second != first
 
-    def test_a_put_with_a_revision_on_an_absent_document_conflicts(self, database: Database) -> None:
+    def test_a_put_with_a_revision_on_an_absent_document_conflicts(
+        self, database: Database
+    ) -> None:
         with pytest.raises(Conflict):
             database.put("absent", {}, rev="1-967a00dff5e02add41819138abb3284d")
         assert database.get("absent") is None
 
-    def test_a_deleted_document_conflicts_with_its_old_revisions_and_can_be_created_again(self, database: Database) -> None:
+    def test_a_deleted_document_conflicts_with_its_old_revisions_and_can_be_created_again(
+        self, database: Database
+    ) -> None:
         first = database.put("d", {"n": 1})
         second = database.put("d", {"n": 2}, rev=first)
         assert database.delete("d")
@@ -154,7 +173,9 @@ class DocumentTests(Basis):
                 database.put("d", {"n": 3}, rev=old)
         assert database.get("d") == Document("d", again, {"n": 1})
 
-    def test_deleting_and_creating_again_many_times_never_repeats_a_revision(self, database: Database) -> None:
+    def test_deleting_and_creating_again_many_times_never_repeats_a_revision(
+        self, database: Database
+    ) -> None:
         seen = set()
         for _ in range(5):
             seen.add(database.put("d", {"n": 1}))
@@ -229,9 +250,13 @@ class DocumentTests(Basis):
         position = database.changes(None).position
         database.delete("gone")
         database.compact()
-        assert database.get("kept", attachment=True) == Document("kept", kept, {"n": 1}, b"k" * 100_000, 100_000)
+        assert database.get("kept", attachment=True) == Document(
+            "kept", kept, {"n": 1}, b"k" * 100_000, 100_000
+        )
         assert database.get("gone") is None
-        assert [(row.id, row.deleted) for row in database.changes(position).rows] == [("gone", True)]
+        assert [(row.id, row.deleted) for row in database.changes(position).rows] == [
+            ("gone", True)
+        ]
         with pytest.raises(Conflict):
             database.put("gone", {}, rev=gone)
         assert database.put("gone", {}) != gone

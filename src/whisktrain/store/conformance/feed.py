@@ -92,8 +92,13 @@ class FeedTests(Basis):
             database.put(id_, {})
         database.delete("run:a")
         assert _seen(database.changes("0", prefix="run:")) == [("run:b", False), ("run:a", True)]
-        assert _seen(database.changes("0", ids=["a:1:0", "run", "absent"])) == [("a:1:0", False), ("run", False)]
-        assert _seen(database.changes("0", ids={"run:a", "run"}, prefix="run:")) == [("run:a", True)]
+        assert _seen(database.changes("0", ids=["a:1:0", "run", "absent"])) == [
+            ("a:1:0", False),
+            ("run", False),
+        ]
+        assert _seen(database.changes("0", ids={"run:a", "run"}, prefix="run:")) == [
+            ("run:a", True)
+        ]
         assert database.changes("0", ids=[]).rows == []
         assert database.changes("0", prefix="nothing").rows == []
 
@@ -102,10 +107,15 @@ class FeedTests(Basis):
         found = database.changes("0", prefix="d:")
         assert found.rows == []
         database.put("d:1", {})
-        assert _seen(database.changes(found.position)) in ([("d:1", False)], [("x:1", False), ("d:1", False)])
+        assert _seen(database.changes(found.position)) in (
+            [("d:1", False)],
+            [("x:1", False), ("d:1", False)],
+        )
         assert _seen(database.changes(found.position, prefix="d:")) == [("d:1", False)]
 
-    def test_documents_come_with_the_rows_where_they_are_asked_for(self, database: Database) -> None:
+    def test_documents_come_with_the_rows_where_they_are_asked_for(
+        self, database: Database
+    ) -> None:
         first = database.put("a", {"n": 1}, attachment=b"12345")
         rev = database.put("b", {"n": 1})
         gone = database.put("c", {})
@@ -113,14 +123,18 @@ class FeedTests(Basis):
         rev = database.put("b", {"n": 2, "deep": {"_id": "x", "list": [1.5, None]}}, rev=rev)
         database.delete("c", rev=gone)
         rows = database.changes(position, bodies=True).rows
-        assert rows[0].document == Document("b", rev, {"n": 2, "deep": {"_id": "x", "list": [1.5, None]}})
+        assert rows[0].document == Document(
+            "b", rev, {"n": 2, "deep": {"_id": "x", "list": [1.5, None]}}
+        )
         assert [(row.id, row.deleted) for row in rows] == [("b", False), ("c", True)]
         assert rows[1].document is None
         every = database.changes("0", bodies=True, ids=["a", "c"]).rows
         assert [row.document for row in every] == [Document("a", first, {"n": 1}, None, 5), None]
         assert [row.document for row in database.changes("0").rows] == [None] * 3
 
-    def test_a_waiting_reader_gets_the_document_that_it_waited_for(self, database: Database) -> None:
+    def test_a_waiting_reader_gets_the_document_that_it_waited_for(
+        self, database: Database
+    ) -> None:
         rev = database.put("a", {"n": 1})
         position = database.changes(None).position
         with ThreadPoolExecutor(1) as pool:
@@ -128,7 +142,9 @@ class FeedTests(Basis):
             time.sleep(0.3)
             database.put("b", {})
             rev = database.put("a", {"n": 2}, rev=rev)
-            assert [row.document for row in waiting.result(20).rows] == [Document("a", rev, {"n": 2})]
+            assert [row.document for row in waiting.result(20).rows] == [
+                Document("a", rev, {"n": 2})
+            ]
 
     def test_waiting_ends_at_the_timeout(self, database: Database) -> None:
         position = database.changes(None).position
@@ -153,9 +169,15 @@ class FeedTests(Basis):
         assert time.monotonic() - begun < 5
 
     @pytest.mark.parametrize("how", ["all", "prefix", "ids"])
-    def test_a_waiting_reader_is_woken_by_what_it_asked_for_only(self, database: Database, how: str) -> None:
+    def test_a_waiting_reader_is_woken_by_what_it_asked_for_only(
+        self, database: Database, how: str
+    ) -> None:
         position = database.changes(None).position
-        asks: dict[str, dict[str, Any]] = {"all": {}, "prefix": {"prefix": "d:"}, "ids": {"ids": ["d:1", "d:2"]}}
+        asks: dict[str, dict[str, Any]] = {
+            "all": {},
+            "prefix": {"prefix": "d:"},
+            "ids": {"ids": ["d:1", "d:2"]},
+        }
         ask = asks[how]
         writes = ["x:1", "x:2", "d:1"] if ask else ["d:1"]
 
@@ -223,7 +245,9 @@ class FeedTests(Basis):
             for player in [pool.submit(play, "ping", "pong"), pool.submit(play, "pong", "ping")]:
                 player.result(60)
 
-    def test_following_while_others_write_misses_nothing(self, database: Database, address: str) -> None:
+    def test_following_while_others_write_misses_nothing(
+        self, database: Database, address: str
+    ) -> None:
         with processes(2) as pool:
             writers = [pool.submit(_write_many, address, f"w{k}", 40) for k in range(2)]
             expected = {f"w{k}:{n}" for k in range(2) for n in range(40)}

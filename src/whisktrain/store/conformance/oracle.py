@@ -32,7 +32,11 @@ BODIES = st.dictionaries(
     ),
     max_size=3,
 )
-ATTACHMENTS = st.none() | st.binary(max_size=20) | st.integers(65_000, 66_500).map(lambda size: b"\x07" * size)
+ATTACHMENTS = (
+    st.none()
+    | st.binary(max_size=20)
+    | st.integers(65_000, 66_500).map(lambda size: b"\x07" * size)
+)
 # Which revision a writer holds: none, the present one, or one of the past.
 HELD = st.sampled_from(["none", "present", "past"])
 
@@ -77,10 +81,14 @@ class _Machine(RuleBasedStateMachine):
         self.order = [other for other in self.order if other != id_] + [id_]
 
     @rule(id_=IDS, body=BODIES, attachment=ATTACHMENTS, which=HELD, durable=st.booleans())
-    def put(self, id_: str, body: dict[str, Any], attachment: bytes | None, which: str, durable: bool) -> None:
+    def put(
+        self, id_: str, body: dict[str, Any], attachment: bytes | None, which: str, durable: bool
+    ) -> None:
         rev = self.held(id_, which)
         try:
-            new = self.database.put(self.prefix + id_, body, rev=rev, attachment=attachment, durable=durable)
+            new = self.database.put(
+                self.prefix + id_, body, rev=rev, attachment=attachment, durable=durable
+            )
         except Conflict:
             assert rev != self.present(id_)
             return
@@ -126,7 +134,9 @@ class _Machine(RuleBasedStateMachine):
             return
         assert found is not None
         assert (found.id, found.rev, found.body) == (self.prefix + id_, known.rev, known.body)
-        assert found.attachment_size == (None if known.attachment is None else len(known.attachment))
+        assert found.attachment_size == (
+            None if known.attachment is None else len(known.attachment)
+        )
         assert found.attachment == (known.attachment if attachment else None)
 
     @rule(
@@ -136,9 +146,14 @@ class _Machine(RuleBasedStateMachine):
         skip=st.integers(0, 2),
     )
     def list(self, start: str, descending: bool, limit: int | None, skip: int) -> None:
-        there = sorted((id_ for id_ in self.model if id_.startswith(start) and self.present(id_)), reverse=descending)
+        there = sorted(
+            (id_ for id_ in self.model if id_.startswith(start) and self.present(id_)),
+            reverse=descending,
+        )
         expected = there[skip:][:limit]
-        found = self.database.list(self.prefix + start, descending=descending, limit=limit, skip=skip)
+        found = self.database.list(
+            self.prefix + start, descending=descending, limit=limit, skip=skip
+        )
         assert [document.id for document in found] == [self.prefix + id_ for id_ in expected]
         assert [document.body for document in found] == [self.model[id_].body for id_ in expected]
 

@@ -49,7 +49,9 @@ class RaceTests(Basis):
                 racers = [pool.submit(database.delete, "d") for _ in range(PROCESSES)]
                 assert sum(racer.result(60) for racer in racers) == 1
 
-    def test_a_feed_reader_never_sees_a_document_without_its_attachment(self, database: Database, address: str) -> None:
+    def test_a_feed_reader_never_sees_a_document_without_its_attachment(
+        self, database: Database, address: str
+    ) -> None:
         with processes(2) as pool:
             writers = [pool.submit(_write_attached, address, f"w{k}", 25) for k in range(2)]
             position: str = "0"
@@ -68,7 +70,9 @@ class RaceTests(Basis):
                 writer.result(120)
         assert len(seen) == 50
 
-    def test_a_reader_sees_a_replaced_document_whole_or_not_at_all(self, database: Database, address: str) -> None:
+    def test_a_reader_sees_a_replaced_document_whole_or_not_at_all(
+        self, database: Database, address: str
+    ) -> None:
         with processes(1) as pool:
             writer = pool.submit(_replace_and_delete, address, 30)
             reads = 0
@@ -82,7 +86,9 @@ class RaceTests(Basis):
         assert reads
 
     def test_a_killed_writer_leaves_the_store_whole(self, database: Database, address: str) -> None:
-        process = multiprocessing.get_context("spawn").Process(target=_write_attached, args=(address, "k", 100_000))
+        process = multiprocessing.get_context("spawn").Process(
+            target=_write_attached, args=(address, "k", 100_000)
+        )
         process.start()
         position = "0"
         for _ in range(5):

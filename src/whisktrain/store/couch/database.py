@@ -44,7 +44,13 @@ class CouchDatabase:
         is_pouch: Returns whether the server is PouchDB.
     """
 
-    def __init__(self, database: couchdb.Database, session: HttpSession, url: str, is_pouch: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database: couchdb.Database,
+        session: HttpSession,
+        url: str,
+        is_pouch: Callable[[], bool],
+    ) -> None:
         self._database = database
         self._session = session
         self._url = url
@@ -68,7 +74,11 @@ class CouchDatabase:
                 answer = self._session.send(
                     "GET",
                     self._address(id, attachments=True),
-                    headers={"Accept": "application/json" if self._is_pouch() else "multipart/related, application/json"},
+                    headers={
+                        "Accept": "application/json"
+                        if self._is_pouch()
+                        else "multipart/related, application/json"
+                    },
                 )
             except couchdb_http.ResourceNotFound as error:
                 if is_document_missing(error):
@@ -83,7 +93,11 @@ class CouchDatabase:
             with translate_errors(self.name, self._url):
                 answer = self._session.send(
                     "POST",
-                    str(couchdb_http.urljoin(self._database.resource.url, "_bulk_get", attachments=True)),
+                    str(
+                        couchdb_http.urljoin(
+                            self._database.resource.url, "_bulk_get", attachments=True
+                        )
+                    ),
                     body=json.dumps({"docs": [{"id": id_} for id_ in wanted]}).encode(),
                     headers={"Accept": "multipart/related", "Content-Type": "application/json"},
                 )
@@ -129,18 +143,26 @@ class CouchDatabase:
             if present is None:
                 return False
             if rev is not None and rev != present.rev:
-                raise Conflict(f"The document {id!r} is at revision {present.rev}; the deletion expected {rev}.")
+                raise Conflict(
+                    f"The document {id!r} is at revision {present.rev}; the deletion expected {rev}."
+                )
             try:
                 self._write(id, {"_deleted": True}, present.rev)
             except Conflict:
                 continue  # another writer was quicker: read again
             return True
-        raise StoreError(f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.", retryable=True)
+        raise StoreError(
+            f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.",
+            retryable=True,
+        )
 
     def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
         """Delete whatever is there of these ids; see the protocol."""
         wanted = sorted({check_id(id_) for id_ in ids})
-        pages = (wanted[start : start + DELETES_AT_ONCE] for start in range(0, len(wanted), DELETES_AT_ONCE))
+        pages = (
+            wanted[start : start + DELETES_AT_ONCE]
+            for start in range(0, len(wanted), DELETES_AT_ONCE)
+        )
         return sum(self._delete_page(page, known or {}) for page in pages)
 
     def list(
@@ -164,7 +186,11 @@ class CouchDatabase:
             # The end of the range may be part of the answer, and design documents are: so the filter is here.
             page = PAGE if wanted is None else min(PAGE, wanted - len(found) + 1)
             rows = self._rows(range_, page)
-            found += [document_of(row) for row in rows if row["id"].startswith(prefix) and not row["id"].startswith("_")]
+            found += [
+                document_of(row)
+                for row in rows
+                if row["id"].startswith(prefix) and not row["id"].startswith("_")
+            ]
             if len(rows) < page or (wanted is not None and len(found) >= wanted):
                 return found[skip:wanted]
             range_ = replace(range_, start=rows[-1]["id"], is_continued=True)
@@ -184,7 +210,11 @@ class CouchDatabase:
         with translate_errors(self.name, self._url):
             address = couchdb_http.urljoin(self._database.resource.url, "_changes")
             feed = Feed(self._session, address, ignores_timeout=self._is_pouch())
-            return Changes(feed.position(), []) if since is None else feed.changes(since, selection, timeout)
+            return (
+                Changes(feed.position(), [])
+                if since is None
+                else feed.changes(since, selection, timeout)
+            )
 
     def compact(self) -> None:
         """Ask the server to drop old revisions, in the background; needs an administrator of the database."""
@@ -215,7 +245,9 @@ class CouchDatabase:
         """
         with translate_errors(self.name, self._url):
             try:
-                self._database.resource.put_json(**{key: str(value) for key, value in settings.items()})
+                self._database.resource.put_json(
+                    **{key: str(value) for key, value in settings.items()}
+                )
             except couchdb_http.PreconditionFailed:
                 return  # another process was quicker
 
@@ -236,7 +268,9 @@ class CouchDatabase:
             except couchdb_http.ResourceNotFound:
                 return
 
-    def _write(self, id_: str, document: RawDocument, rev: str | None, attachment: bytes | None = None) -> str:
+    def _write(
+        self, id_: str, document: RawDocument, rev: str | None, attachment: bytes | None = None
+    ) -> str:
         """Write one revision; an uncertain answer is settled by reading the document again."""
         nonce = secrets.token_hex(8)
         document |= {"_id": id_, NONCE: nonce} | ({"_rev": rev} if rev is not None else {})
@@ -246,7 +280,9 @@ class CouchDatabase:
             except couchdb_http.ResourceConflict:
                 if not lost.possible:
                     expected = "absent" if rev is None else f"at revision {rev}"
-                    raise Conflict(f"The document {id_!r} is not what the write expected: {expected}.") from None
+                    raise Conflict(
+                        f"The document {id_!r} is not what the write expected: {expected}."
+                    ) from None
                 written = None  # the conflict may be with our own first attempt
             written = written or self._revision_with(id_, nonce)
         if written is None:
@@ -286,12 +322,17 @@ class CouchDatabase:
                 return deleted
             # Another writer was quicker, or a known revision was not the newest one: look them up.
             unknown, revisions = list(refused), {}
-        raise StoreError(f"{len(unknown)} documents kept changing while they were to be deleted.", retryable=True)
+        raise StoreError(
+            f"{len(unknown)} documents kept changing while they were to be deleted.", retryable=True
+        )
 
     def _delete_revisions(self, revisions: Mapping[str, str]) -> Sequence[str]:
         """Delete documents at these revisions in one request; returns the ids that were refused."""
         nonce = secrets.token_hex(8)
-        tombstones = [{"_id": id_, "_rev": rev, "_deleted": True, NONCE: nonce} for id_, rev in revisions.items()]
+        tombstones = [
+            {"_id": id_, "_rev": rev, "_deleted": True, NONCE: nonce}
+            for id_, rev in revisions.items()
+        ]
         with translate_errors(self.name, self._url), self._session.lost_answers() as lost:
             answers = self._database.update(tombstones)
             refused = [id_ for ok, id_, _ in answers if not ok]

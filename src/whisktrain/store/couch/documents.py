@@ -70,6 +70,8 @@ def _attached(id_: str, found: RawDocument, data: bytes | None) -> Document:
         stub.setdefault("length", len(data))
     is_whole = data is not None and ("encoding" in stub or len(data) == stub["length"])
     if data is None or not is_whole:
-        raise Damaged(f"The attachment of {id_!r} came with {len(data or b'')} bytes instead of {stub['length']}.")
+        raise Damaged(
+            f"The attachment of {id_!r} came with {len(data or b'')} bytes instead of {stub['length']}."
+        )
     stub["length"] = len(data)
     return plain(found, data)

@@ -56,7 +56,9 @@ def translate_errors(database: str, url: str) -> Iterator[None]:
 def _store_error(error: couchdb_http.HTTPError, database: str, url: str) -> StoreError:
     details = _details(error)
     if isinstance(error, couchdb_http.ResourceConflict):
-        return Conflict(f"A document of the database {database} has another revision than the write expected.")
+        return Conflict(
+            f"A document of the database {database} has another revision than the write expected."
+        )
     if isinstance(error, couchdb_http.Unauthorized):
         return StoreError(
             f"The store {url} does not accept the user or the password ({details}).",

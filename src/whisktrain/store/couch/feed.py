@@ -76,7 +76,11 @@ class Selection:
 
     def includes(self, id_: str) -> bool:
         """Whether a document's change is asked for."""
-        return id_.startswith(self.prefix or "") and not id_.startswith("_") and (self.ids is None or id_ in self.ids)
+        return (
+            id_.startswith(self.prefix or "")
+            and not id_.startswith("_")
+            and (self.ids is None or id_ in self.ids)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,9 @@ class Feed:
         query["heartbeat"] = _LONG_HEARTBEAT_MS
         nothing = json.dumps({"last_seq": position, "results": []}).encode()
         read_timeout = max(wait, _SHORTEST_READ_TIMEOUT)
-        return self._ask(query, selection.ids, read_timeout=read_timeout, on_timeout=Answer(200, {}, nothing))
+        return self._ask(
+            query, selection.ids, read_timeout=read_timeout, on_timeout=Answer(200, {}, nothing)
+        )
 
     def _ask(
         self,

@@ -49,8 +49,14 @@ class IdRange:
     def query(self, page: int) -> dict[str, str | int]:
         """The query of one request for at most `page` rows."""
         keys = {"startkey": self.start, "endkey": self.end}
-        query: dict[str, str | int] = {key: json.dumps(value) for key, value in keys.items() if value is not None}
-        query |= {"include_docs": json.dumps(self.bodies), "descending": json.dumps(self.descending), "limit": page}
+        query: dict[str, str | int] = {
+            key: json.dumps(value) for key, value in keys.items() if value is not None
+        }
+        query |= {
+            "include_docs": json.dumps(self.bodies),
+            "descending": json.dumps(self.descending),
+            "limit": page,
+        }
         return query | {"skip": 1} if self.is_continued else query
 
 

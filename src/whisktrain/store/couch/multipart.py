@@ -29,8 +29,12 @@ def join(document: str, attachment: bytes) -> tuple[str, bytes]:
         The content type, and the message.
     """
     boundary = secrets.token_hex(16)
-    head = f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{document}\r\n--{boundary}\r\n\r\n"
-    return f'multipart/related; boundary="{boundary}"', b"".join((head.encode(), attachment, f"\r\n--{boundary}--".encode()))
+    head = (
+        f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{document}\r\n--{boundary}\r\n\r\n"
+    )
+    return f'multipart/related; boundary="{boundary}"', b"".join(
+        (head.encode(), attachment, f"\r\n--{boundary}--".encode())
+    )
 
 
 def split(content_type: str, message: bytes) -> tuple[RawDocument, bytes | None]:
@@ -89,7 +93,11 @@ def parts(content_type: str, message: bytes) -> list[tuple[str, bytes]]:
     taken = []
     for part in found[:-1]:
         head, gap, body = part.partition(b"\r\n\r\n")
-        kinds = [line.partition(b":")[2].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:")]
+        kinds = [
+            line.partition(b":")[2].strip()
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-type:")
+        ]
         if not gap or not kinds:
             raise Damaged("A part of the store's answer has no content type.", retryable=True)
         taken.append((kinds[0].decode(), body))
@@ -97,4 +105,6 @@ def parts(content_type: str, message: bytes) -> list[tuple[str, bytes]]:
 
 
 def _boundary(content_type: str) -> bytes:
-    return b"--" + content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()
+    return (
+        b"--" + content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()
+    )

@@ -156,7 +156,9 @@ class HttpSession:
             StoreUnreachable: It did not answer, or only with 5xx.
         """
         attempts = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(RETRY_SECONDS if self._has_answered else FIRST_RETRY_SECONDS),
+            stop=tenacity.stop_after_delay(
+                RETRY_SECONDS if self._has_answered else FIRST_RETRY_SECONDS
+            ),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
             retry=tenacity.retry_if_exception_type(StoreUnreachable),
             reraise=True,
@@ -217,7 +219,11 @@ class HttpSession:
         )
         content = response.read(decode_content=True)
         response.release_conn()
-        if not content and request.method != "HEAD" and not {"content-length", "transfer-encoding"} & set(response.headers):
+        if (
+            not content
+            and request.method != "HEAD"
+            and not {"content-length", "transfer-encoding"} & set(response.headers)
+        ):
             raise urllib3.exceptions.ProtocolError("the answer ends within its head")
         return Answer(response.status, response.headers, content)
 
@@ -226,7 +232,9 @@ class HttpSession:
         status = answer.status
         if status >= 500 or status == 429:
             self._note_lost_answer(status != 429)
-            raise StoreUnreachable(f"The store {self._base} answered {status}: {reason_of(answer.content)}.")
+            raise StoreUnreachable(
+                f"The store {self._base} answered {status}: {reason_of(answer.content)}."
+            )
         if status >= 400:
             raise http_error(status, answer.content)
         if status >= 300:
@@ -252,11 +260,15 @@ class _Trust(TypedDict, total=False):
 
 def _pools(proxy: str | None) -> urllib3.PoolManager:
     """The connection pools, by way of a proxy where there is one."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    bundle = (
+        os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    )
     trust: _Trust = {"cert_reqs": "CERT_REQUIRED"}
     trust["ca_cert_dir" if Path(bundle).is_dir() else "ca_certs"] = bundle
     if proxy:
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS)
-        through: urllib3.PoolManager = adapter.proxy_manager_for(proxy if "://" in proxy else f"http://{proxy}", **trust)
+        through: urllib3.PoolManager = adapter.proxy_manager_for(
+            proxy if "://" in proxy else f"http://{proxy}", **trust
+        )
         return through
     return urllib3.PoolManager(num_pools=1, maxsize=CONNECTIONS, **trust)

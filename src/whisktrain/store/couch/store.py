@@ -37,8 +37,12 @@ class CouchStore:
         self._session = HttpSession(base, host, credentials)
         self._server = couchdb.Server(base, session=self._session)
         self._pouch: bool | None = None
-        self._library = CouchDatabase(self._database(prefix), self._session, self._url, self.is_pouch)
-        self._rounds = CouchDatabase(self._database(f"{prefix}-rounds"), self._session, self._url, self.is_pouch)
+        self._library = CouchDatabase(
+            self._database(prefix), self._session, self._url, self.is_pouch
+        )
+        self._rounds = CouchDatabase(
+            self._database(f"{prefix}-rounds"), self._session, self._url, self.is_pouch
+        )
 
     def __repr__(self) -> str:
         return f"CouchStore({self._url!r})"
@@ -80,7 +84,9 @@ class CouchStore:
         """One setting of the node that answers, None where it is not set; needs an administrator."""
         with translate_errors("/", self._url):
             try:
-                _, _, value = self._server.resource.get_json(["_node", "_local", "_config", section, key])
+                _, _, value = self._server.resource.get_json(
+                    ["_node", "_local", "_config", section, key]
+                )
             except couchdb_http.ResourceNotFound:
                 return None
         return str(value)
@@ -110,7 +116,9 @@ class CouchStore:
         self._session.close()
 
     def _database(self, name: str) -> couchdb.Database:
-        return couchdb.Database(couchdb_http.urljoin(self._server.resource.url, name), name, session=self._session)
+        return couchdb.Database(
+            couchdb_http.urljoin(self._server.resource.url, name), name, session=self._session
+        )
 
 
 def _parse(address: str) -> tuple[str, str, tuple[str, str] | None, str]:
@@ -135,7 +143,9 @@ def _prefix_of(parts: SplitResult) -> str | None:
     """The start of the databases' names: of `?prefix=`, of the path, or the default; None where it is not a name."""
     queries = parse_qs(parts.query, keep_blank_values=True)
     prefix = queries.pop("prefix", [unquote(parts.path).strip("/") or "whisktrain"])[-1]
-    return prefix if not queries and not parts.fragment and DATABASE_NAME.fullmatch(prefix) else None
+    return (
+        prefix if not queries and not parts.fragment and DATABASE_NAME.fullmatch(prefix) else None
+    )
 
 
 def _bad_address(address: str) -> ConfigurationError:

@@ -117,7 +117,11 @@ class Connections:
             while int(connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
                 with self._writers:
                     # As a script: a plain execute would step once, and so free one page.
-                    _retry_while_busy(lambda: connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))
+                    _retry_while_busy(
+                        lambda: connection.executescript(
+                            f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})"
+                        )
+                    )
             try:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.OperationalError as error:
@@ -135,7 +139,9 @@ class Connections:
     def _take(self) -> sqlite3.Connection:
         with self._lock:
             if self._closed:
-                raise StoreError(f"The store {self.path} was used after it had been closed.", code="store_closed")
+                raise StoreError(
+                    f"The store {self.path} was used after it had been closed.", code="store_closed"
+                )
             if self._pid != os.getpid():
                 # A forked child must not use its parent's connections, nor close them (that would drop the parent's locks).
                 _of_parents.extend(self._idle)
@@ -158,7 +164,9 @@ class Connections:
         if not self.path.exists():
             for directory in [self.path.parent, *self._directories]:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=0, isolation_level=None, check_same_thread=False
+        )
         try:
             self._prepare(connection)
         except BaseException:
@@ -168,7 +176,9 @@ class Connections:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check the file's format, make the tables of a new one, and set the connection's pragmas."""
-        version = int(_retry_while_busy(lambda: connection.execute("PRAGMA user_version").fetchone())[0])
+        version = int(
+            _retry_while_busy(lambda: connection.execute("PRAGMA user_version").fetchone())[0]
+        )
         if version == 0:
             _create(connection)
         elif version != FORMAT:

@@ -14,7 +14,15 @@ from whisktrain.store.sqlite.connections import Connections
 from whisktrain.store.sqlite.errors import translate_errors
 from whisktrain.store.sqlite.feed import SqliteFeed
 from whisktrain.store.sqlite.files import AttachmentFiles, check_whole, checksum
-from whisktrain.store.sqlite.revisions import NEWEST, WRITE, Newest, conflict, next_rev, read_newest, write_tombstone
+from whisktrain.store.sqlite.revisions import (
+    NEWEST,
+    WRITE,
+    Newest,
+    conflict,
+    next_rev,
+    read_newest,
+    write_tombstone,
+)
 from whisktrain.store.sqlite.waking import Waiter, socket_directory, wake
 
 __all__ = ["SqliteDatabase"]
@@ -103,7 +111,9 @@ class SqliteDatabase:
         with translate_errors(self._path):
             name = self._files.stage(attachment, durable=durable)
             try:
-                return self._write(id, rev, durable, (*content, name, text, None), staged=attachment)
+                return self._write(
+                    id, rev, durable, (*content, name, text, None), staged=attachment
+                )
             except BaseException:
                 self._files.unstage(name)
                 raise
@@ -182,7 +192,9 @@ class SqliteDatabase:
         with Waiter(self._sockets) as waiter:
             while True:
                 # The socket is bound: what was written before is found now, what is written from now on wakes this reader.
-                found = self._feed.changes(self._feed.sequence(found.position) or 0, prefix, ids, limit, bodies)
+                found = self._feed.changes(
+                    self._feed.sequence(found.position) or 0, prefix, ids, limit, bodies
+                )
                 rest = until - time.monotonic()
                 if found.rows or rest <= 0:
                     return found
@@ -195,7 +207,12 @@ class SqliteDatabase:
 
     def sweep(self) -> None:
         """Remove files that no document names."""
-        named = {file for (file,) in self._connections.rows("SELECT file FROM documents WHERE file IS NOT NULL")}
+        named = {
+            file
+            for (file,) in self._connections.rows(
+                "SELECT file FROM documents WHERE file IS NOT NULL"
+            )
+        }
         with translate_errors(self._path):
             suspects = [name for name in self._files.settled() if name not in named]
             self._files.remove_old_parts()
@@ -204,7 +221,10 @@ class SqliteDatabase:
         # Only under the write lock is a file without a row an orphan: a writer names its file and then writes its row.
         with self._connections.writing() as connection, translate_errors(self._path):
             for name in suspects:
-                if connection.execute("SELECT 1 FROM documents WHERE file = ?", (name,)).fetchone() is None:
+                if (
+                    connection.execute("SELECT 1 FROM documents WHERE file = ?", (name,)).fetchone()
+                    is None
+                ):
                     self._files.remove(name)
 
     def close(self) -> None:
@@ -222,8 +242,12 @@ class SqliteDatabase:
             data = row.inline if row.file is None else self._read_file(row.file)
             if row.file is not None and data is None:
                 if row.rev == rev_without_file:
-                    raise Damaged(f"The file of the attachment of {id_!r} is missing in {self._files.directory}.")
-                rev_without_file = row.rev  # replaced or deleted since the row was read: read that again
+                    raise Damaged(
+                        f"The file of the attachment of {id_!r} is missing in {self._files.directory}."
+                    )
+                rev_without_file = (
+                    row.rev
+                )  # replaced or deleted since the row was read: read that again
                 continue
             if row.size is not None:
                 data = check_whole(id_, data or b"", row.size, row.checksum or 0)
@@ -239,7 +263,14 @@ class SqliteDatabase:
         rows = self._connections.rows(NEWEST, (id_,))
         next_rev(id_, Newest(*rows[0]) if rows else None, rev)
 
-    def _write(self, id_: str, rev: str | None, durable: bool, content: tuple[object, ...], staged: bytes | None = None) -> str:
+    def _write(
+        self,
+        id_: str,
+        rev: str | None,
+        durable: bool,
+        content: tuple[object, ...],
+        staged: bytes | None = None,
+    ) -> str:
         """Write one revision.
 
         Args:

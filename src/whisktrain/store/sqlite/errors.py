@@ -29,7 +29,10 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 def busy(path: Path) -> StoreUnreachable:
     """The error of a call that other writers have held up for too long."""
-    return StoreUnreachable(f"Other writers held the store {path} for more than {BUSY_SECONDS:.0f} s.", code="store_busy")
+    return StoreUnreachable(
+        f"Other writers held the store {path} for more than {BUSY_SECONDS:.0f} s.",
+        code="store_busy",
+    )
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -66,7 +69,11 @@ def _of_system(path: Path, error: OSError) -> StoreError:
 
 
 def _full(path: Path) -> StoreError:
-    return StoreError(f"No space is left on the disk of the store {path}.", code="disk_full", hint="Free some space.")
+    return StoreError(
+        f"No space is left on the disk of the store {path}.",
+        code="disk_full",
+        hint="Free some space.",
+    )
 
 
 def _read_only(path: Path) -> StoreError:

@@ -26,7 +26,9 @@ class SqliteFeed:
         self._connections = connections
         self._epoch = ""
 
-    def changes(self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool) -> Changes:
+    def changes(
+        self, after: int, prefix: str | None, ids: Collection[str] | None, limit: int, bodies: bool
+    ) -> Changes:
         """The changes after a sequence; see `whisktrain.store.protocol.Database.changes`."""
         where, values = "", []
         if prefix:
@@ -64,10 +66,16 @@ class SqliteFeed:
             return None if position is None else 0
         number, _, epoch = position.partition("-")
         if not (number.isdecimal() and epoch):
-            raise StoreError(f"A position of the feed was {position[:80]!r}; expected one that the feed answered, or '0'.")
+            raise StoreError(
+                f"A position of the feed was {position[:80]!r}; expected one that the feed answered, or '0'."
+            )
         return int(number) if position == self.position(int(number)) else 0
 
 
 def _change(id_: str, deleted: int, rev: str, size: int | None, text: str | None) -> Change:
-    found = Document(id_, rev, decode(id_, text), attachment_size=size) if text is not None and not deleted else None
+    found = (
+        Document(id_, rev, decode(id_, text), attachment_size=size)
+        if text is not None and not deleted
+        else None
+    )
     return Change(id_, bool(deleted), found)

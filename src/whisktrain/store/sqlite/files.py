@@ -36,9 +36,14 @@ def check_whole(id_: str, data: bytes, size: int, crc: int) -> bytes:
         Damaged: Length or checksum differ.
     """
     if len(data) != size:
-        raise Damaged(f"The attachment of {id_!r} has {len(data)} bytes; {size} were stored.", hint=HINT)
+        raise Damaged(
+            f"The attachment of {id_!r} has {len(data)} bytes; {size} were stored.", hint=HINT
+        )
     if checksum(data) != crc:
-        raise Damaged(f"The attachment of {id_!r} has the right length, but not the checksum that was stored.", hint=HINT)
+        raise Damaged(
+            f"The attachment of {id_!r} has the right length, but not the checksum that was stored.",
+            hint=HINT,
+        )
     return data
 
 

@@ -59,5 +59,13 @@ def write_tombstone(connection: sqlite3.Connection, id_: str, rev: str) -> None:
 
 def conflict(id_: str, old: Newest | None, rev: str | None) -> Conflict:
     """The conflict of a write that expected revision `rev`, or none, and found `old`."""
-    there = "absent" if old is None else f"deleted (revision {old.rev})" if old.deleted else f"at revision {old.rev}"
-    return Conflict(f"The document {id_!r} is {there}; the write expected {'it absent' if rev is None else f'revision {rev}'}.")
+    there = (
+        "absent"
+        if old is None
+        else f"deleted (revision {old.rev})"
+        if old.deleted
+        else f"at revision {old.rev}"
+    )
+    return Conflict(
+        f"The document {id_!r} is {there}; the write expected {'it absent' if rev is None else f'revision {rev}'}."
+    )

@@ -95,7 +95,12 @@ class Waiter:
             sock.close()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._socket is not None and self._path is not None:
             self._socket.close()
             self._socket = None
