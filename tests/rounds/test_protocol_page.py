@@ -1,4 +1,4 @@
-"""docs/protocol.md explains every step by its name, under the actor that takes it, and names files that exist."""
+"""docs/protocol.md explains every step by its name; it and architecture.md name files and functions that exist."""
 
 from __future__ import annotations
 
@@ -31,8 +31,24 @@ def test_every_step_is_a_failpoint_somewhere() -> None:
     assert [step for step in Step if f"failpoint(Step.{step.name})" not in code] == []
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(re.findall(r"`((?:rounds|rules|tests|src)/[\w/]+(?:\.py|/))`", PAGE)))
-)
-def test_the_page_names_files_that_exist(name: str) -> None:
-    assert (ROOT / name).exists() or (ROOT / "src" / "whisktrain" / name).exists()
+PATHS = re.compile(r"`((?:\w+/)+(?:\w+\.py)?)`")
+
+
+@pytest.mark.parametrize("page", ["protocol.md", "architecture.md"])
+def test_the_pages_name_files_that_exist(page: str) -> None:
+    named = set(PATHS.findall((ROOT / "docs" / page).read_text()))
+    assert len(named) > 5
+    places = (ROOT, ROOT / "src", ROOT / "src" / "whisktrain")
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+def test_the_walk_of_a_gradient_names_functions_of_its_files() -> None:
+    """Each stop of the walk in docs/architecture.md names what happens there."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    stops = re.findall(r"^\| \d \| `([\w/]+\.py)` \| (.*) \|$", page, re.MULTILINE)
+    assert len(stops) == 6
+    assert len({file for file, _ in stops}) == 6, "no file is visited twice"
+    for file, text in stops:
+        code = (ROOT / "src" / "whisktrain" / file).read_text()
+        for name in re.findall(r"`(_?[a-z][a-z_]+)`", text):
+            assert re.search(rf"\b(def|class) {name}\b", code), f"{name} is not in {file}"
