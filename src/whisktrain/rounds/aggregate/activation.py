@@ -27,6 +27,7 @@ from whisktrain.rounds.caches import LastRound, keep_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.passes import run_passes
 from whisktrain.rules.deletion import sweepable
 from whisktrain.rules.leases import dead_slots
 from whisktrain.rules.next_round import number_after
@@ -75,19 +76,8 @@ def serve(
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
     nonce = secrets.token_hex(8)
     context = AggregateContext(records, invoker, clock, nonce, after, Cleanup(records, timeouts))
-    left, pause = None, timeouts.retry
     try:
-        while left is None:
-            try:
-                left = _close_round(context)
-                pause = timeouts.retry
-            except StoreUnreachable:
-                # Every pass starts from the store's state, so starting again is always correct.
-                context.state = None
-                if clock.out_of_time:
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, timeouts.retry_most)
+        left = run_passes(lambda: _close_round(context), context.forget, clock)
         context.cleanup.wait()
     finally:
         context.cleanup.close()

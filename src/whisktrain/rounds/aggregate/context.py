@@ -48,3 +48,7 @@ class AggregateContext:
     closed: int = 0
     typical_bytes: int = 0
     invoked_again: set[tuple[int, int, int]] = field(default_factory=set)
+
+    def forget(self) -> None:
+        """Forget the run's state, so that it is read again."""
+        self.state = None

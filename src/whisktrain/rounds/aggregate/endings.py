@@ -22,7 +22,7 @@ __all__ = ["complete", "fail", "record_merge_failure", "restart"]
 
 def restart(context: AggregateContext) -> str | None:
     """Another aggregate advanced the run: restart from A1."""
-    context.state = None
+    context.forget()
     return "there is no time left" if context.clock.out_of_time else None
 
 
@@ -62,7 +62,7 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
 
 def _end(context: AggregateContext, state: RunState, final: FinalState) -> str | None:
     context.cleanup.wait()
-    context.state = None
+    context.forget()
     if not end(context.records, state, final, context.nonce):
         return None  # another aggregate advanced the run: restart from A1
     finish(context.records)
@@ -80,5 +80,5 @@ def record_merge_failure(
         MERGE, max(known, default=0) + 1, error, context.clock.execution
     )
     context.records.put_failure(state.round, failure)
-    context.state = None
+    context.forget()
     return None

@@ -22,6 +22,7 @@ from whisktrain.rounds.caches import Checkout, blueprint_of, rows_of
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rounds.passes import run_passes
 from whisktrain.rounds.worker.building import build
 from whisktrain.rounds.worker.poll_delay import PollDelay
 from whisktrain.rules import assignment, batches
@@ -73,6 +74,10 @@ class _WorkerContext:
     last_write_ms: float = 0.0
     cold: bool = False
 
+    def forget(self) -> None:
+        """Forget the run's state, so that it is read again."""
+        self.changed = None
+
     @property
     def model_key(self) -> tuple[str, str]:
         """The key of the run's model among the warm ones."""
@@ -108,18 +113,7 @@ def serve(
     clock = LeaseClock(execution, time.time(), deadline, timeouts)
     context = _WorkerContext(RunRecords(store, run), invoker, learner, slot, successor, clock)
     context.cold, _warm = not _warm, True
-    left, pause = None, timeouts.retry
-    while left is None:
-        try:
-            left = _serve_round(context)
-            pause = timeouts.retry
-        except StoreUnreachable:
-            # Every pass starts from the store's state, so starting again is always correct.
-            context.changed = None
-            if clock.out_of_time:
-                raise
-            time.sleep(pause)
-            pause = min(2 * pause, timeouts.retry_most)
+    left = run_passes(lambda: _serve_round(context), context.forget, clock)
     if context.model is not None:
         _models.put(context.model_key, context.model)
     return {
