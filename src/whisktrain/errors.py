@@ -69,13 +69,14 @@ class WhisktrainError(Exception):
     Args:
         message: What was received and what was expected, for a person; never a secret.
         code: A stable word for scripts; the class's own by default.
-        hint: How to fix it, in one sentence; may be empty.
+        hint: How to fix it, in one sentence; the class's own by default, which may be empty.
         retryable: Whether the same call may succeed later; the class's own answer by default.
     """
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class WhisktrainError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.default_hint
         if code is not None:
             self.code = code  # type: ignore[misc]
         if retryable is not None:
@@ -190,23 +191,11 @@ class TrainingError(WhisktrainError):
     exit_code = 6
 
 
-_NOT_FINITE_HINT = "Lower the learning rate, scale the features, or clip gradients."
-
-
 class Diverged(TrainingError):
     """The loss or a gradient was not finite."""
 
     code = "diverged"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        hint: str = "",
-        retryable: bool | None = None,
-    ) -> None:
-        super().__init__(message, code=code, hint=hint or _NOT_FINITE_HINT, retryable=retryable)
+    default_hint = "Lower the learning rate, scale the features, or clip gradients."
 
 
 class DeadlineExceeded(WhisktrainError):
