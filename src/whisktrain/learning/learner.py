@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from whisktrain import metrics
-from whisktrain.errors import Diverged, RequestError
+from whisktrain.errors import RequestError
 from whisktrain.learning import checks, losses
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import KerasLayout, tensor_entries, variables
@@ -19,7 +19,7 @@ from whisktrain.learning.computing.opened import open_model
 from whisktrain.learning.keras_types import Model
 from whisktrain.learning.probe import probe
 from whisktrain.spec import Blueprint, Built, Contribution, MetricSums, Rows, Spec, Work
-from whisktrain.tensors import Tensors, all_finite
+from whisktrain.tensors import Tensors
 
 __all__ = ["KerasLearner", "KerasModel"]
 
@@ -107,7 +107,7 @@ class KerasModel:
         if count:
             tensors, train = self._train(params, work, rows)
         scored = self._evaluate(params, work, rows, validation)
-        return Contribution(
+        contribution = Contribution(
             tensors,
             {
                 "rows": count,
@@ -117,17 +117,14 @@ class KerasModel:
                 "training": scored.get("training"),
             },
         )
+        contribution.check_finite(work.round, work.shard)
+        return contribution
 
     def _train(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
         compute = (
             self._gradient_round if self._opened.spec.sync == "gradient" else self._local_round
         )
-        tensors, sums = compute(params, work, rows)
-        if not all_finite(tensors.values()):
-            raise Diverged(
-                f"the update of shard {work.shard} in round {work.round} is not finite; expected finite numbers.",
-            )
-        return tensors, sums
+        return compute(params, work, rows)
 
     def _gradient_round(
         self, params: Tensors, work: Work, rows: Rows

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypedDict
 
-from whisktrain.tensors import Tensors
+from whisktrain.errors import Diverged
+from whisktrain.tensors import Tensors, all_finite
 
 __all__ = ["Contribution", "ContributionNumbers", "Figures", "MetricSums"]
 
@@ -61,3 +64,30 @@ class Contribution:
 
     tensors: Tensors
     numbers: ContributionNumbers
+
+    def check_finite(self, round_: int, shard: int) -> None:
+        """Refuse a contribution with a NaN or an infinity: it is a failure, never an update.
+
+        Args:
+            round_: The round, for the message.
+            shard: The shard, for the message.
+
+        Raises:
+            Diverged: A number or a tensor is not finite.
+        """
+        if not (
+            all(map(math.isfinite, _floats(self.numbers))) and all_finite(self.tensors.values())
+        ):
+            raise Diverged(
+                f"The loss or a gradient of shard {shard} was not finite in round {round_}."
+            )
+
+
+def _floats(numbers: ContributionNumbers) -> Iterator[float]:
+    """All numbers of a contribution that must be finite."""
+    yield numbers["divisor"]
+    for sums in (numbers["train"], numbers["validation"], numbers["training"]):
+        if sums is not None:
+            yield from (sums["loss"], sums["divisor"], sums["penalty"])
+            for state in sums["state"].values():
+                yield from state

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from whisktrain import tensors
-from whisktrain.errors import Conflict, Damaged, Diverged, PlatformError, StoreUnreachable
+from whisktrain.errors import Conflict, Damaged, PlatformError, StoreUnreachable
 from whisktrain.records.failures import Failure
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
@@ -27,7 +24,7 @@ from whisktrain.rounds.worker.building import build
 from whisktrain.rounds.worker.poll_delay import PollDelay
 from whisktrain.rules import assignment, batches
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts, backup_delay
-from whisktrain.spec import Contribution, ContributionNumbers, Learner, OpenModel, Phase
+from whisktrain.spec import Contribution, Learner, OpenModel, Phase
 from whisktrain.store.protocol import Store
 
 __all__ = ["WorkerResult", "serve"]
@@ -282,31 +279,11 @@ def _contribute(
     work = batches.work(state.spec, state.round, phase, shard)
     read = time.perf_counter()
     contribution = context.model.contribute(params.tensors, work, rows, validation)
-    _check_finite(contribution, state.round, shard)
+    contribution.check_finite(state.round, shard)
     return contribution, {
         "read": (read - began) * 1000,
         "compute": (time.perf_counter() - read) * 1000,
     }
-
-
-def _check_finite(contribution: Contribution, round_: int, shard: int) -> None:
-    finite = all(map(math.isfinite, _numbers(contribution.numbers))) and tensors.all_finite(
-        contribution.tensors.values()
-    )
-    if not finite:
-        raise Diverged(
-            f"The loss or a gradient of shard {shard} was not finite in round {round_}.",
-        )
-
-
-def _numbers(numbers: ContributionNumbers) -> Iterator[float]:
-    """All numbers of a contribution that must be finite."""
-    yield numbers["divisor"]
-    for sums in (numbers.get("train"), numbers.get("validation"), numbers.get("training")):
-        if sums is not None:
-            yield from (sums["loss"], sums["divisor"], sums["penalty"])
-            for state in sums["state"].values():
-                yield from state
 
 
 def _fail(context: _WorkerContext, state: RunState, shard: int, error: Exception) -> str:
