@@ -267,12 +267,6 @@ class Hosting:
         with Client(host.apihost, host.auth) as client:
             deployment.deploy(client, environment=environment)
 
-    def log_tail(self, lines: int = 5) -> list[str]:
-        """The follower's last log lines."""
-        with contextlib.suppress(OSError):
-            return (self.folder / "follower.log").read_text(errors="replace").splitlines()[-lines:]
-        return []
-
     def stop(self) -> None:
         """Stop follower and host, with every process that they started."""
         follower, self._follower = self._follower, None
