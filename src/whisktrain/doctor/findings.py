@@ -87,18 +87,19 @@ def wait_for(
         poll: Returns None while there is none.
         what: What is awaited, for `progress`.
         timeout: Seconds to wait at most.
-        progress: Called after each poll without a value.
+        progress: Called before each poll, so that every wait is named, however short it is.
 
     Returns:
         The value; None after the timeout.
     """
     started = time.monotonic()
+    elapsed = 0.0
     while True:
+        progress(what, elapsed, timeout)
         found = poll()
         elapsed = time.monotonic() - started
         if found is not None or elapsed >= timeout:
             return found
-        progress(what, elapsed, timeout)
         time.sleep(min(_POLL_S, timeout - elapsed))
 
 
