@@ -72,7 +72,7 @@ def run(url: str, **arguments: Any) -> Any:
     """Run the action once, as the invoker does: every value of the context is a string."""
     deadline = str(int((time.time() + 110) * 1000))
     body = {
-        "value": {**arguments, "store": STORE},
+        "value": {**arguments, "deployment_store": STORE},
         "activation_id": "0" * 32,
         "deadline": deadline,
         "namespace": "guest",

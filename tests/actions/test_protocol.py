@@ -128,11 +128,15 @@ def process(tmp_path):
 def test_every_action_starts_says_what_it_is_and_fails_as_data(name, process, tmp_path) -> None:
     action = process(name)
     store = f"sqlite:{tmp_path}/store"
-    answer = action.run({"probe": True, "store": store})
+    answer = action.run({"probe": True, "deployment_store": store})
     assert answer["action"] == f"/guest/whisktrain/{name}"
     assert answer["store"]["ok"] is True
     refused = action.run(
-        {"lib_version": "0.0.0", "store": store, "__ow_headers": {"authorization": SECRET}}
+        {
+            "lib_version": "0.0.0",
+            "deployment_store": store,
+            "__ow_headers": {"authorization": SECRET},
+        }
     )
     assert refused["error"]["code"] == "version_mismatch"
     without_store = action.run(
@@ -147,7 +151,14 @@ def test_every_action_starts_says_what_it_is_and_fails_as_data(name, process, tm
     )
     assert set(without_store["error"]) == {"code", "message", "hint", "retryable", "kind"}
     nonsense = action.run(
-        {"run": [1], "slot": {}, "model": 5, "request": 7, "store": store, "secret": SECRET}
+        {
+            "run": [1],
+            "slot": {},
+            "model": 5,
+            "request": 7,
+            "deployment_store": store,
+            "secret": SECRET,
+        }
     )
     assert set(nonsense["error"]) == {"code", "message", "hint", "retryable", "kind"}
     out, err = action.end()
@@ -172,7 +183,7 @@ def test_light_actions_import_no_tensorflow_and_nothing_heavy_before_they_run(
             "data": "iris",
             "lifecycleEvent": "READ",
             "triggerName": "/_/t",
-            "store": f"sqlite:{tmp_path}/s",
+            "deployment_store": f"sqlite:{tmp_path}/s",
         }
     )
     assert found["before"] == []
@@ -211,13 +222,16 @@ def test_the_frame_of_every_action(process, tmp_path) -> None:
     deadline = "4102444800123"
     numbers = action.run({"what": "numbers"}, deadline=deadline)
     assert numbers == {"f": 0.5, "nan": None, "deadline": 4102444800.123, "activation": "a" * 32}
-    environment = action.run({"what": "environment", "factories": "pack.models:make"})
+    environment = action.run({"what": "environment", "deployment_factories": "pack.models:make"})
     assert environment["KERAS_BACKEND"] == "tensorflow"
     assert environment["OMP_NUM_THREADS"] == environment["TF_NUM_INTRAOP_THREADS"] == "1"
     assert environment["home"] is True
     assert environment["PATH"]
     assert environment["WHISKTRAIN_FACTORIES"] == "pack.models:make"
-    assert action.run({"what": "environment", "factories": ""})["WHISKTRAIN_FACTORIES"] == "none"
+    assert (
+        action.run({"what": "environment", "deployment_factories": ""})["WHISKTRAIN_FACTORIES"]
+        == "none"
+    )
     assert action.run({"what": "log"}) == {}
     assert action.run({"what": "list"}) == [1, 2]
     no_key = action.run({"what": "invoke"})["error"]
@@ -239,9 +253,9 @@ def test_the_frame_of_every_action(process, tmp_path) -> None:
 def test_what_the_smoke_test_of_the_image_asks_for(process, tmp_path) -> None:
     action = process("smoke", ROOT / "runtime-image" / "smoke_action.py")
     store = f"sqlite:{tmp_path}/store"
-    light = action.run({"step": "light", "store": store})
+    light = action.run({"step": "light", "deployment_store": store})
     assert (light["status"], light["invoked"]) == ("training", ["worker"])
-    keras = action.run({"step": "keras", "store": store})
+    keras = action.run({"step": "keras", "deployment_store": store})
     assert keras["result"] == [[3.0, 3.0, 3.0]]
-    assert action.run({"step": "memory", "store": store})["process_mb"] > 50
+    assert action.run({"step": "memory", "deployment_store": store})["process_mb"] > 50
     action.end()

@@ -192,6 +192,19 @@ def test_too_little_memory_for_an_action_and_for_all_containers(place) -> None:
     assert "all containers together have 700 MB" in found.detail, "what the deployment was told"
 
 
+def test_an_action_whose_settings_callers_can_override(place) -> None:
+    client, address, environment = place
+    deploy(client, environment=environment)
+    for name in ("worker", "pipeline"):
+        without = {"annotations": [{"key": "final", "value": False}]}
+        client.put("actions", f"whisktrain/{name}", without)
+    found = failures(client, address, environment)["actions"]
+    assert "override the deployment's settings in: worker, pipeline" in found.detail
+    assert "whisktrain deploy" in found.hint
+    deploy(client, environment=environment)
+    assert "actions" not in failures(client, address, environment)
+
+
 def test_an_action_of_another_version_and_a_store_out_of_reach(place) -> None:
     client, address, environment = place
     deploy(client, environment=environment)

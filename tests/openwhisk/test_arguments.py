@@ -32,11 +32,17 @@ WEB = {"__ow_method": "post", "__ow_headers": {"authorization": "Basic x"}, "__o
 def test_query_form_and_json_bodies_mean_the_same(model, rows, top_k) -> None:
     request = {"model": model, "rows": rows, "top_k": top_k}
     # As OpenWhisk hands them over: a JSON object and a form are merged into the arguments, both with texts from a query.
-    as_json = decode({**WEB, **request, "store": "sqlite:x"})
+    as_json = decode({**WEB, **request, "deployment_store": "sqlite:x"})
     as_texts = decode(
-        {**WEB, "model": model, "rows": json.dumps(rows), "top_k": str(top_k), "store": "sqlite:x"}
+        {
+            **WEB,
+            "model": model,
+            "rows": json.dumps(rows),
+            "top_k": str(top_k),
+            "deployment_store": "sqlite:x",
+        }
     )
-    plain = decode({**request, "store": "sqlite:x"})
+    plain = decode({**request, "deployment_store": "sqlite:x"})
     as_text_body = decode({**WEB, "__ow_body": json.dumps(request)})
     as_bytes_body = decode(
         {**WEB, "__ow_body": base64.b64encode(json.dumps(request).encode()).decode()}
@@ -54,12 +60,13 @@ def test_keys_of_the_platform_and_the_deployment_are_not_the_callers() -> None:
         {
             "run": "r",
             "__ow_headers": {"authorization": "secret"},
-            "store": "s",
-            "factories": "none",
+            "store": "a column",
+            "deployment_store": "s",
+            "deployment_factories": "none",
             "lib_version": "1",
         }
     )
-    assert found.given == {"run": "r"}
+    assert found.given == {"run": "r", "store": "a column"}
     assert found.deployment == {"store": "s", "factories": "none"}
     assert found.lib_version == "1"
     assert not found.web

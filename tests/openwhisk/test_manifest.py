@@ -185,7 +185,7 @@ def test_defaults_env_gives_a_shell_the_same_values_and_lets_set_ones_win() -> N
 def test_unset_and_empty_variables_take_the_defaults() -> None:
     for environment in ({}, {"WHISKTRAIN_IMAGE": "", "WHISKTRAIN_STORE": ""}):
         found = package(environment)
-        assert found.inputs["store"] == settings.default("WHISKTRAIN_STORE")
+        assert found.inputs["deployment_store"] == settings.default("WHISKTRAIN_STORE")
         assert {a.image for a in found.actions} == {settings.default("WHISKTRAIN_IMAGE")}
 
 

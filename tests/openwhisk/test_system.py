@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
 
 from openwhisk_local import Host
-from whisktrain.openwhisk.client import Client
+from whisktrain.errors import RequestError, WhisktrainError
+from whisktrain.openwhisk import manifest, settings, system
+from whisktrain.openwhisk.client import ApiError, Client
 from whisktrain.openwhisk.deployment import deploy, undeploy
 from whisktrain.store.opening import open_store
 
+PACKAGE = manifest.read(system.manifest_path(), {}).packages[0]
 SECRET = "correct horse battery"
 
 
@@ -70,10 +75,51 @@ def test_the_web_action_wants_the_key_and_every_kind_of_body_gets_the_same_answe
     assert {a.status_code for a in answers} == {200}
     assert {a.text for a in answers} == {answers[0].text}
     assert answers[0].json()["code"] == "no_such_model"
-    assert (
-        ask(client, "GET", query={**texts, "store": "sqlite:/elsewhere"}, auth=auth).status_code
-        == 400
-    )
+    elsewhere = {settings.PARAMETERS["store"]: "sqlite:/elsewhere"}
+    assert ask(client, "GET", query={**texts, **elsewhere}, auth=auth).status_code == 400
+    assert ask(client, "POST", json={**request, **elsewhere}, auth=auth).status_code == 400
+    named = ask(client, "GET", query={**texts, "store": "sqlite:/elsewhere"}, auth=auth)
+    assert "'store' is not known" in named.json()["message"]
+
+
+INVOCABLE = [e.name for part in (PACKAGE.actions, PACKAGE.sequences) for e in part]
+
+
+@pytest.mark.parametrize("name", INVOCABLE)
+def test_no_request_overrides_a_setting_of_the_deployment(place, name) -> None:
+    client, store, environment = place
+    deploy(client, environment=environment)
+    assert set(PACKAGE.inputs) == set(settings.PARAMETERS.values())
+    for parameter in PACKAGE.inputs:
+        with pytest.raises(ApiError) as refused:
+            client.result(f"whisktrain/{name}", {"probe": True, parameter: "sqlite:/elsewhere"})
+        assert refused.value.status == 400
+        assert refused.value.code == "parameters_not_allowed"
+        assert parameter in refused.value.hint
+    if name != "pipeline":
+        said = client.result(f"whisktrain/{name}", {"probe": True, "store": "sqlite:/elsewhere"})
+        assert said["store"]["url"] == store.url
+
+
+@pytest.mark.parametrize("name", ["preprocess", "pipeline"])
+def test_a_setting_under_its_own_name_is_not_one(place, name) -> None:
+    client, _, environment = place
+    deploy(client, environment=environment)
+    for key in settings.PARAMETERS:
+        with pytest.raises(RequestError, match=f"'{key}' is not known"):
+            client.result(f"whisktrain/{name}", {"data": "http://127.0.0.1:9/x.csv", key: "1"})
+    with pytest.raises(WhisktrainError) as refused:
+        client.result(f"whisktrain/{name}", {"data": "http://127.0.0.1:9/x.csv"})
+    assert "ALLOW_PRIVATE" in refused.value.hint
+
+
+def test_an_event_overrides_no_setting_either(place) -> None:
+    client, _, environment = place
+    deploy(client, environment=environment)
+    event = {"run": "none", settings.PARAMETERS["store"]: "sqlite:/elsewhere"}
+    fired = client.fire("rounds", event)
+    (line,) = client.activation(fired).logs
+    assert "parameters that are not allowed" in json.loads(line)["error"]
 
 
 def test_a_secret_takes_the_keys_place(place) -> None:

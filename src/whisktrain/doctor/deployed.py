@@ -11,6 +11,7 @@ from whisktrain.doctor.findings import Finding, Progress, failed, of_error, pass
 from whisktrain.doctor.hints import no_container
 from whisktrain.errors import WhisktrainError
 from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.openwhisk import settings
 from whisktrain.openwhisk.client import Activation, Client
 from whisktrain.openwhisk.client.records import ActionRecord, RuleRecord
 from whisktrain.openwhisk.limits import Limits
@@ -64,6 +65,13 @@ def check_actions(package: Package, deployed: Deployed, memory_mb: int | None) -
             else f"not deployed: {', '.join(missing)}"
         )
         return failed("actions", what, DEPLOY)
+    unguarded = [name for name, record in deployed.items() if not _is_final(record)]
+    if unguarded:
+        return failed(
+            "actions",
+            f"callers can override the deployment's settings in: {', '.join(unguarded)} (no annotation 'final')",
+            "Deploy again, which sets it: whisktrain deploy",
+        )
     memory = {entry.name: _memory_of(deployed[entry.name]) for entry in package.actions}
     small = _too_small(package, memory)
     if small:
@@ -74,6 +82,12 @@ def check_actions(package: Package, deployed: Deployed, memory_mb: int | None) -
     if memory_mb is not None and needed > memory_mb:
         return _too_little_in_all(memory, needed, memory_mb)
     return passed("actions", f"{len(deployed)} deployed")
+
+
+def _is_final(record: ActionRecord | None) -> bool:
+    """Whether callers cannot override what the deployment binds."""
+    annotations = (record or {}).get("annotations") or ()
+    return any(a.get("key") == "final" and a.get("value") is True for a in annotations)
 
 
 def _memory_of(record: ActionRecord | None) -> int:
@@ -106,8 +120,9 @@ def container_memory(client: Client, package: Package, limits: Limits) -> int | 
         return limits.memory_mb
     record = client.package(package.name) or {}
     for parameter in record.get("parameters") or ():
-        if parameter.get("key") == "container_memory" and str(parameter.get("value")).isdecimal():
-            return int(str(parameter["value"])) or None
+        value = str(parameter.get("value"))
+        if parameter.get("key") == settings.PARAMETERS["container_memory"] and value.isdecimal():
+            return int(value) or None
     return None
 
 

@@ -15,6 +15,7 @@ from whisktrain.version import __version__
 
 __all__ = [
     "PACKAGE",
+    "PARAMETERS",
     "SETTINGS",
     "Setting",
     "default",
@@ -26,6 +27,14 @@ __all__ = [
 
 PACKAGE = "whisktrain"
 """The package that the manifest deploys."""
+PARAMETERS = {
+    name: f"deployment_{name}"
+    for name in ("store", "container_memory", "factories", "allow_private_addresses", "insecure")
+}
+"""What the manifest binds to the package for every action: the variable `WHISKTRAIN_NAME` as the parameter `deployment_NAME`.
+
+Each action and the sequence have the annotation `final`, so OpenWhisk refuses a request that contains one of them; only their
+owner can set them. The prefix keeps them apart from a caller's own keys, a column named `store` for example."""
 _SHORTEST_SECRET = 8
 
 

@@ -1,7 +1,7 @@
 """Decoding an action's arguments: the caller's, the deployment's and the platform's.
 
 A web call brings the same arguments as query, form or JSON body; the first two only as texts. The platform adds keys that
-start with `__ow_`, and the deployment binds parameters of its own; neither is the caller's.
+start with `__ow_`, and the deployment binds parameters of its own (`settings.PARAMETERS`); neither is the caller's.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.openwhisk import settings
 
-__all__ = ["DEPLOYMENT", "LIB_VERSION", "PROBE", "Arguments", "decode", "required"]
+__all__ = ["LIB_VERSION", "PROBE", "Arguments", "decode", "required"]
 
 Value = TypeVar("Value")
 
-DEPLOYMENT = ("store", "container_memory", "factories", "allow_private_addresses", "insecure")
-"""Parameters that the manifest binds to the package."""
 LIB_VERSION = "lib_version"
 """The argument by which a caller says which version it has."""
 PROBE = "probe"
@@ -34,7 +33,7 @@ class Arguments:
 
     Attributes:
         given: The caller's arguments.
-        deployment: What the deployment binds; never part of an answer or a log.
+        deployment: What the deployment binds, without the prefix; never part of an answer or a log.
         web: Whether it is a web call.
         lib_version: The caller's version, or None.
         probe: Whether the caller only asks what the action is.
@@ -60,7 +59,7 @@ def decode(arguments: Json) -> Arguments:
     if not isinstance(received, dict):
         raise RequestError(f"The arguments are {type(received).__name__}; expected an object.")
     given = {str(key): value for key, value in received.items() if not str(key).startswith("__ow_")}
-    deployment = {key: given.pop(key) for key in DEPLOYMENT if key in given}
+    deployment = {name: given.pop(key) for name, key in settings.PARAMETERS.items() if key in given}
     web = "__ow_method" in received
     if web:
         given = _web_arguments(given, received.get("__ow_body"))

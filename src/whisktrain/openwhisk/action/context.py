@@ -128,7 +128,7 @@ class Context:
         """
         if not self._store_url:
             raise ConfigurationError(
-                "The deployment names no store: its package parameter 'store' is empty.",
+                "The deployment names no store: its package parameter 'deployment_store' is empty.",
                 code="no_store",
                 hint="Set WHISKTRAIN_STORE and deploy again.",
             )
@@ -159,7 +159,7 @@ def current(store_url: str, environment: Mapping[str, str] | None = None) -> Con
     """The context of the activation that runs now, from the launcher's variables.
 
     Args:
-        store_url: The deployment's parameter `store`.
+        store_url: The deployment's parameter `deployment_store`.
         environment: Variables; this process' own by default.
     """
     variables = dict(os.environ if environment is None else environment)

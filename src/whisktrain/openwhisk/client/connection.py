@@ -19,6 +19,7 @@ from whisktrain.errors import (
     TooManyRequests,
 )
 from whisktrain.jsontypes import Json
+from whisktrain.openwhisk.settings import PARAMETERS
 from whisktrain.store.addresses import is_loopback
 from whisktrain.version import __version__
 
@@ -29,6 +30,11 @@ CONNECT_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 75.0
 """Seconds to wait for an answer: a blocking invocation is answered after 60 at the latest."""
 _REDIRECTS = range(300, 400)
+_FINAL = "Request defines parameters that are not allowed"
+_FINAL_HINT = (
+    f"Only the deployment sets {', '.join(PARAMETERS.values())}: leave them out of the request, or set the variables "
+    "WHISKTRAIN_... and deploy again."
+)
 
 
 class ApiError(PlatformError):
@@ -270,10 +276,13 @@ class Connection:
                 code="bad_apihost",
                 hint="Give that as the API host.",
             )
+        final = status == 400 and text.startswith(_FINAL)
         return ApiError(
             f"OpenWhisk at {self.address} answered {status} to {method} {path}: {text}",
             status=status,
             body=body,
+            code="parameters_not_allowed" if final else None,
+            hint=_FINAL_HINT if final else "",
         )
 
 
