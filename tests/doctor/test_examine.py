@@ -88,7 +88,7 @@ def test_a_deployment_in_order(place) -> None:
         "wake-up",
     ]
     by_name = {f.name: f for f in found}
-    assert "1 worker at a time" in by_name["limits"].detail
+    assert "1 worker of 512 MB at a time" in by_name["limits"].detail
     assert f"6 actions start, with whisktrain {__version__}" in by_name["images"].detail
     assert by_name["feed"].detail == "registered: /guest/rounds"
     assert set(found[0].to_record()) == {"name", "ok", "detail", "hint"}

@@ -64,7 +64,7 @@ def test_what_the_default_limits_mean(tmp_path) -> None:
             limits = host.read_limits(client, {"WHISKTRAIN_CONTAINER_MEMORY": "2048"})
     detail = host.check_limits(limits).detail
     assert "30 at once, 60 invocations and 60 fires a minute, 2048 MB for all containers" in detail
-    assert "3 workers at a time; about 15 rounds a minute with lease 0" in detail
+    assert "3 workers of 512 MB at a time; about 15 rounds a minute with lease 0" in detail
 
 
 def test_the_followers_own_word(platform) -> None:

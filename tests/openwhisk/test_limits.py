@@ -5,7 +5,8 @@ import pytest
 from openwhisk_local import Host
 from openwhisk_local import Limits as HostLimits
 from whisktrain.openwhisk.client import Client
-from whisktrain.openwhisk.limits import Limits, cores, read
+from whisktrain.openwhisk.limits import Limits, cores, read, read_all
+from whisktrain.rules.capacity import ActionMemory
 
 MB = 1024 * 1024
 
@@ -60,3 +61,17 @@ def test_what_a_host_with_openwhisks_defaults_says(tmp_path) -> None:
     ):
         found = read(client.info(), client.limits(), {})
     assert found == Limits(30, 60, 60, None, cores(), 300.0, 512)
+
+
+def test_the_memory_of_actions_is_what_the_platform_has(tmp_path) -> None:
+    """Whatever a manifest or a variable says: the action's own limit counts, and the manifest only without an action."""
+    code = {"kind": "python:default", "code": "def main(args): return {}"}
+    with Host(tmp_path) as host, Client(host.apihost, host.auth) as client:
+        client.put("packages", "mine", {})
+        for name, memory in {"worker": 1024, "aggregate": 640}.items():
+            client.put("actions", f"mine/{name}", {"exec": code, "limits": {"memory": memory}})
+        found = read_all(client, {"WHISKTRAIN_WORKER_MEMORY": "2048"}, "/_/mine/")
+        assert found.actions == ActionMemory(worker=1024, aggregate=640, train=256)
+        assert found.max_memory_mb == host.limits.max_memory_mb
+        client.put("actions", "mine/worker", {"exec": code, "limits": {"memory": 1536}})
+        assert read_all(client, {}, "mine/").actions.worker == 1536

@@ -22,6 +22,7 @@ from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
+from whisktrain.rules.capacity import ActionMemory
 from whisktrain.rules.timeouts import Timeouts
 from whisktrain.spec import Learner, Spec
 from whisktrain.store.protocol import Store
@@ -49,6 +50,9 @@ PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=
 """The same where activations are processes, which take a while to start."""
 
 
+MEMORY = ActionMemory(worker=640, aggregate=320, train=256)
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits that no test reaches."""
@@ -59,6 +63,7 @@ class Limits:
     cores: int = 2
     max_duration_s: float = 60.0
     one_machine: bool = False
+    actions: ActionMemory = MEMORY
 
 
 class Killed(BaseException):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
-from rounds_rig import Limits, Platform, put_dataset, wait_clean, wait_summary
+from plans import update_of
+from rounds_rig import QUICK, Limits, Platform, put_dataset, wait_clean, wait_summary
 
 from whisktrain.errors import NotFound, RequestError
+from whisktrain.records.run_records import RunRecords
 from whisktrain.request import Request, parse
+from whisktrain.rounds.aggregate.closing import cost_after
+from whisktrain.rounds.aggregate.collecting import CollectedRound
+from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.stages import train as stage
 from whisktrain.stages.planning import resolve_spec
 from whisktrain.store.protocol import Store
@@ -61,6 +67,26 @@ def test_train_waits_for_the_model_and_repeats_find_it(store: Store) -> None:
         "invocations",
         "gb_seconds",
     }
+
+
+def test_seconds_are_counted_with_the_memory_that_the_actions_have(store: Store) -> None:
+    """Twice the memory in the same time: twice the GB-seconds, of workers and aggregates alike."""
+    put(store)
+    platform = Platform(store)
+    payload = {"request": {"train": {"epochs": 1, "key": "r", "wait": False}}, "dataset": "d"}
+    stage.train(
+        payload, store=store, invoker=platform, execution="a", deadline=0.0, limits=Limits()
+    )
+    state = RunRecords(store, "r").read()
+    assert state is not None
+    assert (state.platform["worker_mb"], state.platform["aggregate_mb"]) == (640, 320)
+    with platform.following():
+        wait_summary(store, "r")
+        wait_clean(store)
+    clock = LeaseClock("e", start=time.time() - 8.0, deadline=time.time() + 60, timeouts=QUICK)
+    round_ = CollectedRound(1, {0: replace(update_of(0), start=100.0, written=108.0)})
+    counted = cost_after(state, round_, clock).total()["gb_seconds"]
+    assert abs(counted - 8.0 * (640 + 320) / 1024) < 0.1
 
 
 def test_without_time_or_patience_it_says_training(store: Store) -> None:

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisktrain.rules import capacity
+from whisktrain.rules.capacity import ActionMemory
+
+MEMORY = ActionMemory(worker=512, aggregate=256, train=256)
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,20 @@ class Limits:
     cores: int = 4
     max_duration_s: float = 300.0
     one_machine: bool = False
+    actions: ActionMemory = MEMORY
 
 
 def test_a_standalone_with_its_defaults_has_room_for_one_worker() -> None:
     assert capacity.plan_slots(Limits(memory_mb=1024), 8) == 1
     assert capacity.plan_slots(Limits(memory_mb=6 * 1024), 8) == 8
     assert capacity.plan_slots(Limits(memory_mb=2048), 8) == 3
+
+
+def test_slots_are_planned_with_the_memory_that_the_actions_have() -> None:
+    large = ActionMemory(worker=2048, aggregate=256, train=256)
+    assert capacity.plan_slots(Limits(memory_mb=6 * 1024, actions=large), 8) == 2
+    larger = ActionMemory(worker=2048, aggregate=2048, train=256)
+    assert capacity.plan_slots(Limits(memory_mb=6 * 1024, actions=larger), 8) == 1
 
 
 def test_one_machine_serves_no_more_slots_than_it_has_cores() -> None:
@@ -54,6 +65,9 @@ def test_a_lease_is_within_the_longest_duration() -> None:
         invocations_per_minute=st.integers(1, 10_000),
         memory_mb=st.none() | st.integers(256, 65536),
         cores=st.integers(1, 64),
+        actions=st.builds(
+            ActionMemory, st.integers(128, 4096), st.integers(128, 4096), st.integers(128, 512)
+        ),
     ),
     st.integers(1, 256),
 )
@@ -64,7 +78,5 @@ def test_a_plan_never_exceeds_the_platform(limits: Limits, shards: int) -> None:
         assert planned + capacity.RESERVED <= limits.concurrent
         assert 2 * planned + 2 <= limits.invocations_per_minute * capacity.SHARE
         if limits.memory_mb is not None:
-            assert (
-                planned * capacity.WORKER_MB + capacity.AGGREGATE_MB + capacity.TRAIN_MB
-                <= limits.memory_mb
-            )
+            memory = limits.actions
+            assert planned * memory.worker + memory.aggregate + memory.train <= limits.memory_mb

@@ -9,7 +9,7 @@ findings, hints                   results of checks; hints for the platform's me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisktrain.doctor import activations, deployed, follower, host, probe, storage
@@ -90,8 +90,9 @@ class _Examination:
         client = self.client
         package = manifests.read(manifest_path(), self.environment).packages[0]
         try:
-            self.limits = limits = host.read_limits(client, self.environment)
+            limits = host.read_limits(client, self.environment)
             memory = deployed.container_memory(client, package, limits)
+            self.limits = limits = replace(limits, memory_mb=memory)
         except WhisktrainError as error:
             yield of_error("limits", error)
             return

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from whisktrain.doctor.findings import Finding, failed, of_error, passed
 from whisktrain.errors import PlatformUnreachable, WhisktrainError
 from whisktrain.openwhisk import limits as platform_limits
+from whisktrain.openwhisk import settings
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.limits import Limits
 
@@ -66,8 +67,8 @@ def check_key(client: Client) -> tuple[Finding, str]:
 
 
 def read_limits(client: Client, environment: Mapping[str, str]) -> Limits:
-    """Read the limits of the platform and the key's namespace."""
-    return platform_limits.read(client.info(), client.limits(), environment)
+    """Read the limits of the platform, the key's namespace and the deployed actions."""
+    return platform_limits.read_all(client, environment, f"{settings.PACKAGE}/")
 
 
 def check_limits(limits: Limits) -> Finding:
@@ -81,7 +82,7 @@ def check_limits(limits: Limits) -> Finding:
         else "memory of all containers unknown"
     )
     rate = "invocations not limited"
-    meaning = f"{slots} worker{'s' if slots > 1 else ''} at a time"
+    meaning = f"{slots} worker{'s' if slots > 1 else ''} of {limits.actions.worker} MB at a time"
     if limits.invocations_per_minute < _UNLIMITED:
         rate = f"{limits.invocations_per_minute} invocations and {limits.fires_per_minute} fires a minute"
         literal = max(1, limits.invocations_per_minute // (slots + 1))

@@ -6,11 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from whisktrain.openwhisk import settings
+from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.client.records import NamespaceLimits, PlatformInfo, PlatformLimits
+from whisktrain.rules.capacity import ActionMemory
 
-__all__ = ["Limits", "cores", "read"]
+__all__ = ["Limits", "cores", "read", "read_all"]
 
 MB = 1024 * 1024
+_AS_SHIPPED = ActionMemory(*map(settings.memory_mb, ActionMemory._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Limits:
         max_duration_s: Longest duration of an action, in seconds.
         max_memory_mb: Largest memory of an action, in MB.
         one_machine: Whether every container runs on this process' own processors: on the embedded host.
+        actions: Memory of the deployed actions, as the platform says it.
     """
 
     concurrent: int = 30
@@ -36,6 +41,7 @@ class Limits:
     max_duration_s: float = 300.0
     max_memory_mb: int = 512
     one_machine: bool = False
+    actions: ActionMemory = _AS_SHIPPED
 
 
 def cores() -> int:
@@ -61,6 +67,7 @@ def read(
     environment: Mapping[str, str],
     *,
     processors: int | None = None,
+    actions: ActionMemory = _AS_SHIPPED,
 ) -> Limits:
     """Combine the limits that a platform and a namespace publish with those of the environment.
 
@@ -70,6 +77,7 @@ def read(
         environment: `WHISKTRAIN_CONTAINER_MEMORY` says what OpenWhisk does not publish;
             `WHISKTRAIN_EMBEDDED`, whether the host is ours.
         processors: Processors; this process' own by default.
+        actions: Memory of the deployed actions; as the manifest gives it by default.
     """
     platform: PlatformLimits = info.get("limits") or {}
     default = Limits()
@@ -86,7 +94,27 @@ def read(
         max_duration_s=duration_ms / 1000 if duration_ms else default.max_duration_s,
         max_memory_mb=_action_memory_mb(namespace, platform) or default.max_memory_mb,
         one_machine=environment.get("WHISKTRAIN_EMBEDDED") == "1",
+        actions=actions,
     )
+
+
+def read_all(client: Client, environment: Mapping[str, str], package: str) -> Limits:
+    """Read all limits from a platform, the memory of the deployed actions included.
+
+    Args:
+        client: The platform.
+        environment: As for `read`.
+        package: The package of the actions, as a prefix of their names: `whisktrain/`.
+    """
+    actions = ActionMemory(*(_memory_mb(client, package, name) for name in ActionMemory._fields))
+    return read(client.info(), client.limits(), environment, actions=actions)
+
+
+def _memory_mb(client: Client, package: str, name: str) -> int:
+    """The memory limit of a deployed action; as the manifest gives it where there is no such action."""
+    record = client.action(f"{package}{name}")
+    limits = record.get("limits", {}) if record is not None else {}
+    return _number(limits.get("memory")) or settings.memory_mb(name)
 
 
 def _action_memory_mb(namespace: NamespaceLimits, platform: PlatformLimits) -> int | None:

@@ -21,6 +21,7 @@ __all__ = [
     "default",
     "effective",
     "is_on",
+    "memory_mb",
     "overrides",
     "render_defaults",
 ]
@@ -146,6 +147,11 @@ SETTINGS: tuple[Setting, ...] = (
 def default(name: str) -> str:
     """A variable's default; empty where it has none."""
     return next((s.default or "" for s in SETTINGS if s.name == name), "")
+
+
+def memory_mb(action: str) -> int:
+    """The memory that the manifest gives an action."""
+    return int(default(f"WHISKTRAIN_{action.upper()}_MEMORY"))
 
 
 def is_on(text: str | None) -> bool:

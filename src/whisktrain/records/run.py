@@ -97,8 +97,8 @@ class PlatformFacts(TypedDict, total=False):
 
     Attributes:
         invocations_per_minute: What the platform allows.
-        worker_mb: Memory of a worker activation.
-        aggregate_mb: Memory of an aggregate activation.
+        worker_mb: Memory of a worker's container, for the cost.
+        aggregate_mb: Memory of an aggregate's container, for the cost.
     """
 
     invocations_per_minute: int

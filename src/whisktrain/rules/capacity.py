@@ -7,18 +7,23 @@ a worker's successor takes over its container, so it needs no memory of its own.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["AGGREGATE_MB", "WORKER_MB", "Limits", "plan_lease", "plan_slots", "plan_workers"]
+__all__ = ["ActionMemory", "Limits", "plan_lease", "plan_slots", "plan_workers"]
 
-WORKER_MB = 512
-AGGREGATE_MB = 256
-TRAIN_MB = 256
 RESERVED = 4
 """Concurrent activations that are not workers: aggregate, its successor, train, the sequence."""
 
 SHARE = 0.75
 """Share of a limit that a plan uses: of the longest duration for a lease, of the invocations a minute for starts."""
+
+
+class ActionMemory(NamedTuple):
+    """The memory limits of the deployed actions that a run needs, in MB."""
+
+    worker: int
+    aggregate: int
+    train: int
 
 
 class Limits(Protocol):
@@ -37,6 +42,10 @@ class Limits(Protocol):
         """Memory of all containers together, where it is known."""
 
     @property
+    def actions(self) -> ActionMemory:
+        """Memory of each action's container."""
+
+    @property
     def cores(self) -> int:
         """Processors, for work side by side."""
 
@@ -53,7 +62,8 @@ def _most(limits: Limits) -> int:
     """Worker activations that fit at once."""
     fitting = [limits.concurrent - RESERVED]
     if limits.memory_mb is not None:
-        fitting.append((limits.memory_mb - AGGREGATE_MB - TRAIN_MB) // WORKER_MB)
+        left = limits.memory_mb - limits.actions.aggregate - limits.actions.train
+        fitting.append(left // limits.actions.worker)
     # Starting all at once, and replacing all in the same minute, must stay within the rate.
     fitting.append(int(limits.invocations_per_minute * SHARE) // 2 - 1)
     return max(min(fitting), 1)

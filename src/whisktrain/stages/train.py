@@ -163,7 +163,11 @@ def _checked(config: JsonObject, body: DatasetBody) -> JsonObject:
 
 
 def _platform(limits: Limits) -> PlatformFacts:
-    return {"invocations_per_minute": limits.invocations_per_minute}
+    return {
+        "invocations_per_minute": limits.invocations_per_minute,
+        "worker_mb": limits.actions.worker,
+        "aggregate_mb": limits.actions.aggregate,
+    }
 
 
 def _result(

@@ -61,6 +61,12 @@ def _store(url: str) -> Store:
         return store
 
 
+def _package(environment: Mapping[str, str]) -> str:
+    """The prefix that the names of this action's package have: `/namespace/package/`."""
+    namespace, _, rest = environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
+    return f"/{namespace or '_'}/{rest.rpartition('/')[0]}/".replace("//", "/")
+
+
 @dataclass(frozen=True)
 class ActionInvoker:
     """Invokes the other actions of this action's package, without waiting.
@@ -86,13 +92,7 @@ class ActionInvoker:
         Raises:
             PlatformError: It could not be started.
         """
-        namespace, _, rest = self.environment.get("__OW_ACTION_NAME", "").strip("/").partition("/")
-        package = rest.rpartition("/")[0]
-        name = (
-            f"/{namespace or '_'}/{package}/{action}"
-            if package
-            else f"/{namespace or '_'}/{action}"
-        )
+        name = f"{_package(self.environment)}{action}"
         retry_timeout = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
         return _client(self.environment).start(name, arguments, retry_timeout=retry_timeout)
 
@@ -151,8 +151,8 @@ class Context:
     @cached_property
     def limits(self) -> Limits:
         """The platform's limits; read once in an activation."""
-        client = _client(self._environment)
-        return platform_limits.read(client.info(), client.limits(), self._environment)
+        environment = self._environment
+        return platform_limits.read_all(_client(environment), environment, _package(environment))
 
 
 def current(store_url: str, environment: Mapping[str, str] | None = None) -> Context:

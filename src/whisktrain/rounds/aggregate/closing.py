@@ -19,7 +19,6 @@ from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of, last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
-from whisktrain.rules.capacity import AGGREGATE_MB, WORKER_MB
 from whisktrain.rules.leases import leases_after
 from whisktrain.rules.next_round import NextRound, after_build, after_round, number_after
 from whisktrain.spec import Spec
@@ -152,8 +151,8 @@ def next_state(
 
 def cost_after(state: RunState, collected: CollectedRound, clock: LeaseClock) -> Cost:
     """The cost after a round."""
-    worker_mb = int(state.platform.get("worker_mb", WORKER_MB))
-    aggregate_mb = int(state.platform.get("aggregate_mb", AGGREGATE_MB))
+    worker_mb = state.platform.get("worker_mb", 0)
+    aggregate_mb = state.platform.get("aggregate_mb", 0)
     cost = state.cost
     if collected.builder is not None:
         cost = cost.seen(
