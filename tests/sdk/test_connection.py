@@ -192,3 +192,38 @@ def test_runs_can_be_stopped_from_elsewhere_and_resumed(
 def _stop(connection: whisktrain.Connection, run: str) -> bool:
     connection.runs.ask_to_stop(run)
     return True
+
+
+def test_fit_leaves_the_scaling_of_pixels_to_the_model(connection: whisktrain.Connection) -> None:
+    from whisktrain.learning import backend
+
+    keras = backend.keras()
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 5, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, activation="softmax"),
+        ],
+        name="pixels",
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(learning_rate=0.1), loss="sparse_categorical_crossentropy"
+    )
+    draw = np.random.default_rng(2)
+    x = draw.integers(0, 256, (48, 6, 5), dtype=np.uint8)
+    y = np.arange(48) % 2
+    alone = keras.models.clone_model(model)
+    alone.set_weights(model.get_weights())
+    alone.compile(
+        optimizer=keras.optimizers.SGD(learning_rate=0.1), loss="sparse_categorical_crossentropy"
+    )
+    alone.fit(x[..., None].astype("float32"), y, epochs=5, batch_size=48, verbose=0)
+    connection.fit(model, x, y, workers=2, epochs=5, batch="full", validation=0.0)
+    for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    answers = connection.predict("pixels", x[:8])["decisions"]
+    expected = alone.predict(x[:8, ..., None].astype("float32"), verbose=0)
+    found = [[a["top"][k]["probability"] for k in range(2)] for a in answers]
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=1e-5)

@@ -6,10 +6,13 @@ import os
 
 from whisktrain.errors import ConfigurationError, DataError
 
-__all__ = ["check_any_rows", "check_matrix", "check_size", "max_bytes"]
+__all__ = ["check_any_rows", "check_decoded", "check_matrix", "check_size", "max_bytes"]
 
 VARIABLE = "WHISKTRAIN_MAX_DATA_MB"
 DEFAULT_MB = 256
+
+PIXELS_PER_BYTE = 8
+"""Pixels that may be decoded for each byte that data may have; well packed photographs have about 4."""
 
 
 def max_bytes() -> int:
@@ -51,6 +54,25 @@ def check_matrix(rows: int, features: int) -> None:
             f"{rows} rows of {features} features take {_mb(size)} MB; expected at most {_mb(max_bytes())} MB.",
             code="data_too_large",
             hint=f"Drop columns or rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
+        )
+
+
+def check_decoded(pixels: int, what: str) -> None:
+    """Refuse images that would take too long to decode: some hundred bytes may unpack to millions of pixels.
+
+    Args:
+        pixels: Pixels of all of them, before they are brought to one size.
+        what: What they are, for messages.
+
+    Raises:
+        DataError: They are more than `PIXELS_PER_BYTE` times `max_bytes`.
+    """
+    most = PIXELS_PER_BYTE * max_bytes()
+    if pixels > most:
+        raise DataError(
+            f"{what} have more than {most} pixels in all before they are resized.",
+            code="data_too_large",
+            hint=f"Make them smaller, use fewer, or raise {VARIABLE} in the deployment.",
         )
 
 

@@ -62,14 +62,14 @@ class Images:
 
     Attributes:
         pixels: Shape (rows, height, width, channels), as stored.
-        divisor: What pixels are divided by, so that they lie in 0..1.
+        white: The largest value that a pixel can have, where the source says so: 255 for bytes.
         labels: A class or value for each.
         names: The pixels' own names, row by row, where the source has them.
         notices: What reading had to change, in sentences.
     """
 
     pixels: NDArray[np.generic]
-    divisor: float
+    white: float | None
     labels: Series
     names: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

@@ -125,7 +125,10 @@ class DataRequest(_Section):
         float, Field(ge=0.0, le=0.9, description="Share of rows to validate on; 0 for none.")
     ] = 0.2
     scale: Annotated[
-        Literal["standard", "minmax", "none"], Field(description="How numeric features are scaled.")
+        Literal["standard", "minmax", "none"],
+        Field(
+            description="How numeric features are scaled; pixels are divided by their largest value, unless none."
+        ),
     ] = "standard"
     shards: Annotated[
         ShardsRequest,

@@ -109,7 +109,7 @@ class Connection(Session):
 
         Args:
             keras_model: A single-output Keras model; it starts from its own weights.
-            x: Features, shape (rows, ...); used as they are (`scale="none"`) unless an option says otherwise.
+            x: Features, shape (rows, ...), also pixels; used as they are (`scale="none"`) unless an option says otherwise.
             y: Targets, shape (rows,).
             progress: As of `train`.
             **options: As of `train`; `name` is the Keras model's by default.

@@ -21,7 +21,7 @@ class TrainOptions(TypedDict, total=False):
         keep: Columns to use though they look like ids or free text.
         types: Column types to force: numeric, categorical, boolean or date.
         validation: Share of rows to validate on; 0 for none.
-        scale: How numeric features are scaled.
+        scale: How numeric features are scaled; pixels are divided by their largest value, unless none.
         shards: How rows are spread: stratified, contiguous or by:COLUMN.
         delimiter: What separates a CSV's cells; found otherwise.
         encoding: The encoding of a CSV or JSON file; found otherwise.

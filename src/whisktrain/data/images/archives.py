@@ -6,7 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.images.files import IMAGE_SUFFIXES, decode_image, is_image, open_image
-from whisktrain.data.limits import check_matrix, check_size
+from whisktrain.data.images.samples import BYTE, SampleType, sample_name
+from whisktrain.data.limits import check_any_rows, check_decoded, check_matrix, check_size
 from whisktrain.data.table import Images
 from whisktrain.errors import DataError
 
@@ -25,7 +26,10 @@ LARGEST = 128
 
 DEFAULT_SIZE = (64, 64)
 
-_GREY_MODES = ("1", "L", "I;16", "I", "F")
+_GREY_MODES = ("1", "L", "I", "F")
+"""Pillow's grey modes, by what stands before the ";" that says how many bits."""
+
+BYTE_WHITE = 255.0
 
 
 class _File(NamedTuple):
@@ -34,9 +38,10 @@ class _File(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The shape that images are brought to, and notices in sentences."""
+    """The shape that images are brought to, the type of their values, and notices in sentences."""
 
     shape: tuple[int, int, int]
+    samples: SampleType
     notices: tuple[str, ...]
 
 
@@ -62,47 +67,92 @@ def read_folder(data: bytes, what: str, image_size: tuple[int, int] | None) -> I
         )
     layout = _choose_layout(files, image_size)
     check_matrix(len(files), int(np.prod(layout.shape)))
-    pixels = np.stack([decode_image(file.content, file.name, layout.shape) for file in files])
-    return Images(pixels, 255.0, pd.Series(labels, dtype=object), notices=layout.notices)
+    pixels = _decode_all(files, layout.shape, layout.samples)
+    white = BYTE_WHITE if layout.samples == BYTE else None
+    return Images(pixels, white, pd.Series(labels, dtype=object), notices=layout.notices)
 
 
-def read_unlabelled(data: bytes, what: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def read_unlabelled(
+    data: bytes, what: str, shape: tuple[int, ...], samples: SampleType = BYTE
+) -> NDArray[np.generic]:
     """Read the images of an archive, in order of their names, or a single image file.
 
     Args:
         data: The file's bytes.
         what: Its name, for messages.
         shape: (height, width, channels) to bring images to.
+        samples: The type of the training images' values.
 
     Returns:
         Pixels of shape (rows, *shape).
 
     Raises:
-        DataError: It is neither, or a file in it is no image.
+        DataError: It is neither, has no images, or a file in it is no image of this kind.
     """
     files = [_File(what, data)] if is_image(data) else sorted(_image_files(data, what))
-    return np.stack([decode_image(file.content, file.name, shape) for file in files])
+    check_any_rows(len(files))
+    check_matrix(len(files), int(np.prod(shape)))
+    return _decode_all(files, shape, samples)
+
+
+def _decode_all(
+    files: Sequence[_File], shape: tuple[int, ...], samples: SampleType
+) -> NDArray[np.generic]:
+    pixels: NDArray[np.generic] | None = None
+    for at, file in enumerate(files):
+        decoded = decode_image(file.content, file.name, shape, samples)
+        if pixels is None:
+            pixels = np.empty((len(files), *shape), dtype=decoded.dtype)
+        pixels[at] = decoded
+    return np.empty((0, *shape), dtype=samples) if pixels is None else pixels
 
 
 def _choose_layout(files: Sequence[_File], image_size: tuple[int, int] | None) -> _Layout:
     sizes: Counter[tuple[int, int]] = Counter()
-    grey = True
+    first_of: dict[SampleType, str] = {}
+    grey, paged, decoded = True, 0, 0
     for file in files:
-        image = open_image(file.content, file.name)
+        image, samples, first_of_pages = open_image(file.content, file.name)
         sizes[image.height, image.width] += 1
-        grey = grey and image.mode in _GREY_MODES
+        decoded += image.height * image.width
+        check_decoded(decoded, "The images")
+        grey = grey and image.mode.partition(";")[0] in _GREY_MODES
+        first_of.setdefault(samples, file.name)
+        paged += first_of_pages
+    samples = _common_samples(first_of)
     channels = 1 if grey else 3
+    notices = []
+    if paged:
+        notices.append(f"Of {paged} TIFF file(s) with several pages only the first page is used.")
     if image_size is not None:
-        return _Layout((*image_size, channels), ())
+        return _Layout((*image_size, channels), samples, tuple(notices))
     (size, _), *others = sizes.most_common()
-    if not others and max(size) <= LARGEST:
-        return _Layout((*size, channels), ())
-    if max(size) > DEFAULT_SIZE[0]:
-        size = DEFAULT_SIZE
-    notice = (
-        f"Images were brought to {size[0]} by {size[1]} pixels; data.image_size sets another size."
-    )
-    return _Layout((*size, channels), (notice,))
+    if others or max(size) > LARGEST:
+        if max(size) > DEFAULT_SIZE[0]:
+            size = DEFAULT_SIZE
+        notices.append(
+            f"Images were brought to {size[0]} by {size[1]} pixels; data.image_size sets another size."
+        )
+    return _Layout((*size, channels), samples, tuple(notices))
+
+
+def _common_samples(first_of: Mapping[SampleType, str]) -> SampleType:
+    """The type of all images' values.
+
+    Args:
+        first_of: The first file of each type.
+
+    Raises:
+        DataError: There are several: their values are on different scales.
+    """
+    if len(first_of) > 1:
+        (one, first), (other, second), *_ = first_of.items()
+        raise DataError(
+            f"The images differ: {first!r} has {sample_name(one)}, {second!r} has {sample_name(other)}; expected one kind.",
+            code="bad_image",
+            hint="Convert them to the same number of bits.",
+        )
+    return next(iter(first_of))
 
 
 def _image_files(data: bytes, what: str) -> Iterator[_File]:

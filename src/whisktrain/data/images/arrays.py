@@ -43,12 +43,4 @@ def images_of_array(
     check_matrix(len(pixels), int(np.prod(pixels.shape[1:])))
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise DataError(f"The images in {what} have values that are not finite.", code="bad_rows")
-    return Images(pixels, _divisor(pixels), labels)
-
-
-def _divisor(pixels: NDArray[np.generic]) -> float:
-    """255 for bytes; 1 for fractions in -1..1; else the largest size there is."""
-    if pixels.dtype == np.uint8:
-        return 255.0
-    largest = float(np.abs(pixels.astype(np.float64)).max())
-    return largest if largest > 1.0 else 1.0
+    return Images(pixels, 255.0 if pixels.dtype == np.uint8 else None, labels)

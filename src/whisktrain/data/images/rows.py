@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.images.files import decode_image
+from whisktrain.data.images.samples import BYTE, SampleType
 from whisktrain.data.limits import check_size
 from whisktrain.errors import DataError
 
@@ -19,7 +20,11 @@ IMAGE_FIELDS = ("image", "x")
 
 
 def read_row(
-    row: object, shape: tuple[int, ...], names: Sequence[str], at: int
+    row: object,
+    shape: tuple[int, ...],
+    names: Sequence[str],
+    at: int,
+    samples: SampleType = BYTE,
 ) -> NDArray[np.float64]:
     """Read the pixels of one row.
 
@@ -29,6 +34,7 @@ def read_row(
         shape: (height, width, channels).
         names: The pixels' names where they have any.
         at: The row's number from 0, for messages.
+        samples: The type of the training images' values, which an image file must have.
 
     Returns:
         Pixels of the given shape.
@@ -38,7 +44,7 @@ def read_row(
     """
     content = _image_field(row, names, at) if isinstance(row, dict) else row
     if isinstance(content, str):
-        return _decode_base64(content, shape, at)
+        return _decode_base64(content, shape, at, samples)
     return _check_pixels(content, shape, at)
 
 
@@ -55,7 +61,9 @@ def _image_field(row: dict[str, object], names: Sequence[str], at: int) -> objec
     return found[0]
 
 
-def _decode_base64(text: str, shape: tuple[int, ...], at: int) -> NDArray[np.float64]:
+def _decode_base64(
+    text: str, shape: tuple[int, ...], at: int, samples: SampleType
+) -> NDArray[np.float64]:
     """The pixels of an image file in base64, maybe as a data URL."""
     encoded = text.partition(",")[2] if text.startswith("data:") else text
     try:
@@ -66,7 +74,7 @@ def _decode_base64(text: str, shape: tuple[int, ...], at: int) -> NDArray[np.flo
             code="bad_cell",
         ) from None
     check_size(len(content), f"Row {at + 1}")
-    return decode_image(content, f"row {at + 1}", shape).astype(np.float64)
+    return decode_image(content, f"row {at + 1}", shape, samples).astype(np.float64)
 
 
 def _check_pixels(content: object, shape: tuple[int, ...], at: int) -> NDArray[np.float64]:

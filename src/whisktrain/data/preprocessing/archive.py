@@ -28,6 +28,7 @@ class ImageRecord(TypedDict):
     shape: list[int]
     divisor: float
     names: list[str]
+    samples: NotRequired[str]
 
 
 class PreprocessorRecord(TypedDict):

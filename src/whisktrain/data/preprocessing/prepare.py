@@ -31,7 +31,7 @@ from whisktrain.data.preprocessing.feature_selection import (
 )
 from whisktrain.data.preprocessing.features import Features
 from whisktrain.data.preprocessing.fit import Scale, fit
-from whisktrain.data.preprocessing.image_scaler import ImageScaler
+from whisktrain.data.preprocessing.image_scaler import fit_image_scaler
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
 from whisktrain.data.preprocessing.target_scaling import scale_target
 from whisktrain.data.shards.rows import SplitRows
@@ -97,17 +97,16 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
     target = read_target(images.labels, "target", task=request.task)
     held_out = _validation_rows(target, request, seed)
     y, mean, scale = scale_target(target, held_out)
-    shape = tuple(int(n) for n in images.pixels.shape[1:])
-    scaler = ImageScaler(shape, images.divisor, images.names)
-    preprocessor = Preprocessor((), scaler, target.classes, mean, scale, "target")
-    x = scaler.scale(images.pixels[target.used])
     numbers = np.flatnonzero(target.used)
+    scaler, done = fit_image_scaler(images, numbers[~held_out], request.scale)
+    preprocessor = Preprocessor((), scaler, target.classes, mean, scale, "target")
+    x = scaler.scale(images.pixels[numbers])
     columns: list[ColumnReport] = [
         {
             "name": "image",
             "type": "image",
             "role": "feature",
-            "done": f"divided by {scaler.divisor:g}",
+            "done": done,
             "missing": 0,
         },
         target_report("target", target, "the images' labels", len(images) - len(numbers)),
@@ -117,7 +116,7 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
         SplitRows(x, y, numbers, held_out),
         target,
         len(images),
-        list(images.names) or _pixel_names(shape),
+        list(images.names) or _pixel_names(scaler.shape),
         columns,
         [*images.notices, *target_warnings(target, len(images))],
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from whisktrain.data.images.samples import BYTE
 from whisktrain.data.limits import check_matrix
 from whisktrain.data.preprocessing import archive
 from whisktrain.data.preprocessing.archive import PreprocessorRecord
@@ -115,6 +116,7 @@ class Preprocessor:
                 "shape": list(features.shape),
                 "divisor": features.divisor,
                 "names": list(features.names),
+                "samples": features.samples.str,
             }
             return archive.pack(record, estimators)
         record["columns"] = [column.to_json() for column in features.columns]
@@ -159,5 +161,10 @@ def _load_features(record: PreprocessorRecord, estimators: Estimators) -> Featur
         )
     if "picture" in record:
         known = record["picture"]
-        return ImageScaler(tuple(known["shape"]), float(known["divisor"]), tuple(known["names"]))
+        return ImageScaler(
+            tuple(known["shape"]),
+            float(known["divisor"]),
+            tuple(known["names"]),
+            np.dtype(known.get("samples", BYTE.str)),
+        )
     raise Damaged("The fitted preprocessing is neither of a table nor of images.")
