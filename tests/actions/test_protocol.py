@@ -53,7 +53,7 @@ class Process:
         folder.mkdir()
         shutil.copy(file, folder / "main__.py")
         (folder / "exec__.py").write_text(LAUNCHER)
-        self.name = name
+        self.name, self.folder = name, folder
         read, write = os.pipe()
         environment = {
             "__OW_API_HOST": "http://127.0.0.1:9",
@@ -201,7 +201,8 @@ def main(arguments, context):
         return {"f": np.float32(0.5), "nan": float("nan"), "deadline": context.deadline, "activation": context.activation}
     if what == "environment":
         names = ("KERAS_BACKEND", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "HOME", "PATH", "WHISKTRAIN_FACTORIES")
-        return {n: os.environ.get(n) for n in names} | {"home": os.access(os.environ["HOME"], os.W_OK)}
+        home = os.stat(os.environ["HOME"])
+        return {n: os.environ.get(n) for n in names} | {"mode": home.st_mode & 0o777}
     if what == "log":
         context.log.info("began", run="r")
         return {}
@@ -225,7 +226,8 @@ def test_the_frame_of_every_action(process, tmp_path) -> None:
     environment = action.run({"what": "environment", "deployment_factories": "pack.models:make"})
     assert environment["KERAS_BACKEND"] == "tensorflow"
     assert environment["OMP_NUM_THREADS"] == environment["TF_NUM_INTRAOP_THREADS"] == "1"
-    assert environment["home"] is True
+    assert environment["mode"] == 0o700
+    assert Path(environment["HOME"]).parent == action.folder, "not a name that others can guess"
     assert environment["PATH"]
     assert environment["WHISKTRAIN_FACTORIES"] == "pack.models:make"
     assert (

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from whisktrain.errors import ConfigurationError
+from whisktrain.store.private import make_directory
 
 if TYPE_CHECKING:
     from openwhisk_local import Host, Limits
@@ -215,8 +216,8 @@ class Hosting:
 
         live_hosts(self.home)
         try:
-            self._mark.mkdir(parents=True, exist_ok=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_directory(self._mark)
+            make_directory(self.folder)
             self._lock = _lock(self.folder / "lock")
         except OSError as error:
             raise ConfigurationError(

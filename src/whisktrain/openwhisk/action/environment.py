@@ -33,6 +33,15 @@ def prepare() -> None:
     os.environ.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     home = os.environ.get("HOME", "")
     if not home or not os.access(home, os.W_OK):
-        folder = Path(tempfile.gettempdir()) / f"whisktrain-home-{os.getuid()}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.environ["HOME"] = str(folder)
+        os.environ["HOME"] = _new_home()
+
+
+def _new_home() -> str:
+    """A folder of this process' own: beside the action's code, which the platform removes, else a temporary one.
+
+    Its name cannot be guessed, and it is made by this process: in a shared place nothing prepared is read from it.
+    """
+    try:
+        return tempfile.mkdtemp(prefix=".home-", dir=Path.cwd())
+    except OSError:
+        return tempfile.mkdtemp(prefix="whisktrain-home-")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from whisktrain.errors import ErrorRecord, PlatformError, from_record
+from whisktrain.store.private import make_directory
 
 if TYPE_CHECKING:
     from whisktrain.sdk.requests import RequestObject
@@ -56,7 +57,7 @@ def start(where: Where, job: Job) -> Started:
         WhisktrainError: The run did not begin.
     """
     logs = where.home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    make_directory(logs)
     file = logs / f"{job['key']}.log"
     with file.open("wb") as log:
         process = subprocess.Popen(

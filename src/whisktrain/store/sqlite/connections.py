@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from whisktrain.errors import ConfigurationError, StoreError
+from whisktrain.store.private import make_directory, make_file, tighten
 from whisktrain.store.sqlite import errors
 from whisktrain.store.sqlite.errors import is_busy, translate_errors
 from whisktrain.store.sqlite.filesystems import check_local
@@ -161,9 +162,11 @@ class Connections:
         if not self._is_local:
             check_local(self.path.parent)
             self._is_local = True
+            self._tighten()
         if not self.path.exists():
             for directory in [self.path.parent, *self._directories]:
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_directory(directory)
+            make_file(self.path)  # SQLite gives its log and index the rights of this file
         connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -173,6 +176,13 @@ class Connections:
             connection.close()
             raise
         return connection
+
+    def _tighten(self) -> None:
+        """Take others' rights away from what an earlier version made; the directory that holds it is its owner's matter."""
+        for part in ("", "-wal", "-shm"):
+            tighten(self.path.with_name(self.path.name + part))
+        for directory in self._directories:
+            tighten(directory)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check the file's format, make the tables of a new one, and set the connection's pragmas."""

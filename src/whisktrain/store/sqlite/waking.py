@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from whisktrain.store.private import open_directory
+
 __all__ = ["POLL", "Waiter", "socket_directory", "wake"]
 
 POLL = 0.5
@@ -43,24 +45,32 @@ def socket_directory(database: Path) -> Path:
 
 def wake(directory: Path) -> None:
     """Wake all waiting readers; remove the sockets of readers that died."""
+    opened = open_directory(directory)
+    if opened is None:
+        return
     try:
-        names = os.listdir(directory)  # noqa: PTH208
-    except OSError:
-        return
-    if not names:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.setblocking(False)
-        for name in names:
-            path = directory / name
-            try:
-                sender.sendto(b"w", str(path))
-            except ConnectionRefusedError:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            except OSError:
-                # A full queue means that it has been woken already; a missing file, that it has gone.
-                continue
+        names = os.listdir(opened)  # noqa: PTH208
+        if not names:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            for name in names:
+                try:
+                    sender.sendto(b"w", str(directory / name))
+                except ConnectionRefusedError:
+                    _remove_socket(name, opened)
+                except OSError:
+                    # A full queue means that it has been woken already; a missing file, that it has gone.
+                    continue
+    finally:
+        os.close(opened)
+
+
+def _remove_socket(name: str, directory: int) -> None:
+    """Remove a dead reader's socket, and nothing else: a plain file refuses a connection too."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=directory)
 
 
 class Waiter:
@@ -81,9 +91,10 @@ class Waiter:
         for _ in range(BIND_ATTEMPTS):
             try:
                 self._directory.mkdir(mode=0o700, exist_ok=True)
-                # In a shared place another user may have made it first: then only poll.
-                found = self._directory.lstat()
-                if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
+                # In a shared place another user may have made it first, as a link perhaps: then only poll.
+                opened = open_directory(self._directory)
+                if opened is not None:
+                    os.close(opened)
                     sock.bind(str(path))
                     self._path, self._socket = path, sock
                 break
