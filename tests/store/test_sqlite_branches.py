@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import ConfigurationError, Damaged, StoreError, StoreUnreachable
+from whisktrain.store import private
 from whisktrain.store.sqlite import SqliteStore, connections, errors, files, filesystems, waking
 from whisktrain.store.sqlite.errors import translate_errors
 from whisktrain.store.trial import try_to_write
@@ -207,15 +208,15 @@ def test_a_socket_directory_that_vanishes_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "sockets"
-    lstat, vanished = Path.lstat, []
+    vanished = []
 
-    def vanishes(self: Path) -> os.stat_result:
-        if self == directory and not vanished:
-            vanished.append(self)
+    def vanishes(path: Path) -> int | None:
+        if not vanished:
+            vanished.append(path)
             directory.rmdir()
-        return lstat(self)
+        return private.open_directory(path)
 
-    monkeypatch.setattr(Path, "lstat", vanishes)
+    monkeypatch.setattr(waking, "open_directory", vanishes)
     with waking.Waiter(directory) as waiter:
         assert len(list(directory.iterdir())) == 1
         threading.Timer(0.05, waking.wake, [directory]).start()

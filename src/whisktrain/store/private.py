@@ -55,9 +55,14 @@ def open_directory(path: Path) -> int | None:
 
     Returns:
         A descriptor; None unless it is a directory (not a link to one) of this user's. Others' rights are taken away.
+
+    Raises:
+        FileNotFoundError: It is not there.
     """
     try:
         opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
     except OSError:
         return None
     found = os.fstat(opened)

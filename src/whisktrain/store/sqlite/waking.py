@@ -45,7 +45,10 @@ def socket_directory(database: Path) -> Path:
 
 def wake(directory: Path) -> None:
     """Wake all waiting readers; remove the sockets of readers that died."""
-    opened = open_directory(directory)
+    try:
+        opened = open_directory(directory)
+    except FileNotFoundError:
+        return
     if opened is None:
         return
     try:
