@@ -17,6 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from whisktrain.data.preprocessing.preprocessor import load
+from whisktrain.data.preprocessing.row_reader import RowReader
 from whisktrain.data.shards.storage import read_numbered_rows
 from whisktrain.data.sources.uploads import put_upload
 from whisktrain.errors import Damaged, DataError
@@ -229,6 +230,32 @@ def test_columns_that_lack_or_are_too_many(small: Any) -> None:
     for rows in ([], 5, "abc", [1, 2], [{"n": 1, "c": "a", "b": True}, [1, "a", True]]):
         with pytest.raises(DataError):
             small.transform(rows)
+
+
+def test_columns_without_names_are_read_by_their_place(small: Any) -> None:
+    import pandas as pd
+
+    expected = small.transform([{"n": 1, "c": "a", "b": True}]).x.tobytes()
+    assert small.transform([{"1": "a", "0": 1, "2": True}]).x.tobytes() == expected
+    assert small.transform(pd.DataFrame([[1, "a", True]])).x.tobytes() == expected
+    headless = pd.DataFrame({"column_1": [1], "column_2": ["a"], "column_3": [True]})
+    assert small.transform(headless).x.tobytes() == expected
+    with pytest.raises(DataError, match="4 values; expected 3"):
+        small.transform([{"0": 1, "1": "a", "2": True, "3": 5}])
+
+
+def test_numbered_columns_of_the_model_are_read_by_their_labels() -> None:
+    reader = RowReader(used=("1", "2"), source=("1", "2"), target="0")
+    assert reader.read([{"2": 7, "1": 5}], "error").frame.iloc[0].tolist() == [5, 7]
+    with pytest.raises(DataError, match="lacks the column"):
+        reader.read([{"0": 5, "1": 7}], "error")
+    headless = RowReader(
+        used=("column_2", "column_3"), source=("column_2", "column_3"), target="column_1"
+    )
+    rows = [{"column_1": 5, "column_2": 7}]
+    assert headless.read(rows, "error").frame.iloc[0].tolist() == [5, 7], "a file without a header"
+    rows = [{"column_1": "target", "column_2": 5, "column_3": 7}]
+    assert headless.read(rows, "error").frame.iloc[0].tolist() == [5, 7], "with the target"
 
 
 def test_unknown_categories_and_wrong_cells(small: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack, cast
 
 from whisktrain.sdk import requests
+from whisktrain.sdk.cells import is_table, plain_setting
 from whisktrain.sdk.data import Data
 from whisktrain.sdk.decisions import rows_section, with_decisions
+from whisktrain.sdk.frames import file_of_frame
 from whisktrain.sdk.models import Models
 from whisktrain.sdk.runs import Runs
 from whisktrain.sdk.session import Session
@@ -17,8 +19,9 @@ from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from pandas import DataFrame as Table
 
-    from whisktrain.jsontypes import Json, JsonObject
+    from whisktrain.jsontypes import JsonObject
     from whisktrain.sdk.options import PredictOptions, TrainOptions
     from whisktrain.sdk.training.fitting import KerasModel
     from whisktrain.sdk.training.watching import Report
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-DataGiven: TypeAlias = "str | Path | list[Mapping[str, Json]] | Mapping[str, Json] | None"
-"""Data as a caller names it: a bundled set, a file or folder, an address, a reference, records, or the request's section."""
+DataGiven: TypeAlias = "str | Path | Sequence[object] | Table | Mapping[str, object] | None"
+"""Data as a caller names it: a bundled set, a file or folder, an address, a reference, records, a table of pandas (or one that
+becomes it), or the request's section."""
 
 
 class Connection(Session):
@@ -61,17 +65,17 @@ class Connection(Session):
         predict: object = None,
         progress: Report = None,
         wait: bool = True,
-        request: Mapping[str, Json] | None = None,
+        request: Mapping[str, object] | None = None,
         **options: Unpack[TrainOptions],
     ) -> RunResult:
         """Train a model.
 
         Args:
             data: A bundled set ("digits", "iris", "wine", "breast_cancer", "diabetes"), a file or folder, an http(s) address,
-                "upload:ID", "dataset:ID", a list of records, or the request's `data` section.
+                "upload:ID", "dataset:ID", a list of records, a table of pandas, or the request's `data` section.
             model: "auto", "linear", "mlp", "cnn", "PATH.keras", "PATH.json", "package.module:function" or "model.py:build".
             init: Start from the weights of this model, "NAME" or "NAME:VERSION".
-            predict: Rows to decide on with the trained model: a list, or a file.
+            predict: Rows to decide on with the trained model, as those of `predict`.
             progress: Called with a snapshot of the run whenever it has changed.
             wait: Whether to wait for the end; otherwise the run goes on by itself.
             request: A whole request instead of data, model and options.
@@ -81,19 +85,23 @@ class Connection(Session):
             RequestError: It cannot be done as asked.
             TrainingError: The run ended without a model.
         """
-        if request is None:
-            section = requests.find_data(data, self.upload)
-            if options.get("name") is None:
-                options["name"] = requests.default_name(data)
-            made = requests.build(section, requests.find_model(model, init, self.upload), options)
-        else:
-            copied = {
-                key: dict(value) if isinstance(value, Mapping) else value
-                for key, value in request.items()
-            }
-            made = cast(requests.RequestObject, copied)
-        if predict is not None:
-            made["predict"] = {**made.get("predict", {}), **rows_section(self, predict)}
+        given = file_of_frame(data) if is_table(data) else data
+        if request is None and options.get("name") is None:
+            options["name"] = requests.default_name(data)
+
+        def make(upload: requests.Upload) -> requests.RequestObject:
+            if request is not None:
+                return requests.as_json(request)
+            section = requests.find_data(given, upload)
+            return requests.as_json(
+                requests.build(section, requests.find_model(model, init, upload), options)
+            )
+
+        requests.check(make(requests.not_uploaded))
+        rows = {} if predict is None else rows_section(self, predict)
+        made = make(self.upload)
+        if rows:
+            made["predict"] = {**made.get("predict", {}), **rows}
         return lifecycle.train(self, made, progress=progress, wait=wait)
 
     def fit(
@@ -134,7 +142,8 @@ class Connection(Session):
 
         Args:
             model: "NAME" (the newest version) or "NAME:VERSION".
-            rows: Objects by column or arrays of features, one or many; a file; or "upload:ID".
+            rows: Objects by column or arrays of features, one or many; a series or table of pandas, read by its labels; an
+                array; a file; or "upload:ID".
             output: "auto", "inline" or "upload": where decisions go that are too many for an answer. Where they are stored and
                 the store is known, they are fetched.
             **options: Any other setting by its name in the request's section `predict`, such as `top_k`.
@@ -145,10 +154,10 @@ class Connection(Session):
         """
         from whisktrain.request.rows import parse_predict
 
-        given = cast("JsonObject", {"output": output, **options})
-        chosen = {key: value for key, value in given.items() if value is not None}
+        given = {"output": output, **options}
+        chosen = {key: plain_setting(value) for key, value in given.items() if value is not None}
+        parse_predict({"model": model, **chosen})
         section: JsonObject = {"model": model, **rows_section(self, rows), **chosen}
-        parse_predict(section)
         answer = cast(
             "DecisionAnswer",
             self.client.call("whisktrain/predict", {**section, "lib_version": __version__}),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import JsonObject
 from whisktrain.sdk import requests
 from whisktrain.serving.results import Decided
 
@@ -21,26 +21,15 @@ LARGEST_INLINE = 400_000
 Answer = TypeVar("Answer", bound=Decided)
 
 
-@runtime_checkable
-class _Table(Protocol):
-    """A pandas table."""
-
-    def to_json(self, *, orient: str, date_format: str) -> str: ...
-
-
-@runtime_checkable
-class _Array(Protocol):
-    """An array of NumPy or the like."""
-
-    def tolist(self) -> Json: ...
-
-
 def rows_section(session: Session, rows: object) -> JsonObject:
     """The part of a request's `predict` section that holds rows: inline, or as an uploaded file.
 
     Args:
         session: Where files are uploaded.
-        rows: Objects by column or arrays of features, one or many; a pandas table or an array; a file; or "upload:ID".
+        rows: Objects by column or arrays of features, one or many; a table of pandas or an array; a file; or "upload:ID".
+
+    Raises:
+        RequestError: A cell cannot be JSON; its row and column are named.
     """
     if isinstance(rows, str) and rows.startswith("upload:"):
         return {"source": rows}
@@ -49,17 +38,14 @@ def rows_section(session: Session, rows: object) -> JsonObject:
         if found is None:
             return {"source": session.upload(Path(rows).expanduser())}
         rows = found
-    if isinstance(rows, _Table):
-        rows = json.loads(rows.to_json(orient="records", date_format="iso"))
-    elif isinstance(rows, _Array):
-        rows = rows.tolist()
-    text = json.dumps(rows, ensure_ascii=False).encode()
+    plain = requests.inline_rows(rows)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
     if len(text) > LARGEST_INLINE:
         from whisktrain.data.sources.uploads import put_upload
 
         session.store.ensure()
         return {"source": put_upload(session.store, text, "rows.json")}
-    return {"rows": cast(Json, rows)}
+    return {"rows": plain}
 
 
 def with_decisions(session: Session, answer: Answer) -> Answer:

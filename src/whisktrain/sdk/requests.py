@@ -6,28 +6,40 @@ import difflib
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.sdk.cells import is_table, plain_rows, plain_setting
+from whisktrain.sdk.frames import FrameFile, rows_of_frame
+
+if TYPE_CHECKING:
+    from whisktrain.request import TrainRequest
 
 __all__ = [
     "RequestObject",
+    "as_json",
     "build",
+    "check",
     "default_name",
     "find_data",
     "find_model",
+    "inline_rows",
     "new_run_id",
+    "not_uploaded",
     "rows_file",
 ]
 
 RequestObject: TypeAlias = dict[str, JsonObject]
 """A request before it is checked: its sections by their names."""
 
-Upload: TypeAlias = Callable[[Path], str]
+Upload: TypeAlias = "Callable[[Path | FrameFile], str]"
 """Stores a file and returns "upload:ID"."""
+
+_ROWS = {"data": "records", "predict": "rows"}
+"""The keys of a request that hold rows, by section."""
 
 _LARGEST_ROWS_FILE = 500_000
 """Bytes of a JSON file whose rows travel in the request; a larger one is uploaded."""
@@ -37,8 +49,8 @@ def find_data(data: object, upload: Upload) -> JsonObject:
     """Find the request's `data` section for what a caller calls data.
 
     Args:
-        data: A bundled set's name, a file or folder, an http(s) address, "upload:ID", "dataset:ID", a list of records, or the
-            section itself.
+        data: A bundled set's name, a file or folder, an http(s) address, "upload:ID", "dataset:ID", a list of records, a table
+            as a file, or the section itself.
         upload: Stores a file.
 
     Raises:
@@ -48,8 +60,11 @@ def find_data(data: object, upload: Upload) -> JsonObject:
 
     if isinstance(data, Mapping):
         return dict(data)
-    if isinstance(data, list):
-        return {"records": data}
+    if isinstance(data, FrameFile):
+        types: JsonObject = dict.fromkeys(data.categorical, "categorical")
+        return {"source": upload(data), **({"types": types} if types else {})}
+    if not isinstance(data, (str, Path)):
+        return {"records": _records(data)}
     text = str(data)
     if isinstance(data, str) and (text in BUNDLED or re.match(r"(https?|upload|dataset):", text)):
         return {"source": text}
@@ -62,6 +77,18 @@ def find_data(data: object, upload: Upload) -> JsonObject:
         code="no_such_data",
         hint=f"Did you mean {near[0]!r}?" if near else "Check the path, or name a bundled set.",
     )
+
+
+def _records(data: object) -> Json:
+    """Rows with labels as the request's records."""
+    records = plain_rows(data) if isinstance(data, Iterable) else None
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise RequestError(
+            f"The data was given as {type(data).__name__}; expected a file, an address, a table of pandas, or rows as objects.",
+            code="bad_data",
+            hint="Give an array's columns names, such as pandas.DataFrame(array, columns=[...]), or use fit.",
+        )
+    return records
 
 
 def _neighbours(path: Path) -> list[str]:
@@ -148,8 +175,59 @@ def build(data: JsonObject, model: JsonObject, given: Mapping[str, object]) -> R
         if setting is None:
             raise _no_setting(name, list(known))
         short = setting.mark(Shorthand)
-        request[setting.section][name] = cast(Json, short.expand(value) if short else value)
+        expanded = plain_setting(short.expand(value) if short else value)
+        earlier = request[setting.section].get(name)
+        if isinstance(earlier, dict) and isinstance(expanded, dict):
+            expanded = {**earlier, **expanded}
+        request[setting.section][name] = expanded
     return {section: content for section, content in request.items() if content}
+
+
+def as_json(request: Mapping[str, object]) -> RequestObject:
+    """A request that holds values of Python, NumPy and pandas as JSON: its rows exactly, its settings as plain values.
+
+    Raises:
+        RequestError: A row holds what JSON cannot.
+    """
+    made: JsonObject = {}
+    for section, content in request.items():
+        place = _ROWS.get(section, "")
+        if isinstance(content, Mapping):
+            made[section] = {
+                str(key): inline_rows(value)
+                if key == place and value is not None
+                else plain_setting(value)
+                for key, value in content.items()
+            }
+        elif place and content is not None and not isinstance(content, str):
+            made[section] = {place: inline_rows(content)}
+        else:
+            made[section] = plain_setting(content)
+    return cast(RequestObject, made)
+
+
+def inline_rows(rows: object) -> Json:
+    """Rows as JSON, of a table or as `plain_rows` takes them."""
+    return rows_of_frame(rows) if is_table(rows) else plain_rows(rows)
+
+
+def check(request: Mapping[str, Json]) -> TrainRequest:
+    """Check a whole request, before anything is sent or uploaded.
+
+    Returns:
+        Its section `train`.
+
+    Raises:
+        RequestError: Something in it is wrong.
+    """
+    from whisktrain.request import Request, parse
+
+    return parse(Request, request).train
+
+
+def not_uploaded(file: Path | FrameFile) -> str:
+    """Stand in for an upload while a request is checked: nothing is stored."""
+    return "upload:not-yet"
 
 
 def _no_setting(name: str, known: list[str]) -> RequestError:

@@ -11,6 +11,7 @@ from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from whisktrain.openwhisk.client import Client
+    from whisktrain.sdk.frames import FrameFile
     from whisktrain.sdk.hosting import Hosting
     from whisktrain.sdk.where import Where
     from whisktrain.store.protocol import Store
@@ -129,13 +130,14 @@ class Session:
         place = "this machine's own host" if self.embedded else f"OpenWhisk at {self.where.apihost}"
         return f"whisktrain {__version__}: {place}, store {store}"
 
-    def upload(self, path: Path) -> str:
-        """Upload a file or folder, say so, and return "upload:ID"."""
+    def upload(self, file: Path | FrameFile) -> str:
+        """Upload a file, folder or table, say so, and return "upload:ID"."""
         from whisktrain.data.sources.uploads import put_upload
 
         self.store.ensure()
-        reference = put_upload(self.store, path, path.name)
-        self.narrate(f"uploaded {path} as {reference}")
+        content = file if isinstance(file, Path) else file.content
+        reference = put_upload(self.store, content, file.name)
+        self.narrate(f"uploaded {file if isinstance(file, Path) else 'the table'} as {reference}")
         return reference
 
 

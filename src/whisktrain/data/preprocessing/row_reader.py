@@ -21,6 +21,9 @@ __all__ = ["Missing", "RowReader", "UsedCells"]
 Missing: TypeAlias = Literal["error", "fill"]
 """What to do about absent columns: an error that names them, or what missing values became in training."""
 
+HEADLESS = "column_"
+"""How the columns of a file without a header are called, with their number from 1."""
+
 MOST_NAMES = 12
 MOST_CHARACTERS = 60
 
@@ -82,6 +85,8 @@ class RowReader:
         import pandas as pd
 
         given = [str(name) for name in rows.columns]
+        if self._are_positions(given):
+            return self._read_arrays(rows.astype(object).to_numpy())
         absent = [name for name in self.used if name not in given]
         if absent and missing == "error":
             raise _missing_columns("The rows lack", absent)
@@ -96,6 +101,9 @@ class RowReader:
         return UsedCells(side_by_side(columns, len(rows)), self._notices(given, absent))
 
     def _read_objects(self, rows: Sequence[Mapping[str, object]], missing: Missing) -> UsedCells:
+        if len({frozenset(row) for row in rows}) == 1 and self._are_positions(list(rows[0])):
+            positions = sorted(rows[0], key=_number)
+            return self._read_arrays([[row[name] for name in positions] for row in rows])
         absent: dict[str, None] = {}
         given: dict[str, None] = {}
         for at, row in enumerate(rows):
@@ -113,6 +121,14 @@ class RowReader:
             object_series([_plain(row[at]) for row in cells]) for at in range(len(self.used))
         ]
         return UsedCells(side_by_side(columns, len(rows)), [])
+
+    def _are_positions(self, names: Sequence[str]) -> bool:
+        """Whether columns have no names of their own: they are numbered, as a file without a header or a series is."""
+        numbered = sorted(names, key=_number)
+        if numbered == [f"{HEADLESS}{at + 1}" for at in range(len(names))]:
+            return len(names) in (len(self.used), len(self.source))
+        counted = bool(names) and numbered == [str(at) for at in range(len(names))]
+        return counted and not set(names) & set(self.used)
 
     def _cells_of_array(self, row: object, at: int) -> list[object]:
         """The cells of the used columns of one row that has no column names."""
@@ -146,6 +162,12 @@ class RowReader:
         if absent:
             notices.append(f"Filled absent column(s) as missing: {_listed(absent)}.")
         return notices
+
+
+def _number(name: str) -> int:
+    """The number that a numbered column's name ends with; -1 where it has none."""
+    digits = name.removeprefix(HEADLESS)
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else -1
 
 
 def _missing_columns(what: str, absent: Sequence[str]) -> DataError:

@@ -42,9 +42,7 @@ def train(
     Raises:
         RequestError: The request is not valid.
     """
-    from whisktrain.request import Request, parse
-
-    checked = parse(Request, request).train
+    checked = requests.check(request)
     key = ids.check_run_id(checked.key or requests.new_run_id(checked.name))
     settings: JsonObject = {**request.get("train", {}), "key": key}
     if not wait and session.embedded:
