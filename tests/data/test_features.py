@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
+from whisktrain.data.preprocessing.categories import choose_categories, most_features
 from whisktrain.data.preprocessing.preprocessor import load
 from whisktrain.data.preprocessing.row_reader import RowReader
 from whisktrain.data.shards.storage import read_numbered_rows
@@ -285,14 +286,71 @@ def test_rare_and_unknown_categories_share_a_feature(make: Callable[..., Any]) -
     assert x[:, -1].tolist() == [1, 1, 0]
 
 
-def test_cardinality_is_bounded(make: Callable[..., Any]) -> None:
-    rng = np.random.default_rng(0)
+def of_categories(counts: dict[str, int], **more: Any) -> list[dict[str, Any]]:
+    """Rows of a column `c` with so many of each category."""
+    values = [name for name, count in counts.items() for _ in range(count)]
+    return [{"c": value, "n": k % 5 + 0.5, "t": k % 2, **more} for k, value in enumerate(values)]
+
+
+def test_many_categories_of_few_rows_are_features(make: Callable[..., Any]) -> None:
+    made = make(of_categories({f"{k:03}": 9 for k in range(300)}), target="t")
+    assert made.body["features"][1:] == [f"c={k:03}" for k in range(300)]
+    assert made.column("c")["done"] == "one feature for each of 300 categories"
+    x = np.concatenate([made.training[0], made.validation[0]])[:, 1:]
+    assert (x.sum(axis=0) == 9).all()
+    assert (x.sum(axis=1) == 1).all()
+
+
+def test_the_rare_of_many_rows_share_a_feature(make: Callable[..., Any]) -> None:
+    rows = of_categories({"a": 1000, "b": 900, **{f"r{k}": 3 for k in range(9)}})
+    made = make(rows, target="t", validation=0)
+    assert made.body["features"][1:] == ["c=a", "c=b", "c=(other)"]
+    assert (
+        "the 2 most frequent categories, one for the other 9 together" in made.column("c")["done"]
+    )
+    unseen = load(made.fitted_bytes).transform([{"c": "r3", "n": 1}, {"c": "new", "n": 1}])
+    assert unseen.x[:, 1:].tolist() == [[0, 0, 1], [0, 0, 1]]
+    assert "1 cell(s) of 'c'" in unseen.notices[0]
+
+
+def test_categories_of_one_row_each_and_values_that_are_often_missing(
+    make: Callable[..., Any],
+) -> None:
     rows = [
-        {"c": f"c{rng.integers(300)}", "n": float(rng.normal()), "t": int(rng.integers(2))}
-        for _ in range(9000)
+        {"once": "ab"[k % 2], "promo": "yes" if k % 3 else "", "n": k % 5 + 0.5, "t": k % 2}
+        for k in range(60)
     ]
-    made = make(rows, target="t")
-    assert made.body["x_shape"][0] <= 1 + 64
+    rows[0]["once"] = "single"
+    made = make(rows, target="t", validation=0)
+    assert "promo=yes" in made.body["features"]
+    assert "promo=(missing)" in made.body["features"]
+    assert "once=(other)" in made.body["features"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "rows", "most", "own", "rare"),
+    [
+        ([9, 9, 9], 27, 64, "abc", ""),
+        ([9] * 26, 2700, 64, "abcdefghijklmnopqrstuvwxyz", ""),
+        ([990, 9, 1], 1000, 64, "a", "bc"),
+        ([5, 4, 4, 4, 3], 20, 4, "abc", "de"),
+        ([5, 4, 4, 4], 17, 4, "abcd", ""),
+        ([1, 1, 1], 3, 64, "", "abc"),
+        ([2, 1], 3, 64, "a", "b"),
+    ],
+)
+def test_the_choice_of_categories(
+    counts: list[int], rows: int, most: int, own: str, rare: str
+) -> None:
+    names = "abcdefghijklmnopqrstuvwxyz"[: len(counts)]
+    found = choose_categories(list(names), np.array(counts), rows, most)
+    assert ("".join(found.own), "".join(found.rare)) == (own, rare)
+
+
+def test_cardinality_is_bounded_by_memory() -> None:
+    assert most_features(100, 1) == 512
+    assert most_features(100_000, 1) == 167
+    assert most_features(100_000, 10) == 64
 
 
 def test_wrong_cells_count_as_missing_where_training_had_such(make: Callable[..., Any]) -> None:

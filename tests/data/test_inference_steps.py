@@ -188,7 +188,13 @@ def test_an_encoder_survives_json(encoder: ColumnEncoder) -> None:
 def test_category_codes() -> None:
     codes, notices = ENCODERS[3].codes(column(1, "2.0", None, "3", "1"))
     assert codes.tolist() == [0, 1, 2, -1, 0]
-    assert "'3' in row 4" in notices[0]
+    assert "'3' in row 4; they count as none of the known." in notices[0]
+    with_rare = replace(ENCODERS[3], rare=("3",))
+    codes, notices = with_rare.codes(column(3, "4", None))
+    assert codes.tolist() == [3, 3, 2]
+    assert len(notices) == 1
+    assert "'4' in row 2; they count as one of the rare." in notices[0]
+    assert with_rare.titles == ["1", "2", "(missing)", "(other)"]
 
 
 def test_cells_that_are_not_what_the_column_holds() -> None:
@@ -208,13 +214,22 @@ def test_cells_that_are_not_what_the_column_holds() -> None:
         (ENCODERS[0], "standardised; missing filled with the median, and marked"),
         (ENCODERS[1], "as 0 and 1; missing filled with the most frequent"),
         (ENCODERS[2], "as days, month, standardised; missing filled with the median"),
+        (ENCODERS[3], "one feature for each of 2 categories, one for missing values"),
         (
-            ENCODERS[3],
-            "one feature for each of 2 categories, the rare ones together; missing is a category",
+            replace(ENCODERS[3], rare=("3", "4"), missing_category=False),
+            "one feature for each of the 2 most frequent categories, one for the other 2 together",
+        ),
+        (
+            replace(ENCODERS[3], categories=(), rare=("1", "2")),
+            "one feature for all 2 categories together, as each is rare, one for missing values",
+        ),
+        (
+            replace(ENCODERS[3], categories=("1",)),
+            "one feature for its only value, one for missing values",
         ),
     ],
 )
 def test_the_report_of_a_feature(encoder: ColumnEncoder, done: str) -> None:
     found = replace(NUMERIC, kind=encoder.kind, missing=3)  # type: ignore[arg-type]
-    report = feature_report(found, encoder, "standard", ["c=1", "c=(other)"])
+    report = feature_report(found, encoder, "standard")
     assert (report["done"], report["missing"], report["role"]) == (done, 3, "feature")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class ColumnRecord(TypedDict):
     formats: list[str]
     parts: list[str]
     categories: list[str]
+    rare: NotRequired[list[str]]
     missing_category: bool
     numeric_keys: bool
 
@@ -71,7 +72,8 @@ class ColumnEncoder:
         style: How numbers are written.
         formats: How dates are written.
         parts: Which parts of dates are used.
-        categories: The training rows' categories, in order.
+        categories: The training rows' categories that have a feature of their own, in order.
+        rare: Those that share one, in order.
         missing_category: Whether missing values are one more category.
         numeric_keys: Whether categories are numbers, so that 1 and "1.0" are the same.
     """
@@ -85,6 +87,7 @@ class ColumnEncoder:
     formats: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
     missing_category: bool = False
     numeric_keys: bool = False
 
@@ -112,6 +115,7 @@ class ColumnEncoder:
             "formats": list(self.formats),
             "parts": list(self.parts),
             "categories": list(self.categories),
+            "rare": list(self.rare),
             "missing_category": self.missing_category,
             "numeric_keys": self.numeric_keys,
         }
@@ -130,6 +134,7 @@ class ColumnEncoder:
             formats=tuple(record["formats"]),
             parts=tuple(record["parts"]),
             categories=tuple(record["categories"]),
+            rare=tuple(record.get("rare", ())),
             missing_category=record["missing_category"],
             numeric_keys=record["numeric_keys"],
         )
@@ -173,21 +178,30 @@ class ColumnEncoder:
             return "a date"
         return "a number with a decimal comma" if self.style.decimal == "," else "a number"
 
+    @property
+    def titles(self) -> list[str]:
+        """What each number of a category stands for."""
+        missing = ["(missing)"] if self.missing_category else []
+        return [*self.categories, *missing, *(["(other)"] if self.rare else [])]
+
     def codes(self, cells: Series) -> CategoryCodes:
         """Read the cells of a categorical column."""
+        other = len(self.categories) + self.missing_category if self.rare else -1
         number_of = {category: number for number, category in enumerate(self.categories)}
+        number_of |= dict.fromkeys(self.rare, other)
         names = category_names(cells, numeric=self.numeric_keys)
-        known = np.array([number_of.get(name, -1) for name in names], dtype=np.int64)
         missing = missing_mask(cells)
-        unknown = (known < 0) & ~missing
+        unknown = np.array([name not in number_of for name in names], dtype=bool) & ~missing
+        known = np.array([number_of.get(name, other) for name in names], dtype=np.int64)
         codes = np.where(missing, int(self.fill[0]), known)
         if not unknown.any():
             return CategoryCodes(codes, [])
         row = int(np.argmax(unknown))
-        example = repr(cells.iloc[row])[:MOST_CHARACTERS]
+        example = shown(cells.iloc[row], MOST_CHARACTERS)
+        count_as = "as one of the rare" if self.rare else "as none of the known"
         notice = (
             f"{int(unknown.sum())} cell(s) of {self.name!r} hold a category that training did not see, such as {example} in row"
-            f" {row + 1}; they count as rare, or as none of the known."
+            f" {row + 1}; they count {count_as}."
         )
         return CategoryCodes(codes, [notice])
 

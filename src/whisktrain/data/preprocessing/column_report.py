@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from whisktrain.data.columns.column_type import ColumnType
@@ -65,19 +63,16 @@ def left_out_report(name: str, found: ColumnType, reason: str) -> ColumnReport:
     }
 
 
-def feature_report(
-    found: ColumnType, encoder: ColumnEncoder, scale: Scale, features: Sequence[str]
-) -> ColumnReport:
+def feature_report(found: ColumnType, encoder: ColumnEncoder, scale: Scale) -> ColumnReport:
     """The report of a column that became features.
 
     Args:
         found: Its type.
         encoder: How it becomes features.
         scale: How numbers are scaled.
-        features: Names of all features.
     """
     if encoder.kind == "categorical":
-        done = _encoded(encoder, features)
+        done = _encoded(encoder)
     else:
         done = _scaled(encoder, scale) + (_imputed(encoder) if found.missing else "")
     return {
@@ -89,10 +84,19 @@ def feature_report(
     }
 
 
-def _encoded(encoder: ColumnEncoder, features: Sequence[str]) -> str:
-    rare = ", the rare ones together" if f"{encoder.name}=(other)" in features else ""
-    filled = "; missing is a category" if encoder.missing_category else ""
-    return f"one feature for each of {len(encoder.categories)} categories{rare}{filled}"
+def _encoded(encoder: ColumnEncoder) -> str:
+    own, rare = len(encoder.categories), len(encoder.rare)
+    if not rare:
+        done = (
+            f"one feature for each of {own} categories"
+            if own > 1
+            else "one feature for its only value"
+        )
+    elif own:
+        done = f"one feature for each of the {own} most frequent categories, one for the other {rare} together"
+    else:
+        done = f"one feature for all {rare} categories together, as each is rare"
+    return done + (", one for missing values" if encoder.missing_category else "")
 
 
 def _scaled(encoder: ColumnEncoder, scale: Scale) -> str:

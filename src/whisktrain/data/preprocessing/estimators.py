@@ -24,11 +24,9 @@ class OneHotEncoding(Transformer, Protocol):
 
     Attributes:
         categories_: The category numbers of each column.
-        infrequent_categories_: Those that share a feature, of each column; None where there are none.
     """
 
     categories_: Sequence[NDArray[np.int64]]
-    infrequent_categories_: Sequence[NDArray[np.int64] | None]
 
 
 class Estimators(TypedDict, total=False):

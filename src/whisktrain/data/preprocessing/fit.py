@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whisktrain.data.columns.column_type import ColumnType
 from whisktrain.data.columns.dates import PARTS, date_part
 from whisktrain.data.columns.series import Series, missing_mask
+from whisktrain.data.preprocessing.categories import choose_categories, most_features
 from whisktrain.data.preprocessing.column_encoder import ColumnEncoder, category_names
 from whisktrain.data.preprocessing.estimators import OneHotEncoding, Transformer
 from whisktrain.data.preprocessing.features import CellsOf, Features
@@ -23,9 +24,6 @@ Scale = Literal["standard", "minmax", "none"]
 
 FLAG_FROM = 0.05
 """The share of missing training values from which "is missing" is a feature."""
-
-MAX_CATEGORIES = 64
-"""Features that one categorical column becomes at most; the rarest categories share one."""
 
 LARGEST = 1e150
 """The square of a larger number, and so the variance, would overflow."""
@@ -74,15 +72,18 @@ def fit(columns: Sequence[tuple[str, ColumnType]], cells_of: CellsOf, scale: Sca
     numbers, flags = _Block("median"), _Block("most_frequent")
     codes: list[NDArray[np.int64]] = []
     encoders: list[ColumnEncoder] = []
+    categorical = sum(found.kind == "categorical" for _, found in columns)
     for name, found in columns:
         cells = cells_of(name)
+        most = most_features(len(cells), max(1, categorical))
         unfitted = ColumnEncoder.of(name, found)
-        if found.kind == "categorical":
-            encoder = _fit_categories(unfitted, cells)
+        encoder = None
+        if found.kind != "categorical":
+            encoder = _fit_values(unfitted, cells, flags if found.kind == "boolean" else numbers)
+        if encoder is None and found.kind != "date":  # or there is one value only
+            encoder = _fit_categories(unfitted, cells, most)
             if encoder is not None:
                 codes.append(encoder.codes(cells).codes)
-        else:
-            encoder = _fit_values(unfitted, cells, flags if found.kind == "boolean" else numbers)
         if encoder is not None:
             encoders.append(encoder)
 
@@ -113,21 +114,29 @@ def _fit_values(unfitted: ColumnEncoder, cells: Series, block: _Block) -> Column
     return replace(unfitted, flag=flag, parts=tuple(part for part in varied if part))
 
 
-def _fit_categories(unfitted: ColumnEncoder, cells: Series) -> ColumnEncoder | None:
-    """Learn the categories of the training rows; None where there is only one."""
+def _fit_categories(unfitted: ColumnEncoder, cells: Series, most: int) -> ColumnEncoder | None:
+    """Learn the categories of the training rows; None where there is only one, and too few rows without it."""
+    numeric = unfitted.numeric_keys or unfitted.kind == "numeric"
     missing = missing_mask(cells)
-    names = category_names(cells, numeric=unfitted.numeric_keys)
-    categories, counts = np.unique(names[~missing].astype(str), return_counts=True)
-    if categories.size < 2:
-        return None
+    names = category_names(cells, numeric=numeric)
+    found, counts = np.unique(names[~missing].astype(str), return_counts=True)
     any_missing = bool(missing.any())
-    most_frequent = int(np.argmax(counts))
-    fill = float(categories.size if any_missing else most_frequent)
+    is_constant = found.size < 2 and missing.mean() < FLAG_FROM
+    if not found.size or is_constant:
+        return None
+    own, rare = choose_categories([str(name) for name in found], counts, len(cells), most)
+    if len(own) + any_missing + bool(rare) < 2:
+        return None
+    most_frequent = str(found[int(np.argmax(counts))])
+    fill = len(own) if any_missing or not own else own.index(most_frequent)
     return replace(
         unfitted,
-        fill=(fill,),
-        categories=tuple(str(name) for name in categories),
+        kind="categorical",
+        fill=(float(fill),),
+        categories=own,
+        rare=rare,
         missing_category=any_missing,
+        numeric_keys=numeric,
     )
 
 
@@ -168,18 +177,12 @@ def _fit_scaler(
 
 
 def _fit_one_hot(codes: Sequence[NDArray[np.int64]]) -> OneHotEncoding | None:
-    """Fit a one-hot encoder: rare categories share one feature, and an unknown one counts as rare, else as none."""
+    """Fit a one-hot encoder of the categories' numbers; an unknown one (-1) counts as none."""
     if not codes:
         return None
     from sklearn.preprocessing import OneHotEncoder
 
-    rows = len(codes[0])
-    encoder = OneHotEncoder(
-        min_frequency=max(2, min(10, rows // 100)),
-        max_categories=MAX_CATEGORIES,
-        handle_unknown="infrequent_if_exist",
-        sparse_output=False,
-    )
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     fitted: OneHotEncoding = encoder.fit(np.column_stack(codes))
     return fitted
 
@@ -198,15 +201,8 @@ def _one_hot_names(columns: Sequence[ColumnEncoder], one_hot: OneHotEncoding | N
     if one_hot is None:
         return []
     categorical = [column for column in columns if column.kind == "categorical"]
-    names = []
-    for column, codes, rare in zip(
-        categorical, one_hot.categories_, one_hot.infrequent_categories_, strict=True
-    ):
-        titles = [*column.categories, "(missing)"]
-        uncommon = set() if rare is None else {int(code) for code in rare}
-        names += [
-            f"{column.name}={titles[int(code)]}" for code in codes if int(code) not in uncommon
-        ]
-        if uncommon:
-            names.append(f"{column.name}=(other)")
-    return names
+    return [
+        f"{column.name}={column.titles[int(code)]}"
+        for column, codes in zip(categorical, one_hot.categories_, strict=True)
+        for code in codes
+    ]

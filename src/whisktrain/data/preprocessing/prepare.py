@@ -253,10 +253,16 @@ def _column_reports(
             if name not in selection.chosen:
                 reports.append(left_out_report(name, found, found.reason or found.kind))
             elif name not in encoders:
-                reports.append(left_out_report(name, found, "constant in the training rows"))
+                reports.append(left_out_report(name, found, _constant_reason(found)))
             else:
-                reports.append(feature_report(found, encoders[name], request.scale, features.names))
+                reports.append(feature_report(found, encoders[name], request.scale))
     return reports
+
+
+def _constant_reason(found: ColumnType) -> str:
+    if found.kind == "categorical" and found.distinct > 1:
+        return "one category only, or each in one row only, among the training rows"
+    return "constant in the training rows"
 
 
 def _type_notices(table: Table, selection: Selection, target: str) -> list[str]:
