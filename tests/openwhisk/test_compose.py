@@ -33,6 +33,12 @@ def test_no_container_is_one_that_a_standalone_removes_when_it_starts(name) -> N
     assert "whisk-" not in made
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_says_what_happens_when_it_ends(name) -> None:
+    restarts = SERVICES[name].get("restart")
+    assert restarts == ("no" if SERVICES[name].get("scale") == 0 else "unless-stopped")
+
+
 def test_nothing_has_to_be_set() -> None:
     assert set(re.findall(r"\$\{\w+(.{0,2})", (ROOT / "compose.yaml").read_text())) == {":-"}
 
