@@ -70,6 +70,17 @@ def test_off_a_terminal_each_epoch_has_one_line(capsys: pytest.CaptureFixture[st
     )
 
 
+def test_epochs_that_ended_before_the_watch_have_no_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen(CommandContext())
+    for epochs in (3, 4):
+        screen.show(replace(SHOWN, missed=3, history=history(epochs)))
+    lines = [text for text in capsys.readouterr().err.splitlines() if text.startswith("epoch ")]
+    assert lines[2] == "epoch 3/20  round 69/460  loss 0.3333  val accuracy 0.9000"
+    assert ["12.3 s" in text for text in lines] == [False, False, False, True]
+
+
 def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(CommandContext())
     for k in range(1, 1001):
@@ -77,6 +88,14 @@ def test_a_long_run_says_one_line_a_second_and_the_last(capsys: pytest.CaptureFi
     lines = [text for text in capsys.readouterr().err.splitlines() if text.startswith("epoch ")]
     assert 10 <= len(lines) <= 13
     assert lines[-1].startswith("epoch 1000/1000")
+
+
+def test_a_long_run_says_its_newest_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(CommandContext())
+    for k in range(1, 6):
+        screen.show(replace(SHOWN, epochs=1000, seconds=2.0 * k, history=history(50 * k)))
+    lines = [text for text in capsys.readouterr().err.splitlines() if text.startswith("epoch ")]
+    assert [text.split()[1] for text in lines] == [f"{50 * k}/1000" for k in range(1, 6)]
 
 
 def test_a_failing_worker_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,16 +81,23 @@ def _figures(figures: Figures) -> list[str]:
     return found
 
 
-def epoch_line(entry: Figures, shown: Progress) -> str:
-    """A closed epoch in one line."""
+def epoch_line(entry: Figures, shown: Progress, *, timed: bool = True) -> str:
+    """A closed epoch in one line.
+
+    Args:
+        entry: The epoch's figures.
+        shown: The run.
+        timed: Whether the epoch has just ended: the run's times are not those of an epoch that ended before.
+    """
     parts = [
         f"epoch {entry['epoch']}/{shown.epochs}",
         f"round {entry['round']}/{shown.rounds}",
         *_figures(entry),
     ]
-    parts.append(f"{shown.seconds:.1f} s")
-    if shown.round_ms is not None:
-        parts.append(f"{shown.round_ms:.0f} ms/round")
+    if timed:
+        parts.append(f"{shown.seconds:.1f} s")
+        if shown.round_ms is not None:
+            parts.append(f"{shown.round_ms:.0f} ms/round")
     return "  ".join(parts)
 
 
@@ -137,16 +144,19 @@ class Screen:
             self._context.say(
                 f"training {shown.model}: {shown.workers} workers, {shown.rounds} rounds in {shown.epochs} epochs"
             )
-        for entry in shown.history:
-            epoch = entry["epoch"]
-            due = (
-                shown.epochs <= EVERY_EPOCH
-                or epoch == shown.epochs
-                or shown.seconds - self._said >= 1.0
-            )
-            if isinstance(epoch, int) and epoch > self._epochs and due:
-                self._epochs, self._said = epoch, shown.seconds
-                self._context.say(epoch_line(entry, shown))
+        for number in self._due(shown):
+            entry = shown.history[number]
+            self._epochs, self._said = number + 1, shown.seconds
+            self._context.say(epoch_line(entry, shown, timed=number >= shown.missed))
+
+    def _due(self, shown: Progress) -> range:
+        """The entries of the history to show now: all new ones; of a long run the newest, once a second and at the end."""
+        count = len(shown.history)
+        if shown.epochs <= EVERY_EPOCH:
+            return range(self._epochs, count)
+        ended = count > 0 and shown.history[-1]["epoch"] == shown.epochs
+        due = ended or shown.status != "running" or shown.seconds - self._said >= 1.0
+        return range(max(self._epochs, count - 1), count) if due else range(0)
 
     def _say_failures(self, shown: Progress) -> None:
         for failed in shown.failures:

@@ -1,9 +1,8 @@
-"""Snapshots of a run, read from the store one after another until the run has ended."""
+"""Snapshots of a run, read from the store one after another while it changes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from whisktrain.records import round_times
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rules import batches
+from whisktrain.spec import Spec
 
 if TYPE_CHECKING:
     from whisktrain.records.failures import Failure
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
 
 __all__ = ["Progress", "Snapshots", "snapshot"]
+
+_COUNT_S = 5.0
+"""Seconds without a change of the run document after which, and between which, the open round's documents are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Progress:
         latest: The newest figures: "loss", "accuracy", "val_accuracy", … and the "epoch" that they belong to.
         history: The entries of closed epochs.
         failures: The failures in the open round.
+        missed: Entries of the history that were there when watching began: they ended before `seconds`.
     """
 
     run: str
@@ -65,6 +69,7 @@ class Progress:
     latest: Figures = field(default_factory=dict)
     history: tuple[Figures, ...] = ()
     failures: tuple[Failure, ...] = ()
+    missed: int = 0
 
 
 def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress:
@@ -122,20 +127,50 @@ class Snapshots:
     """
 
     def __init__(self, store: Store, run: str, *, every: float = 0.2) -> None:
+        self.run = run
         self._store = store
         self._records = RunRecords(store, run)
         self._archive = RunArchive(store, run)
         self._every = every
         self._position: str | None = None
-        self._rev = ""
+        self._state: RunState | None = None
+        self._newest: Progress | None = None
+        self._looked = False
+        self._missed = 0
         self._changed = 0.0
-        self.seen = False
-        """Whether the run has been there."""
+        self._counted = (0, 0)
+        self._count_at = 0.0
 
     @property
+    def seen(self) -> bool:
+        """Whether the run has been there."""
+        return self._state is not None
+
+    @property
+    def round_ms(self) -> float | None:
+        """Median length of a round so far, in milliseconds; None before there is one."""
+        return self._newest.round_ms if self._newest is not None else None
+
     def idle(self) -> float:
-        """Seconds for which the run has not changed; 0 before it is there."""
-        return time.monotonic() - self._changed if self.seen else 0.0
+        """Seconds for which neither the run nor what is there of its open round has changed; 0 before it is there."""
+        if self._state is None:
+            return 0.0
+        now = time.monotonic()
+        if now >= max(self._changed + _COUNT_S, self._count_at):
+            self._count_at = now + _COUNT_S
+            counted = self._count(self._state.round)
+            if counted != self._counted:
+                self._counted, self._changed = counted, now
+        return now - self._changed
+
+    def _count(self, round_: int) -> tuple[int, int]:
+        return len(self._records.shards(round_)), len(self._records.failures(round_))
+
+    def leased(self) -> bool:
+        """Whether an activation has said that it serves the run until some time to come."""
+        state = self._state
+        ends = [] if state is None else [state.aggregate_lease, *state.leases.values()]
+        return any(end > time.time() for end in ends)
 
     def wait(self, seconds: float) -> None:
         """Wait until the run has changed, at most so long."""
@@ -153,11 +188,21 @@ class Snapshots:
 
     def take(self) -> Progress | None:
         """The run as it is now; None where it is not there, or has not changed since the last time."""
+        first, self._looked = not self._looked, True
         state = self._records.read()
-        if state is None or state.rev == self._rev:
+        if state is None or (self._state is not None and state.rev == self._state.rev):
             return None
-        self.seen, self._rev, self._changed = True, state.rev, time.monotonic()
-        return snapshot(self._store, state)
+        shown = snapshot(self._store, state)
+        before = state.spec.first_round  # a resumed run has the epochs of the run that was stopped
+        self._missed = (
+            len(shown.history)
+            if first
+            else max(self._missed, sum(_round_of(entry) < before for entry in shown.history))
+        )
+        self._state, self._changed = state, time.monotonic()
+        self._counted = (shown.done, shown.failed)
+        self._newest = replace(shown, missed=self._missed)
+        return self._newest
 
     def exists(self) -> bool:
         """Whether there is a run document."""
@@ -167,11 +212,15 @@ class Snapshots:
         """The summary of the run; None while it has not ended."""
         return self._archive.summary()
 
-    def last(self, before: Progress | None) -> Progress | None:
-        """The last snapshot, from the run's summary; None without a summary, or where there was no snapshot before."""
+    def last(self) -> Progress | None:
+        """The last snapshot, from the run's summary; None without one.
+
+        A run may have begun and ended between two looks, so that this is its only snapshot.
+        """
         summary = self.summary()
-        if summary is None or before is None:
+        if summary is None or "spec" not in summary:
             return None
+        before = self._newest or _ended(summary)
         return replace(
             before,
             status=summary["status"],
@@ -182,16 +231,27 @@ class Snapshots:
             failures=(),
         )
 
-    def until_ended(self) -> Iterator[Progress]:
-        """Snapshots until there is a summary, or nothing of the run."""
-        newest = None
-        while self.summary() is None:
-            found = self.take()
-            if found is not None:
-                newest = found
-                yield found
-            elif self.seen and not self.exists() and self.summary() is None:
-                return
-            self.wait(0.5)
-        if (end := self.last(newest)) is not None:
-            yield end
+
+def _round_of(entry: Figures) -> int:
+    round_ = entry.get("round")
+    return round_ if isinstance(round_, int) else 0
+
+
+def _ended(summary: RunSummary) -> Progress:
+    """A snapshot of a run that has ended, from its summary alone."""
+    spec = Spec.from_json(summary["spec"])
+    epochs = batches.epoch_of(spec, spec.rounds) + 1
+    return Progress(
+        run=summary["run"],
+        model=summary["model"] or spec.name,
+        dataset=spec.dataset,
+        status=summary["status"],
+        reason=summary["reason"],
+        phase="evaluate",
+        round=summary["rounds"],
+        rounds=spec.rounds,
+        epoch=epochs,
+        epochs=epochs,
+        workers=spec.shards,
+        round_ms=summary["round_ms"]["p50"],
+    )
