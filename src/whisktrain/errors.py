@@ -77,6 +77,8 @@ class WhisktrainError(Exception):
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
     default_hint: ClassVar[str] = ""
+    run: str | None = None
+    """The run that it is about, where it is known."""
 
     def __init__(
         self,

@@ -37,6 +37,13 @@ def test_as_json_it_is_one_object_with_four_keys(capsys: pytest.CaptureFixture[s
     assert err == ""
 
 
+def test_a_failure_that_is_about_a_run_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    error = TrainingError("m")
+    error.run = "r"
+    report(error, as_json=True)
+    assert json.loads(capsys.readouterr().out)["run"] == "r"
+
+
 def test_what_nobody_expected_shows_no_traceback_unless_asked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

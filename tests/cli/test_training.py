@@ -199,7 +199,7 @@ def test_ctrl_c_twice_stops_at_once(machine: Any) -> None:
     )
 
 
-def test_sigkill_leaves_no_process_and_the_run_goes_on_when_watched(machine: Any) -> None:
+def test_sigkill_leaves_no_process_and_the_run_goes_on_with_its_key(machine: Any) -> None:
     process = machine.start(
         "train",
         "iris",
@@ -211,6 +211,8 @@ def test_sigkill_leaves_no_process_and_the_run_goes_on_when_watched(machine: Any
         "200",
         "--name",
         "killed",
+        "--key",
+        "killed-1",
     )
     assert process.stderr is not None
     seen = ""
@@ -226,10 +228,20 @@ def test_sigkill_leaves_no_process_and_the_run_goes_on_when_watched(machine: Any
     assert machine.processes() == []
     run = re.search(r"run (\S+) started", seen)
     assert run
+    words = "train iris --model linear --workers 1 --epochs 200 --name killed --key killed-1 --json"
+    again = machine.run(*words.split())
+    assert again.code == 0, again.err
+    assert (again.json["status"], again.json["model"]) == ("completed", "killed:1")
     watched = machine.run("runs", "watch", run[1], "--json")
-    assert watched.code == 0, watched.err
     assert watched.json["status"] == "completed"
     assert machine.processes() == []
+
+
+def test_waits_for_what_is_not_there_end(machine: Any) -> None:
+    for words in ("runs watch nothing", "runs stop nothing", "runs resume nothing"):
+        done = machine.run(*words.split(), "--json", timeout=60)
+        assert (done.code, done.json["run"]) == (5, "nothing")
+        assert done.json["error"]["code"] == "no_such_run"
 
 
 def test_no_wait_answers_with_the_run_which_ends_by_itself(machine: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import whisktrain
 from whisktrain.errors import NotFound, RequestError
-from whisktrain.sdk.hosting import live_hosts
+from whisktrain.sdk.hosts import HostsOfHome
 
 # Keras' own variables meet NumPy 2 in the models that these tests make.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def connection(home: Path) -> Iterator[whisktrain.Connection]:
     with whisktrain.connect(platform="embedded", home=home) as opened:
         yield opened
-    assert live_hosts(home) == []
+    assert HostsOfHome(home, "").alive() == []
 
 
 def test_train_reports_progress_and_returns_the_result(connection: whisktrain.Connection) -> None:
@@ -139,11 +139,11 @@ def test_two_connections_on_one_home_work_at_the_same_time(
 ) -> None:
     with whisktrain.connect(platform="embedded", home=home) as other:
         assert other.hosting.apihost != connection.hosting.apihost
-        assert len(live_hosts(home)) == 2
+        assert len(HostsOfHome(home, "").alive()) == 2
         result = other.train("iris", model="linear", name="other", **QUICK)
         assert result["status"] == "completed"
         assert connection.predict("other", [[5.1, 3.5, 1.4, 0.2]])["model"] == "other:1"
-    assert len(live_hosts(home)) == 1
+    assert len(HostsOfHome(home, "").alive()) == 1
     assert connection.predict("flowers", [[5.1, 3.5, 1.4, 0.2]])["model"] == "flowers:1"
 
 

@@ -14,12 +14,12 @@ from whisktrain.errors import Interrupted
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
 from whisktrain.records import ids
-from whisktrain.sdk.training import watching
+from whisktrain.sdk.training import stalls
 from whisktrain.store.opening import open_store
 
 
 def test_nothing_moves(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(watching, "_IDLE_S", 2.0)
+    monkeypatch.setattr(stalls, "INFORM_S", 2.0)
     address, narrated = f"sqlite:{tmp_path}/store", []
     moved = threading.Event()
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from whisktrain.errors import ErrorRecord, WhisktrainError
 
@@ -17,15 +17,18 @@ LOG_LINES = 10
 
 
 class FailureAnswer(TypedDict):
-    """The result of a command that failed."""
+    """The result of a command that failed; `run` where it is about one."""
 
     status: Literal["failed"]
+    run: NotRequired[str]
     error: ErrorRecord
 
 
 def record(error: WhisktrainError) -> FailureAnswer:
     """A failure as the result of a command."""
-    return {"status": "failed", "error": error.to_record()}
+    if error.run is None:
+        return {"status": "failed", "error": error.to_record()}
+    return {"status": "failed", "run": error.run, "error": error.to_record()}
 
 
 def as_expected(error: Exception) -> WhisktrainError:

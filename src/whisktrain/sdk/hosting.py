@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,52 +17,34 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from whisktrain.errors import ConfigurationError
+from whisktrain.sdk.hosts import HostsOfHome, try_lock
 from whisktrain.store.private import make_directory
 
 if TYPE_CHECKING:
     from openwhisk_local import Host, Limits
 
-__all__ = ["FollowerProcess", "Hosting", "live_hosts"]
+__all__ = ["FollowerProcess", "Hosting"]
 
 _RESTARTS = 5
 _ENDS_IN_S = 0.3
 """How long the follower may take to end by itself: it works from the store's state, so it may be ended at any point."""
 
 
-def live_hosts(home: Path) -> list[int]:
-    """The processes that hold a host on this home now; folders that dead ones left behind are removed."""
-    import psutil
-
-    found = []
-    for folder in (home / "hosts").glob("*-*"):
-        pid = folder.name.partition("-")[0]
-        if pid.isdecimal() and psutil.pid_exists(int(pid)):
-            found.append(int(pid))
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return found
-
-
-def _lock(path: Path) -> IO[str]:
+def _hold(folder: Path) -> IO[str]:
     """Take a folder for this process alone; the system gives it back when the process ends.
 
     Raises:
         ConfigurationError: Another process has it.
     """
-    import fcntl
-
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
+    path = folder / "lock"
+    file = try_lock(path)
+    if file is None:
+        holder = path.read_text().strip() or "unknown"
         raise ConfigurationError(
-            f"A host is running on {path.parent} already (process {holder}).",
+            f"A host is running on {folder} already (process {holder}).",
             code="already_running",
             hint="Use that one, stop it, or name another directory with --home.",
-        ) from None
+        )
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
@@ -173,11 +153,23 @@ class Hosting:
         self._port = port
         self._bare = bare
         self._limits = limits
-        self._mark = home / "hosts" / f"{os.getpid()}-{secrets.token_hex(4)}"
-        self.folder = folder or self._mark
-        self._lock: IO[str] | None = None
+        self.hosts = HostsOfHome(home, store)
+        self._given_folder = folder
+        self._claim: tuple[Path, IO[str]] | None = None
+        self._held: IO[str] | None = None
         self._host: Host | None = None
         self._follower: FollowerProcess | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The host's folder.
+
+        Raises:
+            ConfigurationError: It has not been started.
+        """
+        if self._claim is None:
+            raise ConfigurationError("The embedded host is not running.", hint="Start it first.")
+        return self._given_folder or self._claim[0]
 
     @property
     def host(self) -> Host:
@@ -214,11 +206,15 @@ class Hosting:
         """
         from openwhisk_local import Host, HostError
 
-        live_hosts(self.home)
         try:
-            make_directory(self._mark)
+            self.hosts.alive()  # removes what dead hosts have left behind
+            self._claim = self.hosts.claim(bare=self._bare)
             make_directory(self.folder)
-            self._lock = _lock(self.folder / "lock")
+            if self._given_folder is not None:
+                self._held = _hold(self._given_folder)
+        except ConfigurationError:
+            self.stop()
+            raise
         except OSError as error:
             raise ConfigurationError(
                 f"The home {self.home} cannot be written: {error.strerror}.",
@@ -242,6 +238,20 @@ class Hosting:
         except BaseException:
             self.stop()
             raise
+
+    def note_run(self, run: str) -> None:
+        """Note that a run trains here: its workers and aggregates end with this host."""
+        if self._claim is not None:
+            self.hosts.note_run(self._claim[0], run)
+
+    def forget_run(self, run: str) -> None:
+        """Note that a run does not train here any more."""
+        if self._claim is not None:
+            self.hosts.forget_run(self._claim[0], run)
+
+    def adopt(self, run: str) -> bool:
+        """Take over a run whose host has ended; False where there is nothing to take over."""
+        return self._claim is not None and self.hosts.adopt(self._claim[0], run)
 
     def _deploy(self, host: Host) -> None:
         from whisktrain.openwhisk import deployment
@@ -276,10 +286,12 @@ class Hosting:
         host, self._host = self._host, None
         if host is not None:
             host.stop()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.close()
-        shutil.rmtree(self._mark, ignore_errors=True)
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            self.hosts.release(*claim)
 
     def __enter__(self) -> Hosting:
         self.start()

@@ -13,6 +13,7 @@ from whisktrain.records.archive import RunArchive, list_summaries
 from whisktrain.records.run_records import RunRecords, list_runs
 from whisktrain.sdk.training import lifecycle
 from whisktrain.sdk.training.following import Progress, snapshot
+from whisktrain.sdk.training.stalls import no_such_run
 
 if TYPE_CHECKING:
     from whisktrain.records.cost import CostTotal
@@ -141,6 +142,7 @@ class Runs:
 
         Raises:
             NotFound: There is no such run.
+            DeadlineExceeded: Nothing serves it; it stops as soon as something does.
         """
         store = self._session.store
         if RunArchive(store, ids.check_run_id(run)).summary() is not None:
@@ -149,7 +151,7 @@ class Runs:
             raise self._missing(run)
         self.ask_to_stop(run)
         if wait:
-            self.watch(run)
+            lifecycle.watch(self._session, run, stopping=True)
         return self.show(run)
 
     def ask_to_stop(self, run: str) -> None:
@@ -180,8 +182,13 @@ class Runs:
             RequestError: It did not stop.
         """
         store = self._session.store
-        if RunRecords(store, ids.check_run_id(run)).stop_requested():
-            self.watch(run)
+        records = RunRecords(store, ids.check_run_id(run))
+        if records.stop_requested():
+            try:
+                lifecycle.watch(self._session, run, stopping=True)
+            except NotFound:
+                hint = "It was asked to stop before it had begun: train again."
+                raise no_such_run(run, hint) from None
         round_ = RunArchive(store, run).resumes_at()
         if round_ is None:
             status = self.show(run)["status"]
@@ -219,13 +226,7 @@ class Runs:
     def _missing(self, run: str) -> NotFound:
         known = [entry["run"] for entry in self.list()]
         near = difflib.get_close_matches(run, known, n=1)
-        return NotFound(
-            f"There is no run {run!r} in the store.",
-            code="no_such_run",
-            hint=f"Did you mean {near[0]!r}?"
-            if near
-            else "`whisktrain runs list` shows what there is.",
-        )
+        return no_such_run(run, f"Did you mean {near[0]!r}?" if near else "")
 
 
 def _ended(run: str, summary: RunSummary) -> RunEntry:

@@ -122,6 +122,16 @@ class Session:
         """Whether this session has started the embedded host."""
         return self._hosting is not None
 
+    def note_run(self, run: str) -> None:
+        """Note that a run trains on this session's own host, where it has one."""
+        if self._hosting is not None:
+            self._hosting.note_run(run)
+
+    def forget_run(self, run: str) -> None:
+        """Note that a run has ended."""
+        if self._hosting is not None:
+            self._hosting.forget_run(run)
+
     def describe(self) -> str:
         """Platform and store in one line, without any password."""
         from whisktrain.store.addresses import mask

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
-from whisktrain.errors import Interrupted, NotFound
+from whisktrain.errors import (
+    Interrupted,
+    PlatformError,
+    StoreError,
+    StoreUnreachable,
+    WhisktrainError,
+)
 from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import requests
 from whisktrain.sdk.training import detached, outcomes
 from whisktrain.sdk.training.following import Snapshots
 from whisktrain.sdk.training.interrupts import Interrupts
-from whisktrain.sdk.training.recovery import carry_on_if_abandoned
+from whisktrain.sdk.training.recovery import Recovery
+from whisktrain.sdk.training.stalls import Outage, Stall, no_such_run
 from whisktrain.sdk.training.watching import Report, Started, TrainingWatch
 from whisktrain.serving import messages
 from whisktrain.version import __version__
@@ -26,6 +35,7 @@ __all__ = ["resume", "train", "watch"]
 
 _LONGEST_TRAINING_S = 7 * 24 * 3600.0
 _LONGEST_START_S = 60.0
+_POLL_S = 0.5
 
 
 def train(
@@ -44,6 +54,8 @@ def train(
     """
     checked = requests.check(request)
     key = ids.check_run_id(checked.key or requests.new_run_id(checked.name))
+    if checked.key and session.has_store:
+        _withdraw_early_stop(session, key)
     settings: JsonObject = {**request.get("train", {}), "key": key}
     if not wait and session.embedded:
         return _leave_behind(
@@ -83,28 +95,48 @@ def resume(
     return {**result, "message": messages.of_training(result)}
 
 
-def watch(session: Session, run: str, *, progress: Report = None) -> RunResult:
+def watch(
+    session: Session, run: str, *, progress: Report = None, stopping: bool = False
+) -> RunResult:
     """Follow a run until it has ended; a host of this session carries on one that no host on this machine does.
+
+    Args:
+        session: The platform and store.
+        run: The run's id.
+        progress: Called with snapshots of the run.
+        stopping: Whether the run was asked to stop: then it is waited for less patiently.
 
     Returns:
         Its summary.
 
     Raises:
         NotFound: There is no such run.
+        DeadlineExceeded: Nothing serves it.
     """
     snapshots = Snapshots(session.store, run)
-    if snapshots.summary() is None and snapshots.exists():
-        carry_on_if_abandoned(session, run)
-    for shown in snapshots.until_ended():
-        if progress is not None:
-            progress(shown)
-    summary = snapshots.summary()
-    if summary is None:
-        raise NotFound(
-            f"There is no run {run!r} in the store.",
-            code="no_such_run",
-            hint="`whisktrain runs list` shows what there is.",
-        )
+    stall, recovery = Stall(session, snapshots, stopping=stopping), Recovery(session, run)
+    outage = Outage(session, run)
+    while True:
+        try:
+            summary = snapshots.summary()
+            if summary is not None:
+                break
+            recovery.look()
+            shown = snapshots.take()
+            if shown is not None and progress is not None:
+                progress(shown)
+            if shown is None and not snapshots.exists() and snapshots.summary() is None:
+                raise no_such_run(run)
+            stall.check()
+            snapshots.wait(_POLL_S)
+            outage.answered()
+        except StoreUnreachable as error:
+            outage.note(error)
+            time.sleep(_POLL_S)
+    end = snapshots.last() if snapshots.seen else None
+    if end is not None and progress is not None:
+        progress(end)
+    session.forget_run(run)
     return cast(
         "RunResult",
         {"run": run, **{key: value for key, value in summary.items() if key != "schema"}},
@@ -124,14 +156,42 @@ def _run(
             )
             return outcomes.result_of(session, record, run)
         started = Started(activation, run, arguments.get("predict"))
+        session.note_run(run)
         try:
-            return TrainingWatch(
+            result = TrainingWatch(
                 session, started, interrupts, progress=progress, wait=wait
             ).result()
         except KeyboardInterrupt:
-            RunRecords(session.store, run).request_stop()
-            hint = f"Go on with `whisktrain runs resume {run}`."
-            raise Interrupted(f"Run {run} was interrupted.", hint=hint) from None
+            raise _interrupted(session, run) from None
+        except WhisktrainError as error:
+            error.run = run
+            if isinstance(error, (PlatformError, StoreError)):
+                error.hint = f"{error.hint} `whisktrain runs watch {run}` follows the run.".strip()
+            raise
+        if result["status"] != "training":
+            session.forget_run(run)
+        return result
+
+
+def _withdraw_early_stop(session: Session, run: str) -> None:
+    """Withdraw a request to stop that came before the run had begun, and that would end the one that begins now."""
+    records = RunRecords(session.store, run)
+    if records.stop_requested() and not records.exists():
+        records.withdraw_stop()
+
+
+def _interrupted(session: Session, run: str) -> Interrupted:
+    """Ask a run to stop that is not waited for any longer; the error that says how to go on with it."""
+    records, ended = RunRecords(session.store, run), RunArchive(session.store, run).summary()
+    if session.embedded and not records.exists() and ended is None:  # it ends with this host
+        records.withdraw_stop()
+        error = Interrupted(f"Run {run} was interrupted before it had begun.", hint="Train again.")
+    else:
+        records.request_stop()
+        hint = f"Go on with `whisktrain runs resume {run}`."
+        error = Interrupted(f"Run {run} was interrupted.", hint=hint)
+    error.run = run
+    return error
 
 
 def _leave_behind(session: Session, job: detached.Job) -> RunResult:

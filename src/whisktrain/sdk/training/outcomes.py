@@ -38,7 +38,7 @@ def result_of(session: Session, record: Activation, run: str) -> RunResult:
         isinstance(reported, Mapping) and "code" in reported and "kind" not in reported
     ):  # no stage failed: the run did
         error = _training_error(error)
-    error.run = run  # type: ignore[attr-defined]
+    error.run = run
     if session.has_store:
         summary = RunArchive(session.store, run).summary()
         error.workers_log = summary.get("workers_log") if summary else None  # type: ignore[attr-defined]

@@ -1,31 +1,66 @@
-"""Carries on a run whose host on this machine has ended."""
+"""Carries on runs whose host on this machine has ended: those who held their leases ended with it."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from whisktrain.records.run_records import RunRecords
+from whisktrain.sdk.hosts import HostsOfHome
 
 if TYPE_CHECKING:
+    from whisktrain.openwhisk.client import Client
+    from whisktrain.records.run import RunState
     from whisktrain.sdk.session import Session
 
-__all__ = ["carry_on_if_abandoned"]
+__all__ = ["Recovery", "carry_on"]
+
+_LOOK_S = 1.0
+"""Seconds between two looks for a host, while a run is waited for."""
 
 
-def carry_on_if_abandoned(session: Session, run: str) -> None:
-    """Start a host for a run on this machine that no live host carries on.
+class Recovery:
+    """Looks, while a run is waited for, whether a host on this machine carries it on; starts one where none does.
 
-    The holders of its leases ended with the last host, so workers and aggregate are invoked at once instead of when the leases
-    would have ended; doing that twice does no harm.
+    Args:
+        session: The platform and store.
+        run: The run's id.
     """
-    if not session.embedded or session.hosts:
-        return
-    from whisktrain.sdk.hosting import live_hosts
 
-    if live_hosts(session.where.home):
-        return
-    session.narrate(f"no host carries run {run} on; a host of this command does now")
-    state = RunRecords(session.store, run).read()
-    for slot in range(state.spec.slots if state is not None and not state.final else 0):
-        session.client.start("whisktrain/worker", {"run": run, "slot": slot, "successor": True})
-    session.client.start("whisktrain/aggregate", {"run": run})
+    def __init__(self, session: Session, run: str) -> None:
+        self._session = session
+        self._run = run
+        self._records = RunRecords(session.store, run)
+        self._hosts = HostsOfHome(session.where.home, str(session.where.store))
+        self._next_look = 0.0
+
+    def look(self) -> None:
+        """Carry the run on, where its host has ended; looks at most once a second."""
+        session, run = self._session, self._run
+        if not session.embedded or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        orphan = run in self._hosts.orphans()
+        if not orphan and self._hosts.serving():
+            return
+        state = self._records.read()
+        if state is None or state.final:
+            return
+        if not session.hosts:
+            session.narrate(f"no host carries run {run} on; a host of this command does now")
+        if session.hosting.adopt(run) or not orphan:
+            session.hosting.note_run(run)
+            carry_on(session.client, state)
+
+
+def carry_on(client: Client, state: RunState) -> None:
+    """Invoke a run's workers and its aggregate at once, instead of when the leases would have ended.
+
+    Doing that twice does no harm; a run that only begins needs no more than the worker that builds its model.
+    """
+    if state.round == 0:
+        client.start("whisktrain/worker", {"run": state.run, "slot": 0})
+    else:
+        for slot in range(state.spec.slots):
+            client.start("whisktrain/worker", {"run": state.run, "slot": slot, "successor": True})
+    client.start("whisktrain/aggregate", {"run": state.run, "after": state.nonce})
