@@ -13,6 +13,7 @@ __all__ = [
     "DataReport",
     "DatasetBody",
     "RowCounts",
+    "SplitReport",
     "TargetStatistics",
     "ValueTargets",
 ]
@@ -36,6 +37,20 @@ class ColumnReport(TypedDict):
     missing: int
 
 
+class SplitReport(TypedDict):
+    """How validation rows were chosen.
+
+    Attributes:
+        how: By time (the latest rows), at random, or none.
+        column: The column of times.
+        reason: Which rows, and why.
+    """
+
+    how: Literal["time", "random", "none"]
+    column: str | None
+    reason: str
+
+
 class RowCounts(TypedDict):
     """Rows of the source: all, those in the data set, and those left out for want of a target."""
 
@@ -50,6 +65,7 @@ class AskedData(TypedDict):
     target: str | None
     task: Literal["auto", "classification", "regression"]
     validation: float
+    split: str
     scale: Literal["standard", "minmax", "none"]
 
 
@@ -88,6 +104,7 @@ class DatasetBody(TypedDict):
         columns: The report of each column.
         warnings: What the user should know, in sentences.
         rows: Rows read, used and dropped.
+        split: How validation rows were chosen.
         asked: Options of the request that made it.
         y: The training targets.
         shards: Training rows of each shard.
@@ -107,6 +124,7 @@ class DatasetBody(TypedDict):
     columns: list[ColumnReport]
     warnings: list[str]
     rows: RowCounts
+    split: SplitReport
     asked: AskedData
     y: TargetStatistics
     shards: list[int]
@@ -134,6 +152,7 @@ class DataReport(TypedDict):
     columns: list[ColumnReport]
     warnings: list[str]
     rows: RowCounts
+    split: SplitReport
     y: TargetStatistics
     shards: list[int]
     validation: list[int]

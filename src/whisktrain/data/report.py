@@ -7,7 +7,13 @@ from typing import TypedDict
 
 import numpy as np
 
-from whisktrain.data.dataset import ColumnReport, DataReport, DatasetBody, TargetStatistics
+from whisktrain.data.dataset import (
+    ColumnReport,
+    DataReport,
+    DatasetBody,
+    SplitReport,
+    TargetStatistics,
+)
 from whisktrain.data.preprocessing.prepare import Prepared
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
 from whisktrain.data.shards.rows import ShardedRows
@@ -22,6 +28,13 @@ MOST_BYTES = 64 * 1024
 MOST_ENTRIES = 200
 MOST_TEXT = 160
 MOST_WARNING = 4 * MOST_TEXT
+
+
+_UNKNOWN_SPLIT: SplitReport = {
+    "how": "random",
+    "column": None,
+    "reason": "made by an earlier build",
+}
 
 
 class _ShardFields(TypedDict):
@@ -60,10 +73,12 @@ def dataset_body(
         "columns": prepared.columns,
         "warnings": [*prepared.warnings, *sharded.warnings],
         "rows": {"read": prepared.read, "used": used, "dropped": prepared.read - used},
+        "split": prepared.split,
         "asked": {
             "target": request.target,
             "task": request.task,
             "validation": request.validation,
+            "split": request.split,
             "scale": request.scale,
         },
         **_shard_fields(sharded, preprocessor),
@@ -127,6 +142,7 @@ def _cut_report(body: DatasetBody, most: int) -> DataReport:
         "columns": [_cut_column(column) for column in body["columns"][:most]],
         "warnings": [_cut(warning, MOST_WARNING) for warning in body["warnings"][:most]],
         "rows": body["rows"],
+        "split": body.get("split", _UNKNOWN_SPLIT),
         "y": body["y"],
         "shards": body["shards"],
         "validation": body["validation"],

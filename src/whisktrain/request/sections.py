@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from whisktrain.request.data_section import BUNDLED, DataRequest, Section, ShardsRequest
 from whisktrain.request.marks import NotAnOption, Option, Shorthand
 
 __all__ = [
@@ -27,142 +28,18 @@ __all__ = [
     "TrainRequest",
 ]
 
-BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
-"""The data sets that scikit-learn ships."""
-
 Preset: TypeAlias = Literal["auto", "linear", "mlp", "cnn"]
 PRESETS: tuple[str, ...] = get_args(Preset)
 
 DEFAULT_EPOCHS = 20
 DEFAULT_LEARNING_RATE = 0.001
 MAX_WORKERS = 256
-MAX_INLINE_RECORDS = 100_000
 
-_GIVEN_AS_DATA = NotAnOption("given as DATA")
 _GIVEN_AS_MODEL = NotAnOption("given as --model")
 _GIVEN_AS_PREDICT = NotAnOption("given as --predict")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False
-    )
-
-
-class ShardsRequest(_Section):
-    """How training rows are spread over the workers; also written `{"by": "COLUMN"}` or "by:COLUMN"."""
-
-    how: Annotated[
-        Literal["stratified", "contiguous", "by"],
-        Field(
-            description="By class, in the rows' order, or one shard after another by a column's values."
-        ),
-    ] = "stratified"
-    column: Annotated[str | None, Field(description="The column, with `by`.")] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand_by(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        if set(value) == {"by"}:
-            return {"how": "by", "column": value["by"]}
-        how = value.get("how")
-        if set(value) == {"how"} and isinstance(how, str) and how.startswith("by:"):
-            return {"how": "by", "column": how.removeprefix("by:")}
-        return value
-
-    @model_validator(mode="after")
-    def _column_with_by(self) -> ShardsRequest:
-        if (self.how == "by") != (self.column is not None):
-            raise ValueError('shards by a column are given as {"by": "COLUMN"}')
-        return self
-
-
-class DataRequest(_Section):
-    """Where the data comes from and how it becomes numbers."""
-
-    source: Annotated[
-        str | None,
-        _GIVEN_AS_DATA,
-        Field(description=f"{', '.join(BUNDLED)}, upload:ID, dataset:ID, or an http(s) address."),
-    ] = None
-    records: Annotated[
-        list[dict[str, Any]] | None,
-        _GIVEN_AS_DATA,
-        Field(
-            max_length=MAX_INLINE_RECORDS,
-            description="The rows themselves, a list of objects, instead of a source.",
-        ),
-    ] = None
-    target: Annotated[
-        str | None,
-        Option(metavar="COLUMN"),
-        Field(description="The column to predict; found by its name or place otherwise."),
-    ] = None
-    task: Annotated[
-        Literal["auto", "classification", "regression"],
-        Field(description="What to learn; auto: found from the target."),
-    ] = "auto"
-    format: Annotated[
-        Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "npz", "npy", "images"],
-        Field(description="The file's format; auto: found from its name and content."),
-    ] = "auto"
-    drop: Annotated[
-        list[str], Option(metavar="COLUMN"), Field(description="Columns to leave out.")
-    ] = []
-    keep: Annotated[
-        list[str],
-        Option(metavar="COLUMN"),
-        Field(description="Columns to use though they look like ids or free text."),
-    ] = []
-    types: Annotated[
-        dict[str, Literal["numeric", "categorical", "boolean", "date"]],
-        Option(flag="--type", metavar="COLUMN=TYPE"),
-        Field(description="Column types to force: numeric, categorical, boolean or date."),
-    ] = {}
-    validation: Annotated[
-        float, Field(ge=0.0, le=0.9, description="Share of rows to validate on; 0 for none.")
-    ] = 0.2
-    scale: Annotated[
-        Literal["standard", "minmax", "none"],
-        Field(
-            description="How numeric features are scaled; pixels are divided by their largest value, unless none."
-        ),
-    ] = "standard"
-    shards: Annotated[
-        ShardsRequest,
-        Shorthand("how"),
-        Option(metavar="HOW", free_text=True, default="stratified"),
-        Field(description="How rows are spread: stratified, contiguous or by:COLUMN."),
-    ] = ShardsRequest()
-    delimiter: Annotated[
-        str | None,
-        Option(metavar="TEXT"),
-        Field(
-            min_length=1, max_length=4, description="What separates a CSV's cells; found otherwise."
-        ),
-    ] = None
-    encoding: Annotated[
-        str | None, Field(description="The encoding of a CSV or JSON file; found otherwise.")
-    ] = None
-    decimal: Annotated[
-        Literal[".", ","] | None, Field(description="The decimal mark of a CSV; found otherwise.")
-    ] = None
-    image_size: Annotated[
-        tuple[int, int] | None,
-        Option(metavar="HEIGHT WIDTH"),
-        Field(description="Height and width that images are brought to; found otherwise."),
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> DataRequest:
-        if self.source is not None and self.records is not None:
-            raise ValueError("give either source or records, not both")
-        return self
-
-
-class ModelRequest(_Section):
+class ModelRequest(Section):
     """Which model: at most one of `preset`, `config`, `file`, `factory` and `init` (`model.py:build` needs its `file` too)."""
 
     preset: Annotated[
@@ -216,7 +93,7 @@ class ModelRequest(_Section):
         return self
 
 
-class OptimizerRequest(_Section):
+class OptimizerRequest(Section):
     """The optimizer, with Keras' names and defaults; what is not given is as the given model was compiled."""
 
     name: Annotated[Literal["sgd", "adam", "adamw"] | None, Field(description="The optimizer.")] = (
@@ -245,7 +122,7 @@ class OptimizerRequest(_Section):
     ] = None
 
 
-class OuterRequest(_Section):
+class OuterRequest(Section):
     """Local mode's outer optimizer: plain averaging, or Nesterov momentum as in DiLoCo (arXiv:2311.08105)."""
 
     name: Annotated[Literal["average", "nesterov"], Field(description="The outer optimizer.")] = (
@@ -255,7 +132,7 @@ class OuterRequest(_Section):
     momentum: Annotated[float, Field(ge=0, lt=1, description="Of nesterov.")] = 0.9
 
 
-class TrainRequest(_Section):
+class TrainRequest(Section):
     """How to train."""
 
     workers: Annotated[
@@ -345,7 +222,7 @@ class TrainRequest(_Section):
         return self
 
 
-class PredictRequest(_Section):
+class PredictRequest(Section):
     """What to decide on."""
 
     model: Annotated[
@@ -387,7 +264,7 @@ class PredictRequest(_Section):
         return self
 
 
-class Request(_Section):
+class Request(Section):
     """A whole request: what the sequence `pipeline` takes."""
 
     data: Annotated[DataRequest, Shorthand("source")] = DataRequest()

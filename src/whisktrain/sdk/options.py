@@ -21,6 +21,7 @@ class TrainOptions(TypedDict, total=False):
         keep: Columns to use though they look like ids or free text.
         types: Column types to force: numeric, categorical, boolean or date.
         validation: Share of rows to validate on; 0 for none.
+        split: Which rows validate: random, time (the latest) or time:COLUMN; auto: the latest where rows are in order of time.
         scale: How numeric features are scaled; pixels are divided by their largest value, unless none.
         shards: How rows are spread: stratified, contiguous or by:COLUMN.
         delimiter: What separates a CSV's cells; found otherwise.
@@ -56,6 +57,7 @@ class TrainOptions(TypedDict, total=False):
     keep: list[str] | None
     types: Mapping[str, Literal["numeric", "categorical", "boolean", "date"]] | None
     validation: float | None
+    split: str | None
     scale: Literal["standard", "minmax", "none"] | None
     shards: str | Mapping[str, Json] | None
     delimiter: str | None

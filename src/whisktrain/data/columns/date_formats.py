@@ -35,6 +35,7 @@ _DAYS = (
     "%d.%m.%y",
 )
 _MONTH_OR_DAY_FIRST = (("%m/%d/%Y", "%d/%m/%Y"), ("%m/%d/%y", "%d/%m/%y"), ("%m-%d-%Y", "%d-%m-%Y"))
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y")
 _TIMES = (
     "",
     " %H:%M",
@@ -49,6 +50,7 @@ _TIMES = (
 
 _CANDIDATES: tuple[tuple[str, ...], ...] = (
     (ISO,),
+    *((month,) for month in _MONTHS),
     *((day + time,) for time in _TIMES for day in _DAYS),
     *(
         (month_first + time, day_first + time)

@@ -14,7 +14,7 @@ from whisktrain.data.columns.inference import infer_type
 from whisktrain.data.columns.series import factorize
 from whisktrain.data.columns.target import Target, read_target
 from whisktrain.data.columns.target_column import find_target
-from whisktrain.data.dataset import ColumnReport
+from whisktrain.data.dataset import ColumnReport, SplitReport
 from whisktrain.data.limits import check_matrix
 from whisktrain.data.preprocessing.column_report import (
     dropped_report,
@@ -34,8 +34,8 @@ from whisktrain.data.preprocessing.fit import Scale, fit
 from whisktrain.data.preprocessing.image_scaler import fit_image_scaler
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
 from whisktrain.data.preprocessing.target_scaling import scale_target
+from whisktrain.data.preprocessing.validation_split import random_split, split_table
 from whisktrain.data.shards.rows import SplitRows
-from whisktrain.data.shards.splits import strata_of, validation_rows
 from whisktrain.data.table import Images, Table
 from whisktrain.errors import DataError
 from whisktrain.request import DataRequest
@@ -55,6 +55,7 @@ class Prepared:
         rows: The rows that have a target.
         target: What is predicted.
         read: Rows of the source.
+        split: How validation rows were chosen.
         features: The features' names.
         columns: The report of each column.
         warnings: What the user should know, in sentences.
@@ -64,6 +65,7 @@ class Prepared:
     rows: SplitRows
     target: Target
     read: int
+    split: SplitReport
     features: list[str]
     columns: list[ColumnReport]
     warnings: list[str]
@@ -89,13 +91,14 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
     names_columns = (
         request.keep or request.types or request.drop or request.target not in (None, "target")
     )
-    if names_columns or request.shards.how == "by":
+    if names_columns or request.shards.how == "by" or request.split.startswith("time"):
         raise DataError(
-            "Images have no columns; expected no drop, keep, types, target or shards by a column.",
+            "Images have no columns; expected no drop, keep, types, target, shards by a column or split by time.",
             code="no_columns",
         )
     target = read_target(images.labels, "target", task=request.task)
-    held_out = _validation_rows(target, request, seed)
+    split = random_split(target, request.validation, seed, "images have no order of time")
+    held_out = split.held_out
     y, mean, scale = scale_target(target, held_out)
     numbers = np.flatnonzero(target.used)
     scaler, done = fit_image_scaler(images, numbers[~held_out], request.scale)
@@ -116,6 +119,7 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
         SplitRows(x, y, numbers, held_out),
         target,
         len(images),
+        split.report,
         list(images.names) or _pixel_names(scaler.shape),
         columns,
         [*images.notices, *target_warnings(target, len(images))],
@@ -145,7 +149,9 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     target = read_target(
         table.column(target_name), target_name, task=request.task, decimal=table.decimal
     )
-    held_out = _validation_rows(target, request, seed)
+    of_others = {name: found for name, found in inferred.items() if name != target_name}
+    split = split_table(table, of_others, target, request, seed)
+    held_out = split.held_out
     selection = select_features(inferred, target_name, request.keep)
 
     numbers = np.flatnonzero(target.used)
@@ -164,12 +170,14 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     groups = None if by is None else _groups(table, by, numbers)
     warnings = [
         *table.notices,
+        *split.notices,
         *selection.notices,
         *_type_notices(table, selection, target_name),
         *target_warnings(target, len(table)),
     ]
     rows = SplitRows(x, y, numbers, held_out, groups)
-    return Prepared(preprocessor, rows, target, len(table), list(features.names), columns, warnings)
+    names = list(features.names)
+    return Prepared(preprocessor, rows, target, len(table), split.report, names, columns, warnings)
 
 
 def _check_names(table: Table, request: DataRequest) -> None:
@@ -177,6 +185,8 @@ def _check_names(table: Table, request: DataRequest) -> None:
     named = [("drop", request.drop), ("keep", request.keep), ("types", list(request.types))]
     if request.shards.column is not None:
         named.append(("shards.by", [request.shards.column]))
+    if request.split.startswith("time:"):
+        named.append(("split", [request.split.removeprefix("time:")]))
     known = table.names
     for option, names in named:
         for name in names:
@@ -199,11 +209,6 @@ def _infer_types(table: Table, request: DataRequest) -> dict[str, ColumnType]:
         for name in table.names
         if name not in request.drop
     }
-
-
-def _validation_rows(target: Target, request: DataRequest, seed: int) -> NDArray[np.bool_]:
-    strata = strata_of(target.y, target.task)
-    return validation_rows(strata, request.validation, seed)
 
 
 def _fit_features(
