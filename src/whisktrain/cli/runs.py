@@ -112,11 +112,16 @@ def resume_run(
     no_wait: bool = typer.Option(
         False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."
     ),
+    learning_rate: float | None = typer.Option(
+        None, help="The learning rate from here on, instead of the run's own."
+    ),
     progress: Literal["auto", "off"] = _PROGRESS,
 ) -> int:
-    """Go on with a stopped run, as a new run that starts where it stopped."""
+    """Go on with a run that was stopped, failed or diverged, as a new run that starts from its checkpoint."""
     with context.connect() as connection, Screen(context, progress == "auto") as screen:
-        result = connection.runs.resume(run, screen.show, wait=not no_wait)
+        result = connection.runs.resume(
+            run, screen.show, wait=not no_wait, learning_rate=learning_rate
+        )
         screen.close()
         return show_result(context, connection, result)
 

@@ -75,8 +75,8 @@ class RunArchive:
         found = self._library.get(ids.checkpoint(self.run), attachment=True)
         if found is None or found.attachment is None:
             raise NotFound(
-                f"The run {self.run!r} has no checkpoint; only a run that was stopped, or that failed for want of a worker, "
-                "can be resumed.",
+                f"The run {self.run!r} has no checkpoint; only a run that was stopped, that diverged, or that failed for "
+                "want of a worker, can be resumed.",
                 code="no_checkpoint",
                 hint="See `whisktrain runs list`.",
             )

@@ -70,6 +70,18 @@ class ResumePoint:
     optimizer_state: str
     best: Best | None = None
 
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any] | None) -> ResumePoint | None:
+        """The resume point as a document holds it."""
+        return cls(**{**body, "best": Best.from_body(body["best"])}) if body else None
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The ids of the documents that a checkpoint of it is read from."""
+        return frozenset(
+            {self.params, self.optimizer_state, *([self.best.params] if self.best else [])}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -123,6 +135,8 @@ class RunState:
         best: The best parameters so far, where early stopping watches.
         ending: How the run is about to end, in an evaluation.
         point: Where it may be resumed.
+        fallback: Where it may be resumed if it diverges: sound parameters of an earlier round.
+        first_loss: The training loss of its first round.
         outcome: What a final state adds.
         nonce: A random word of the execution that wrote this.
         created: When the run was created, in seconds of the epoch.
@@ -148,6 +162,8 @@ class RunState:
     best: Best | None = None
     ending: Ending | None = None
     point: ResumePoint | None = None
+    fallback: ResumePoint | None = None
+    first_loss: float | None = None
     outcome: Outcome | None = None
     nonce: str = ""
     created: float = 0.0
@@ -173,14 +189,10 @@ class RunState:
     @property
     def pinned(self) -> frozenset[str]:
         """Ids of documents of earlier rounds that must not be deleted."""
-        point = self.point
         kept = {self.params, *([self.best.params] if self.best else [])}
-        if point is not None:
-            kept |= {
-                point.params,
-                point.optimizer_state,
-                *([point.best.params] if point.best else []),
-            }
+        for point in (self.point, self.fallback):
+            if point is not None:
+                kept |= point.documents
         return frozenset(kept - {""})
 
     def is_write_of(self, other: RunState) -> bool:
@@ -192,7 +204,7 @@ class RunState:
         plain = {key: getattr(self, key) for key in self.__slots__ if key not in ("run", "rev")}
         parts = {
             key: asdict(plain[key]) if plain[key] else None
-            for key in ("best", "ending", "point", "outcome")
+            for key in ("best", "ending", "point", "fallback", "outcome")
         }
         converted = {
             "spec": self.spec.to_json(),
@@ -206,7 +218,6 @@ class RunState:
     def from_body(cls, run: str, rev: str, body: Mapping[str, Any]) -> RunState:
         """The value that `to_body` wrote."""
         known = {key: value for key, value in body.items() if key in cls.__slots__}
-        point = body["point"]
         known |= {
             "spec": Spec.from_json(body["spec"]),
             "merged": tuple(body["merged"]),
@@ -214,9 +225,8 @@ class RunState:
             "cost": Cost.from_body(body["cost"]),
             "best": Best.from_body(body["best"]),
             "ending": Ending(**body["ending"]) if body["ending"] else None,
-            "point": ResumePoint(**{**point, "best": Best.from_body(point["best"])})
-            if point
-            else None,
+            "point": ResumePoint.from_body(body["point"]),
+            "fallback": ResumePoint.from_body(body.get("fallback")),
             "outcome": Outcome(**body["outcome"]) if body["outcome"] else None,
         }
         return cls(run=run, rev=rev, **known)

@@ -9,7 +9,7 @@ import numpy as np
 from whisktrain import metrics
 from whisktrain.spec import Figures, MetricSums, Spec
 
-__all__ = ["add_sums", "combine"]
+__all__ = ["add_sums", "combine", "loss_of"]
 
 
 def add_sums(parts: Iterable[MetricSums | None]) -> MetricSums | None:
@@ -50,7 +50,7 @@ def combine(spec: Spec, parts: Sequence[MetricSums | None]) -> Figures:
     present = [part for part in parts if part is not None and part["rows"] > 0]
     figures: Figures = {"rows": sum(int(part["rows"]) for part in present)}
     undefined: dict[str, str] = {}
-    figures["loss"] = _loss(spec, present)
+    figures["loss"] = loss_of(spec, present)
     if figures["loss"] is None:
         undefined["loss"] = "there are no rows"
     for name in metrics.reported(spec.metrics, spec.task):
@@ -64,7 +64,9 @@ def combine(spec: Spec, parts: Sequence[MetricSums | None]) -> Figures:
     return {**figures, "undefined": undefined} if undefined else figures
 
 
-def _loss(spec: Spec, present: Sequence[MetricSums]) -> float | None:
+def loss_of(spec: Spec, parts: Sequence[MetricSums | None]) -> float | None:
+    """The loss alone, of the parts that `combine` takes; None where there are no rows, or none that count."""
+    present = [part for part in parts if part is not None and part["rows"] > 0]
     rows = sum(int(part["rows"]) for part in present)
     divisor = sum(float(part["divisor"]) for part in present)
     if rows == 0 or divisor == 0:

@@ -169,17 +169,30 @@ class Runs:
         """
         return lifecycle.watch(self._session, ids.check_run_id(run), progress=progress)
 
-    def resume(self, run: str, progress: Report = None, *, wait: bool = True) -> RunResult:
-        """Resume a stopped run, as a new run that starts where it stopped.
+    def resume(
+        self,
+        run: str,
+        progress: Report = None,
+        *,
+        wait: bool = True,
+        learning_rate: float | None = None,
+    ) -> RunResult:
+        """Resume a run that stopped, failed or diverged, as a new run that starts from its checkpoint.
 
         A run that was asked to stop when its host ended at the same time is brought to its stop first.
+
+        Args:
+            run: Its id.
+            progress: Called with snapshots of the new run.
+            wait: Whether to wait for the end.
+            learning_rate: The learning rate from here on, instead of the run's own; of a run that diverged, a lower one.
 
         Returns:
             The new run's result, as of `train`.
 
         Raises:
             NotFound: There is no such run.
-            RequestError: It did not stop.
+            RequestError: It has no checkpoint.
         """
         store = self._session.store
         records = RunRecords(store, ids.check_run_id(run))
@@ -193,7 +206,7 @@ class Runs:
         if round_ is None:
             status = self.show(run)["status"]
             raise RequestError(
-                f"Run {run!r} is {status}; only a stopped run can be resumed.",
+                f"Run {run!r} is {status}; only a run that left a checkpoint can be resumed.",
                 code="not_resumable",
                 hint=f"`whisktrain runs watch {run}` follows it."
                 if status == "running"
@@ -202,7 +215,9 @@ class Runs:
         self._session.narrate(
             f"rounds 1 to {round_ - 1} of run {run} are kept; going on with round {round_}"
         )
-        return lifecycle.resume(self._session, run, progress=progress, wait=wait)
+        return lifecycle.resume(
+            self._session, run, progress=progress, wait=wait, learning_rate=learning_rate
+        )
 
     def delete(self, run: str) -> None:
         """Delete what is left of a run that ended: its summary and its checkpoint. Its model stays.

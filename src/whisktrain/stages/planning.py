@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
     from whisktrain.jsontypes import Json, JsonObject
 
-__all__ = ["resolve_spec"]
+__all__ = ["resolve_spec", "with_learning_rate"]
 
 LARGE_IMAGE = 12
 """From this height and width on, images go to the preset `cnn`; smaller ones, and tables, to `mlp`."""
@@ -150,6 +150,19 @@ def _optimizer(train: TrainRequest, given: Mapping[str, Json] | None) -> Optimiz
     if "learning_rate" in asked and "schedule" not in asked:
         base.pop("schedule", None)
     return optimizers.check({**base, **asked})
+
+
+def with_learning_rate(optimizer: OptimizerConfig, learning_rate: Json) -> OptimizerConfig:
+    """The optimizer's settings with another, constant learning rate; unchanged where that is None.
+
+    Raises:
+        RequestError: It is not a positive number.
+    """
+    if learning_rate is None:
+        return optimizer
+    changed: JsonObject = {**cast(dict[str, Any], optimizer), "learning_rate": learning_rate}
+    changed.pop("schedule", None)
+    return optimizers.check(changed)
 
 
 def _asked_optimizer(train: TrainRequest) -> JsonObject:

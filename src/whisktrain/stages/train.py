@@ -19,7 +19,7 @@ from whisktrain.request import Request, parse
 from whisktrain.rounds.opening import Opened, create
 from whisktrain.rules.resuming import resumed_plan
 from whisktrain.serving.results import RunResult, result_of
-from whisktrain.stages.planning import resolve_spec
+from whisktrain.stages.planning import resolve_spec, with_learning_rate
 
 if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
@@ -49,7 +49,8 @@ def train(
     """Train a model.
 
     Args:
-        payload: What `preprocess` answered: `{"request", "dataset", "data"}`; or `{"resume": RUN, "key"?, "wait"?}`.
+        payload: What `preprocess` answered: `{"request", "dataset", "data"}`; or
+            `{"resume": RUN, "key"?, "wait"?, "learning_rate"?}`.
         store: The store.
         invoker: Starts the first worker.
         execution: This activation's id: the run's id where the caller chose no key.
@@ -73,6 +74,7 @@ def train(
             deadline=deadline,
             limits=limits,
             wait=bool(payload.get("wait", True)) if wait is None else wait,
+            learning_rate=payload.get("learning_rate"),
         )
     for key in ("request", "dataset"):
         if key not in payload:
@@ -99,8 +101,9 @@ def resume(
     deadline: float,
     limits: Limits,
     wait: bool = True,
+    learning_rate: Json = None,
 ) -> RunResult:
-    """Resume a run that was stopped, or that failed for want of a worker, as a new run.
+    """Resume a run that was stopped, that diverged, or that failed for want of a worker, as a new run.
 
     Args:
         run: The run to resume.
@@ -110,16 +113,19 @@ def resume(
         deadline: When the platform ends this activation, in seconds of the epoch.
         limits: The platform's limits; slots and lease are planned anew.
         wait: Whether to wait for the end.
+        learning_rate: The learning rate from here on, instead of the run's own and of its schedule.
 
     Returns:
         As `train`.
 
     Raises:
         NotFound: The run has no checkpoint.
+        RequestError: The learning rate is none.
     """
     ids.check_run_id(execution)
     checkpoint = RunArchive(store, ids.check_run_id(run)).read_checkpoint()
-    spec, best = resumed_plan(checkpoint, run, execution, limits)
+    optimizer = with_learning_rate(checkpoint.spec.optimizer, learning_rate)
+    spec, best = resumed_plan(checkpoint, run, execution, limits, optimizer)
     body = _dataset(store, spec.dataset)
     opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
     result = _result(store, execution, opened, deadline if wait else 0.0, body)

@@ -21,6 +21,7 @@ from whisktrain.rounds.aggregate.collecting import CollectedRound, collect
 from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.endings import complete, record_merge_failure, restart
 from whisktrain.rounds.aggregate.finish import finish
+from whisktrain.rounds.aggregate.optimizer_state import keep_fallback
 from whisktrain.rounds.aggregate.sweep import sweep_absent, sweep_recreated
 from whisktrain.rounds.aggregate.waiting import invoke, leave, wait_until_complete
 from whisktrain.rounds.caches import LastRound, keep_last_round
@@ -29,6 +30,7 @@ from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rounds.passes import run_passes
 from whisktrain.rules.deletion import sweepable
+from whisktrain.rules.fallback import is_kept
 from whisktrain.rules.leases import dead_slots
 from whisktrain.rules.next_round import number_after
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
@@ -102,7 +104,9 @@ def _close_round(context: AggregateContext) -> str | None:
 
     began = time.time()
     try:
-        closed = close(context.records, state, collected, context.stop)  # A3 and A4
+        closed = close(  # A3 and A4
+            context.records, state, collected, context.stop, context.cleanup.is_stored
+        )
     except StoreUnreachable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
@@ -129,7 +133,7 @@ def _open_next(
 
     failpoint(Step.SWAP)
     following = next_state(
-        state, closed.following, params.id, collected, clock=context.clock, nonce=context.nonce
+        state, closed, params.id, collected, clock=context.clock, nonce=context.nonce
     )
     swapped = context.records.swap(following)
     if swapped is None:
@@ -178,6 +182,7 @@ def _look(context: AggregateContext) -> str | None:
         going = sweepable(found, records.run, state)
         records.delete_documents(going, found)
         context.cleanup.add_existing({id_: found[id_] for id_ in found.keys() - set(going)})
+        state = keep_fallback(records, state, found)
         context.swept = True
     context.stop = records.stop_requested()
     context.clock.lease = state.spec.lease
@@ -218,7 +223,8 @@ def _note_closed(
     needed = state.phase == "train" or state.point is not None
     optimizer_state = closed.optimizer_state if needed else None
     context.typical_bytes = collected.mean_bytes
-    may_wait = context.clock.leased and state.phase == "train"
+    kept = is_kept(state.spec, state.round)
+    may_wait = context.clock.leased and state.phase == "train" and not kept
     context.cleanup.add_closed(state, optimizer_state, collected.nbytes, may_wait=may_wait)
     if not context.clock.leased:
         context.cleanup.wait()

@@ -40,10 +40,15 @@ class Cleanup:
         self._stored_at = 0.0
         self._pool: ThreadPoolExecutor | None = None
         self._running: Future[dict[str, str]] | None = None
+        self._storing = ""
 
     def add_existing(self, documents: Mapping[str, str]) -> None:
         """Note documents that exist, each with the revision that it was seen at ("": not known)."""
         self._existing |= documents
+
+    def is_stored(self, id_: str) -> bool:
+        """Whether a document is known to exist, or is being stored (A8): nothing is deleted before that is answered."""
+        return id_ in self._existing or id_ == self._storing
 
     def add_closed(
         self, state: RunState, optimizer_state: Tensors | None, nbytes: int, *, may_wait: bool
@@ -72,6 +77,9 @@ class Cleanup:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="cleanup")
         self._stored_at = time.time()
+        self._storing = (
+            ids.optimizer_state(state.run, state.round) if optimizer_state is not None else ""
+        )
         self._running = self._pool.submit(self._clean, state, optimizer_state, going)
 
     def wait(self) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from whisktrain import tensors
-from whisktrain.errors import Diverged
+from whisktrain.errors import DataError, Diverged
 from whisktrain.merge.merging import merge
+from whisktrain.merge.overflow import overflow_cause
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import Cost
 from whisktrain.records.run import ResumePoint, RunState
@@ -19,9 +21,10 @@ from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of, last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rules.fallback import fallback_after
 from whisktrain.rules.leases import leases_after
 from whisktrain.rules.next_round import NextRound, after_build, after_round, number_after
-from whisktrain.spec import Spec
+from whisktrain.spec import ContributionNumbers, Spec
 from whisktrain.tensors import Tensors
 
 __all__ = ["ClosedRound", "close", "cost_after", "next_state"]
@@ -36,17 +39,25 @@ class ClosedRound:
 
     Attributes:
         following: What follows it.
+        fallback: Where the run may be resumed if it diverges.
+        first_loss: The training loss of its first round.
         params: The merged tensors, where the next round starts from them.
         optimizer_state: The optimizer's state that belongs to those.
     """
 
     following: NextRound
+    fallback: ResumePoint | None = None
+    first_loss: float | None = None
     params: Tensors | None = None
     optimizer_state: Tensors | None = None
 
 
 def close(
-    records: RunRecords, state: RunState, collected: CollectedRound, stop: bool
+    records: RunRecords,
+    state: RunState,
+    collected: CollectedRound,
+    stop: bool,
+    is_stored: Callable[[str], bool],
 ) -> ClosedRound | None:
     """Decide what follows a complete round, and merge it where that needs it.
 
@@ -55,12 +66,14 @@ def close(
         state: The run.
         collected: The round's updates.
         stop: Whether a stop was requested.
+        is_stored: Whether a document, by its id, is known to be in the store.
 
     Returns:
         The closed round; None where a document is gone: the run has moved on.
 
     Raises:
         Damaged: The parameters or the optimizer's state are not whole.
+        DataError: No update of a training round holds any row.
         Diverged: The merged parameters are not finite.
     """
     if state.round == 0:
@@ -74,15 +87,21 @@ def close(
     if params is None:
         return None
     contributions = collected.ascending
-    following = after_round(state, params.history, [part.numbers for part in contributions], stop)
+    numbers = [part.numbers for part in contributions]
+    if state.phase == "train":
+        _check_rows(state, numbers)
+    following = after_round(state, params.history, numbers, stop)
     if following.tensors != "merged":
-        return ClosedRound(following)
+        return ClosedRound(following, state.fallback, state.first_loss)
 
     failpoint(Step.RESTORE_STATE)
     optimizer_state = restore(records, state, state.round, params.digest)
     blueprint = blueprint_of(records)
     if optimizer_state is None or blueprint is None:
         return None
+    fallback, first_loss = fallback_after(state, numbers)
+    if fallback is not None and fallback.round == state.round:
+        _keep_optimizer_state(records, fallback, optimizer_state, is_stored)
 
     failpoint(Step.MERGE)
     with np.errstate(
@@ -98,14 +117,37 @@ def close(
         )
     if not tensors.all_finite(merged.params.values()):
         raise Diverged(
-            f"The parameters were not finite after round {state.round}.",
+            f"The parameters were not finite after round {state.round}: "
+            f"{overflow_cause(sorted(collected.updates), contributions)}"
         )
-    return ClosedRound(following, merged.params, merged.optimizer_state)
+    return ClosedRound(following, fallback, first_loss, merged.params, merged.optimizer_state)
+
+
+def _check_rows(state: RunState, numbers: Sequence[ContributionNumbers]) -> None:
+    """Refuse a training round of which no update holds any row."""
+    if not any(each["rows"] for each in numbers):
+        raise DataError(
+            f"None of the {len(numbers)} updates of round {state.round} holds any training row; "
+            "expected at least one.",
+            code="no_rows",
+            hint="Preprocess the data again; its shards do not have the rows that the plan counts.",
+        )
+
+
+def _keep_optimizer_state(
+    records: RunRecords,
+    fallback: ResumePoint,
+    optimizer_state: Tensors,
+    is_stored: Callable[[str], bool],
+) -> None:
+    """Store the state that the fallback needs, where the execution that opened its round was killed before A8."""
+    if fallback.round > 1 and not is_stored(fallback.optimizer_state):
+        records.put_optimizer_state(fallback.round, optimizer_state)
 
 
 def next_state(
     state: RunState,
-    following: NextRound,
+    closed: ClosedRound,
     params: str,
     collected: CollectedRound,
     *,
@@ -116,14 +158,14 @@ def next_state(
 
     Args:
         state: The run.
-        following: What follows the closed round.
+        closed: The closed round.
         params: The id of the next round's parameters.
         collected: The round's updates.
         clock: The aggregate's time.
         nonce: The aggregate's random word.
     """
     now, round_ = time.time(), number_after(state)
-    point = state.point
+    point, following = state.point, closed.following
     if following.resumable:
         point = ResumePoint(round_, params, ids.optimizer_state(state.run, round_), following.best)
     trained = state.phase == "train"
@@ -137,6 +179,8 @@ def next_state(
         best=following.best,
         ending=following.ending,
         point=point,
+        fallback=closed.fallback,
+        first_loss=closed.first_loss,
         nonce=nonce,
         opened=now,
         leases=_leases(state, collected),

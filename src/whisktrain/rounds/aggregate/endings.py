@@ -44,12 +44,10 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
     cause = verdict.cause or Failure(MERGE, 0, TrainingError("").to_record())
     sentence = failure_sentence(cause, state)
     error: ErrorRecord = {**cause.error, "message": sentence}
+    state = replace(state, point=_point_after(state, cause))
+    if cause.diverged and state.point is not None:
+        error["hint"] = f"{error['hint']} {_resume_hint(state, state.point)}"
     outcome = Outcome(time.time(), error=error, log=cause.log)
-    if not cause.fatal and state.phase == "train":
-        optimizer_state = ids.optimizer_state(state.run, state.round)
-        state = replace(
-            state, point=ResumePoint(state.round, state.params, optimizer_state, state.best)
-        )
     reason = (
         f"{sentence} {cause.error['hint']}"
         if cause.error.get("code") == "worker_refused"
@@ -57,6 +55,28 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
     )
     return _end(
         context, state, FinalState("diverged" if cause.diverged else "failed", reason, outcome)
+    )
+
+
+def _point_after(state: RunState, cause: Failure) -> ResumePoint | None:
+    """Where a failed run may be resumed: at its open round; in an evaluation, or where it diverged, at its fallback.
+
+    A request that cannot be done cannot be done later either.
+    """
+    if cause.fatal and not cause.diverged:
+        return state.point
+    moments = ids.optimizer_state(state.run, state.round)
+    here = ResumePoint(state.round, state.params, moments, state.best)
+    if state.phase == "train" and not (cause.diverged and state.fallback):
+        return here
+    return state.fallback or state.point
+
+
+def _resume_hint(state: RunState, point: ResumePoint) -> str:
+    rate = float(state.spec.optimizer["learning_rate"]) / 10
+    return (
+        f"The parameters of round {point.round} are kept; go on from them with another learning rate: "
+        f"`whisktrain runs resume {state.run} --learning-rate {rate:g}`."
     )
 
 

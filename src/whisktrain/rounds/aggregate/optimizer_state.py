@@ -6,8 +6,10 @@ replayed from is kept (A9).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import replace
 
+from whisktrain.errors import Damaged
 from whisktrain.merge.merging import Merged, merge
 from whisktrain.records import ids
 from whisktrain.records.ids import round_of
@@ -16,7 +18,7 @@ from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.caches import blueprint_of, last_round
 from whisktrain.tensors import Tensors
 
-__all__ = ["replay", "restore"]
+__all__ = ["keep_fallback", "replay", "restore"]
 
 
 def restore(records: RunRecords, state: RunState, round_: int, digest: str) -> Tensors | None:
@@ -48,6 +50,30 @@ def restore(records: RunRecords, state: RunState, round_: int, digest: str) -> T
             return values
         # Another aggregate may just have stored a newer state and deleted what this one began with: list again.
         tried = newest
+
+
+def keep_fallback(records: RunRecords, state: RunState, found: Container[str]) -> RunState:
+    """Store the optimizer's state that the run's fallback needs, where its A8 was never reached; else drop the fallback.
+
+    Until it is stored, nothing that it is replayed from is deleted; from the next A9 on that is no longer so.
+
+    Args:
+        records: The run's documents.
+        state: The run.
+        found: The ids of its documents.
+    """
+    point = state.fallback
+    if point is None or point.round == 1 or point.optimizer_state in found:
+        return state
+    try:
+        params = records.read_params(point.params)
+        values = restore(records, state, point.round, params.digest) if params is not None else None
+    except Damaged:
+        values = None
+    if values is None:
+        return replace(state, fallback=None)
+    records.put_optimizer_state(point.round, values)
+    return state
 
 
 def _replay_from(records: RunRecords, state: RunState, newest: int, round_: int) -> Tensors | None:

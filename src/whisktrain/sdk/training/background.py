@@ -47,7 +47,13 @@ def _work(job: dict[str, Any], announcement: _Announcement) -> None:
 
     with Session(where, narrate) as session:
         if "resume" in job:
-            lifecycle.resume(session, job["resume"], key=job["key"], progress=announce)
+            lifecycle.resume(
+                session,
+                job["resume"],
+                key=job["key"],
+                progress=announce,
+                learning_rate=job.get("learning_rate"),
+            )
         else:
             lifecycle.train(session, job["request"], progress=announce)
 

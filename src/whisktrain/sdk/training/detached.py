@@ -25,11 +25,13 @@ class Job(TypedDict):
         key: The id of the run.
         request: The request.
         resume: The run to resume.
+        learning_rate: The learning rate with which it is resumed; None: its own.
     """
 
     key: str
     request: NotRequired[RequestObject]
     resume: NotRequired[str]
+    learning_rate: NotRequired[float | None]
 
 
 class Started(TypedDict):

@@ -76,8 +76,9 @@ def resume(
     key: str | None = None,
     progress: Report = None,
     wait: bool = True,
+    learning_rate: float | None = None,
 ) -> RunResult:
-    """Resume a stopped run, under a new id.
+    """Resume a run from its checkpoint, under a new id.
 
     Args:
         session: The platform and store.
@@ -85,11 +86,14 @@ def resume(
         key: The new run's id.
         progress: Called with snapshots of the run.
         wait: Whether to wait for the end.
+        learning_rate: The learning rate from here on; the run's own by default.
     """
     key = key or requests.new_run_id(run.rpartition("-")[0] or run)
     if not wait and session.embedded:
-        return _leave_behind(session, {"key": key, "resume": run})
+        return _leave_behind(session, {"key": key, "resume": run, "learning_rate": learning_rate})
     arguments: JsonObject = {"resume": run, "key": key, "wait": wait, "lib_version": __version__}
+    if learning_rate is not None:
+        arguments["learning_rate"] = learning_rate
     result = _run(session, "whisktrain/train", arguments, key, progress=progress, wait=wait)
     result.pop("predict", None)
     return {**result, "message": messages.of_training(result)}
