@@ -90,6 +90,20 @@ def run(
     return params, story
 
 
+def full_batch_run(
+    spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, workers: int = 3
+) -> tuple[dict, list]:
+    """Rounds on all rows at once (local mode: one worker, one step a round); the last tensors, and every round's numbers."""
+    params, moments, story = built.params, {}, []
+    shards = split(len(rows), workers if spec.sync == "gradient" else 1)
+    for number in range(1, rounds + 1):
+        parts = contributions(opened, params, number, np.arange(len(rows)), rows, shards)
+        merged = merge(spec, built.blueprint.layout, number, params, moments, parts)
+        params, moments = merged.params, merged.optimizer_state
+        story.append([part.numbers for part in parts])
+    return params, story
+
+
 def open_of(spec: Spec, **arguments) -> tuple[Built, KerasModel]:
     learner = KerasLearner(**arguments)
     built = learner.build(spec, {})

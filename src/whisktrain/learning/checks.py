@@ -1,35 +1,37 @@
 """Checks of a model's configuration without Keras: that it holds no code, and that it fits the data.
 
-A Keras configuration names classes and functions. Only Keras' own are built; an object that could run code, read a file or
-be looked up by name elsewhere is refused before anything is deserialised.
+A Keras configuration names classes and functions. Only those of an allow-list are built (`whisktrain.learning.allowed`);
+everything else is refused before anything is deserialised. Where Keras runs, `building.classes` looks at the classes that
+the names stand for.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.learning import allowed
+from whisktrain.learning.parts import Part, parts, shown
 
-__all__ = ["check_config", "check_policy", "last_activation", "read_archive"]
+__all__ = [
+    "check_config",
+    "check_policy",
+    "is_allowed",
+    "last_activation",
+    "read_archive",
+]
 
 _MAX_CONFIG = 64 * 2**20
 _MAX_ARCHIVE = 8 * 2**30
-_MAX_DEPTH = 200
-_CODE = {"Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod"}
-_FOREIGN = {"TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
-_TEXT = {
-    "StringLookup",
-    "TextVectorization",
-    "IntegerLookup",
-    "HashedCrossing",
-    "FeatureSpace",
-    "Hashing",
-}
-_MODELS = ("Sequential", "Functional", "Model")
+_HOW_TO_REPLACE = (
+    "Replace it by one of Keras' own, or have the model's factory added to the deployment's allow-list "
+    "(WHISKTRAIN_FACTORIES)."
+)
 
 
 def read_archive(data: bytes) -> JsonObject:
@@ -67,29 +69,36 @@ def read_archive(data: bytes) -> JsonObject:
 def check_config(
     config: Mapping[str, Json],
     x_shape: tuple[int, ...] | None = None,
-    packages: tuple[str, ...] = (),
+    also: Callable[[Part], bool] | None = None,
 ) -> None:
     """Refuse a model that will not be built or trained, as far as its configuration alone shows.
 
     Args:
         config: `model.to_json()` as an object, or a .keras file's config.json.
         x_shape: Shape of one row of the data; None to leave it unchecked.
-        packages: Packages besides Keras whose registered classes are allowed (those of allow-listed factories).
+        also: Whether a part is allowed that is not Keras' own (of an allow-listed factory).
 
     Raises:
-        RequestError: It holds code or custom objects, has several inputs or outputs, asks for float16, or does not
-            fit the data.
+        RequestError: It is malformed, holds code or custom objects, has several inputs or outputs, asks for float16, takes
+            text, or does not fit the data.
     """
     arguments = config.get("config")
-    if not isinstance(config.get("class_name"), str) or not isinstance(arguments, Mapping):
+    kind = config.get("class_name")
+    if not isinstance(kind, str) or not isinstance(arguments, Mapping):
         raise RequestError(
             "the model's configuration has no class_name and config; expected what model.to_json() gives.",
             hint="Pass json.loads(model.to_json()).",
         )
-    built_from = {key: value for key, value in config.items() if key != "compile_config"}
-    for found in _objects(built_from):
-        _check_object(found, frozenset(packages))
-        _check_types(found)
+    found = list(parts(dict(config)))
+    if kind not in allowed.MODELS and not (also is not None and also(found[0])):
+        raise RequestError(
+            f"the model is a {kind}, a class of its own; expected a Sequential or a functional model.",
+            code="custom_object",
+            hint="Build it as keras.Model(inputs, outputs), or deploy it as a factory.",
+        )
+    for part in found:
+        _check_part(part, also)
+        _check_types(part.found)
     for which, key in (("inputs", "input_layers"), ("outputs", "output_layers")):
         count = _tensor_count(arguments.get(key))
         if count != 1:
@@ -98,6 +107,21 @@ def check_config(
             )
     if x_shape is not None:
         _check_shape(config, x_shape)
+
+
+def is_allowed(part: Part) -> bool:
+    """Whether the allow-list holds the name of a part, as Keras would look it up."""
+    if part.is_function:
+        return part.kind in allowed.ACTIVATIONS
+    if part.kind in allowed.VALUES:
+        return True
+    module, registered = part.found.get("module"), part.found.get("registered_name")
+    if registered is not None and registered != part.kind:
+        return False
+    if module is not None and not re.fullmatch(r"keras(\.\w+)*|builtins", str(module)):
+        return False
+    known = part.kind in allowed.LAYERS or part.kind in allowed.OBJECTS
+    return known or part.kind in allowed.MODELS or allowed.is_operation(module, part.kind)
 
 
 def check_policy(policy: str, subject: str) -> None:
@@ -125,7 +149,7 @@ def last_activation(config: Mapping[str, Json]) -> str | None:
     if last is None:
         return None
     kind, arguments = last.get("class_name"), last.get("config")
-    if kind in _MODELS:
+    if isinstance(kind, str) and kind in allowed.MODELS:
         return last_activation(last)
     if kind == "Softmax":
         return "softmax"
@@ -136,65 +160,38 @@ def last_activation(config: Mapping[str, Json]) -> str | None:
     return str(activation).lower() if activation else None
 
 
-def _objects(value: Json | JsonObject, depth: int = 0) -> Iterator[JsonObject]:
-    """All objects inside a configuration, the outer ones first."""
-    if depth > _MAX_DEPTH:
-        raise RequestError(f"the model's configuration is nested more than {_MAX_DEPTH} deep.")
-    if isinstance(value, dict):
-        yield value
-        for inner in value.values():
-            yield from _objects(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _objects(inner, depth + 1)
-
-
-def _check_object(found: JsonObject, packages: frozenset[str]) -> None:
-    """Refuse an object that is code, loads something else, or is not Keras' own."""
-    kind = found.get("class_name")
-    if not isinstance(kind, str):
-        return
-    if kind in _CODE:
+def _check_part(part: Part, also: Callable[[Part], bool] | None) -> None:
+    """Refuse an object that is code, loads something else, or is not on the allow-list."""
+    if part.kind in allowed.CODE:
+        what = part.argument.replace("_", " ") or part.kind
         raise RequestError(
-            f"the model holds embedded code ({kind}); it is not run, wherever it comes from.",
+            f"the model holds embedded code ({what} of the {part.layer or 'model'}); it is not run, wherever it comes from.",
             code="embedded_code",
-            hint="Replace the Lambda by a Keras layer or operation, or deploy the model as a factory.",
+            hint="Replace it by a Keras layer, operation or activation, or deploy the model as a factory.",
         )
-    if kind in _FOREIGN or kind in _TEXT:
+    if part.kind in allowed.FOREIGN:
         raise RequestError(
-            f"the layer {kind} is not supported: it loads something that is not in the model's configuration."
+            f"the {part} is not supported: it loads something that is not in the model's configuration."
         )
-    name = _custom_name(found, kind, packages)
-    if name is not None:
+    if not is_allowed(part) and not (also is not None and also(part)):
         raise RequestError(
-            f"the model uses {name!r}, which is not Keras' own; expected Keras' own layers, functions and losses only.",
+            f"the model uses the {part}, which is not Keras' own (or not supported here).",
             code="custom_object",
-            hint="Replace it, or have the model's factory added to the deployment's allow-list (WHISKTRAIN_FACTORIES).",
+            hint=_HOW_TO_REPLACE,
         )
-
-
-def _custom_name(found: JsonObject, kind: str, packages: frozenset[str]) -> str | None:
-    """The name of an object that neither Keras nor an allowed package defines; None for the others."""
-    module, registered, arguments = (
-        found.get("module"),
-        found.get("registered_name"),
-        found.get("config"),
-    )
-    if (
-        isinstance(registered, str)
-        and ">" in registered
-        and _package(registered.split(">")[0]) not in ("keras", *packages)
-    ):
-        return registered
-    if kind == "function" and _package(str(module)) not in ("keras", *packages):
-        return arguments if isinstance(arguments, str) else kind
-    if isinstance(module, str) and _package(module) not in ("keras", "builtins", *packages):
-        return kind
-    return None
-
-
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+    arguments = part.found.get("config")
+    if not isinstance(arguments, dict):
+        return
+    if part.kind in allowed.LOOKUPS and isinstance(arguments.get("vocabulary"), str):
+        raise RequestError(
+            f"the {part} reads its vocabulary from a file, which does not come with the model; expected the words themselves.",
+            hint="Build the layer with a list of words, or adapt it and save the model.",
+        )
+    if part.kind == "InputLayer" and arguments.get("dtype") == "string":
+        raise RequestError(
+            f"the {part} takes text; expected numbers, which is what rows consist of when they reach the model.",
+            hint="Turn text into numbers before training: columns of text become categories by themselves.",
+        )
 
 
 def _check_types(found: JsonObject) -> None:
@@ -222,6 +219,10 @@ def _check_shape(config: Mapping[str, Json], shape: tuple[int, ...]) -> None:
     batch_shape = _input_shape(config)
     if batch_shape is None:
         return
+    if not batch_shape or not all(size is None or isinstance(size, int) for size in batch_shape):
+        raise RequestError(
+            f"the model's input has the batch shape {shown(batch_shape)}; expected null, and the sizes of a row."
+        )
     if batch_shape[0] is not None:
         raise RequestError(
             f"the model takes batches of exactly {batch_shape[0]} rows; expected any number of rows.",
@@ -243,7 +244,7 @@ def _input_shape(config: Mapping[str, Json]) -> list[Json] | None:
     inputs = [layer for layer in _layers(config) if layer.get("class_name") == "InputLayer"]
     if len(inputs) != 1:
         return None
-    arguments = inputs[0]["config"]
+    arguments = inputs[0].get("config")
     if not isinstance(arguments, dict):
         return None
     batch_shape = arguments.get("batch_shape", arguments.get("batch_input_shape"))
@@ -266,10 +267,9 @@ def _output_layer(config: Mapping[str, Json]) -> JsonObject | None:
         return None
     arguments = config["config"]
     outputs = arguments.get("output_layers") if isinstance(arguments, dict) else None
-    if not isinstance(outputs, list) or not outputs:
-        return layers[-1]
-    first = outputs[0]
-    name = first[0] if isinstance(first, list) else first
+    while isinstance(outputs, (list, dict)) and outputs:
+        outputs = outputs[0] if isinstance(outputs, list) else next(iter(outputs.values()))
+    name = outputs
     return next((layer for layer in layers if _layer_name(layer) == name), layers[-1])
 
 

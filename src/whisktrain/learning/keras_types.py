@@ -13,6 +13,7 @@ __all__ = [
     "BatchNormalization",
     "Constraint",
     "Layer",
+    "LookupLayer",
     "Loss",
     "Model",
     "Optimizer",
@@ -81,7 +82,26 @@ class Layer(Protocol):
     built: bool
     trainable: bool
     dtype_policy: object
+    weights: list[Variable]
     call: Callable[..., BackendTensor]
+
+    def save_own_variables(self, store: dict[str, Tensor]) -> None:
+        """Write the variables that are its own, not its layers'."""
+
+    def load_own_variables(self, store: Mapping[str, Tensor]) -> None:
+        """Read what `save_own_variables` wrote, and derive from it what else it computes with."""
+
+
+class LookupLayer(Layer, Protocol):
+    """A lookup layer (`keras.layers.IntegerLookup`, `StringLookup`); its configuration holds the `input_` attributes."""
+
+    input_vocabulary: list[str | int] | None
+    input_idf_weights: list[float] | None
+    output_mode: str
+    idf_weights_const: BackendTensor
+
+    def get_vocabulary(self, include_special_tokens: bool) -> list[str | int]:
+        """Its words in order."""
 
 
 class BatchNormalization(Layer, Protocol):

@@ -93,6 +93,7 @@ class KerasModel:
 
     def __init__(self, spec: Spec, blueprint: Blueprint) -> None:
         self._opened = open_model(spec, blueprint)
+        self._loaded = False
         self._training_names = metrics.BASE[spec.task]
         self._evaluated_names = metrics.reported(spec.metrics, spec.task)
         self._gradient: Gradient | None = None
@@ -101,6 +102,9 @@ class KerasModel:
 
     def contribute(self, params: Tensors, work: Work, rows: Rows, validation: Rows) -> Contribution:
         """Compute one shard's part of one round; see `whisktrain.spec.OpenModel.contribute`."""
+        if not self._loaded:
+            self._opened.load(params)
+            self._loaded = True
         tensors: Tensors = {}
         train: MetricSums | None = None
         count = sum(len(chosen) for chosen in work.steps) if work.phase == "train" else 0

@@ -73,6 +73,11 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
         raise RequestError(
             f"the loss {given!r} is not supported; expected one of {', '.join(LOSSES)}, or their classes."
         )
+    odd = [key for key, value in loss.items() if not isinstance(value, (str, int, float))]
+    if odd:
+        raise RequestError(
+            f"the loss {given!r} was given {odd[0]} {loss[odd[0]]!r:.60}; expected a number, true or false, or a text."
+        )
     _check_task(given, name, task, standardised=standardised)
     reduction = loss.get("reduction", "sum_over_batch_size")
     if reduction not in _REDUCTIONS:

@@ -77,8 +77,7 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> KerasLayout:
 def _run(opened: Opened, params: Tensors) -> _DryRun:
     x = np.zeros((_ROWS, *opened.spec.x_shape), opened.x_type)
     y = np.zeros((_ROWS, *opened.layout["target"]), opened.y_type)
-    for name, variable in opened.weights.items():
-        variable.assign(params[name])
+    opened.load(params)
 
     def forward() -> tuple[BackendTensor, tuple[BackendTensor | None, int]]:
         result = opened.forward(x, y, training=True, weighted=True)

@@ -60,13 +60,20 @@ def check(optimizer: Mapping[str, object]) -> OptimizerConfig:
         raise RequestError(
             f"{name} has no argument {', '.join(unknown)}; expected {', '.join(DEFAULTS[name])}."
         )
+    for key, value in given.items():
+        if key != "schedule":
+            schedules.check_argument(name, key, value)
     full: dict[str, object] = {"name": name, **DEFAULTS[name], **given}
     if sum(full[k] is not None for k in _CLIPS) > 1:
         raise RequestError(
             "more than one of clipnorm, clipvalue and global_clipnorm was given; expected one."
         )
     if full["schedule"] is not None:
-        full["schedule"] = dict(schedules.check(cast(JsonObject, full["schedule"])))
+        if not isinstance(full["schedule"], Mapping):
+            raise RequestError(
+                f"{name} was given the schedule {full['schedule']!r:.60}; expected its name and arguments as an object."
+            )
+        full["schedule"] = dict(schedules.check(full["schedule"]))
     return cast(OptimizerConfig, full)
 
 

@@ -6,6 +6,7 @@ Source of every formula: `keras.optimizers.schedules` (Keras 3); the argument na
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -15,7 +16,7 @@ from whisktrain.errors import RequestError
 from whisktrain.jsontypes import JsonObject
 from whisktrain.spec import OptimizerConfig, ScheduleConfig
 
-__all__ = ["SCHEDULES", "check", "learning_rate"]
+__all__ = ["SCHEDULES", "check", "check_argument", "learning_rate"]
 
 SCHEDULES: dict[str, tuple[tuple[str, ...], JsonObject]] = {
     "ExponentialDecay": (("decay_steps", "decay_rate"), {"staircase": False}),
@@ -55,6 +56,9 @@ def check(schedule: Mapping[str, object]) -> ScheduleConfig:
         )
     given = {k: v for k, v in schedule.items() if k != "name"}
     _check_names(name, given)
+    for key, value in given.items():
+        if not (value is None and key == "warmup_target"):
+            check_argument(name, key, value)
     full = cast(ScheduleConfig, {"name": name, **SCHEDULES[name][1], **given})
     if "decay_steps" in full and not full["decay_steps"] > 0:
         raise RequestError(
@@ -63,6 +67,35 @@ def check(schedule: Mapping[str, object]) -> ScheduleConfig:
     if name == "PiecewiseConstantDecay":
         _check_boundaries(full)
     return full
+
+
+_FLAGS = frozenset({"staircase", "cycle", "nesterov", "amsgrad"})
+_LISTS = frozenset({"boundaries", "values"})
+
+
+def check_argument(owner: str, key: str, value: object) -> None:
+    """Refuse an argument of a schedule or an optimizer that is not of its kind.
+
+    Args:
+        owner: The schedule or optimizer.
+        key: The argument's name.
+        value: What was given.
+
+    Raises:
+        RequestError: It is no flag, no list of numbers, or no finite number, whichever the argument is.
+    """
+    if key in _FLAGS:
+        fits, kind = isinstance(value, bool), "true or false"
+    elif key in _LISTS:
+        fits, kind = isinstance(value, list) and all(map(_is_number, value)), "a list of numbers"
+    else:
+        fits, kind = _is_number(value), "a finite number"
+    if not fits:
+        raise RequestError(f"{owner} was given {key} {value!r:.60}; expected {kind}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_names(name: str, given: Mapping[str, object]) -> None:

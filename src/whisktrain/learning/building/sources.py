@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,12 @@ from whisktrain import seeds, tensors
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.learning import backend, checks
-from whisktrain.learning.building import factories
+from whisktrain.learning.building import derived, factories
+from whisktrain.learning.building.classes import check_classes
 from whisktrain.learning.building.layout import variables
 from whisktrain.learning.building.presets import preset
 from whisktrain.learning.keras_types import Model
+from whisktrain.learning.parts import without_compile_settings
 from whisktrain.spec import Spec
 from whisktrain.tensors import Tensor
 
@@ -66,7 +70,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def to_config(model: Model) -> bytes:
-    """A model's configuration as it is stored: Keras JSON, the same bytes for the same model."""
+    """A model's configuration as it is stored: Keras JSON with all vocabularies, the same bytes for the same model."""
+    derived.write_vocabularies(model)
     return json.dumps(json.loads(model.to_json()), sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -76,7 +81,7 @@ def from_config(config: bytes, spec: Spec) -> Model:
 
 
 def assign(model: Model, params: Mapping[str, Tensor]) -> None:
-    """Set a model's weights.
+    """Set a model's weights, and all that its layers derive from them.
 
     Args:
         model: A Keras model.
@@ -96,18 +101,17 @@ def assign(model: Model, params: Mapping[str, Tensor]) -> None:
                 f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}."
             )
         variable.assign(value)
+    derived.derive(model)
 
 
 def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
     packages = factories.packages(spec.model.get("factory"))
     if packages:
         factories.import_module(spec.model["factory"])  # registers the classes of the configuration
-    checks.check_config(config, spec.x_shape, packages)
-    plain = {
-        key: value for key, value in config.items() if key not in ("compile_config", "build_config")
-    }
-    if config.get("build_config"):
-        plain["build_config"] = config["build_config"]
+    check_classes(config, spec.x_shape, packages)
+    plain = cast(JsonObject, without_compile_settings(dict(config)))
+    if not plain.get("build_config"):
+        plain.pop("build_config", None)
     try:
         with backend.quiet():
             model: Model = backend.keras().models.model_from_json(json.dumps(plain))
@@ -125,7 +129,7 @@ def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
 
 def _copy(given: Model, spec: Spec) -> Model:
     """A model from the configuration and the weights of another one."""
-    config = _with_float32_weights(json.loads(given.to_json()))
+    config = _with_float32_weights(json.loads(to_config(given)))
     model = _deserialise(config, spec)
     assign(model, {name: variable.numpy() for name, variable in variables(given).items()})
     return model
@@ -156,10 +160,10 @@ def _mixed(value: Json) -> Json:
 
 def _from_file(data: bytes, spec: Spec) -> Model:
     config = checks.read_archive(data)
-    checks.check_config(config, spec.x_shape)
+    check_classes(config, spec.x_shape)
     with tempfile.TemporaryDirectory(prefix="whisktrain-") as folder:
         path = Path(folder) / "model.keras"
-        path.write_bytes(data)
+        path.write_bytes(_uncompiled(data, config))
         try:
             with backend.quiet():
                 loaded: Model = backend.keras().saving.load_model(
@@ -171,6 +175,20 @@ def _from_file(data: bytes, spec: Spec) -> Model:
                 f"Keras cannot load the .keras file: {reason}", hint="Load it once with Keras."
             ) from None
     return _copy(loaded, spec)
+
+
+def _uncompiled(data: bytes, config: JsonObject) -> bytes:
+    """The same .keras file; without the compile settings of models inside the model, which Keras would build."""
+    inner = config.get("config")
+    plain = without_compile_settings(inner)
+    if plain == inner:
+        return data
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as given, zipfile.ZipFile(written, "w") as kept:
+        for name in dict.fromkeys(given.namelist()):
+            changed = json.dumps({**config, "config": plain}).encode()
+            kept.writestr(name, changed if name == "config.json" else given.read(name))
+    return written.getvalue()
 
 
 def _from_earlier(files: Mapping[str, bytes], spec: Spec) -> Model:

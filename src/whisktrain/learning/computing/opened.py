@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whisktrain import seeds
 from whisktrain.learning import backend, losses
-from whisktrain.learning.building import sources
+from whisktrain.learning.building import derived, sources
 from whisktrain.learning.building.layout import (
     KerasLayout,
     batch_normalisations,
@@ -81,6 +81,16 @@ class Opened:
         x = rows.x[chosen].astype(self.x_type, copy=False)
         y = rows.y[chosen].astype(self.y_type, copy=False)
         return x, y
+
+    def load(self, params: Tensors) -> None:
+        """Outside of traces: set all weights, and all that the layers derive from them.
+
+        What is traced afterwards holds the derived values as constants. They come from weights that are not trained, so one
+        load serves a whole run.
+        """
+        for name, variable in self.weights.items():
+            variable.assign(params[name])
+        derived.derive(self.model)
 
     def assign(self, values: Sequence[BackendTensor]) -> None:
         """Inside a trace: set all weights."""
