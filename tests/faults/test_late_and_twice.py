@@ -26,7 +26,7 @@ from whisktrain.records import ids
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, caches, failpoints
-from whisktrain.rounds.aggregate import optimizer_state
+from whisktrain.rounds.aggregate import closing, optimizer_state
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store
 
@@ -142,7 +142,8 @@ def test_a_lost_optimizer_state_is_rebuilt(
     store: Store, expected: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No aggregate keeps anything in memory, and each is killed before it stores the optimizer's state."""
-    monkeypatch.setattr(optimizer_state, "last_round", lambda records, round_: None)
+    for module in (closing, optimizer_state):
+        monkeypatch.setattr(module, "take_last_round", lambda records, round_: None)
     replayed: list[int] = []
     original = optimizer_state.replay
 

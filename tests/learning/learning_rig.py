@@ -81,7 +81,8 @@ def run(
     spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, workers: int
 ) -> tuple[dict, list]:
     """Rounds of whisktrain, merged; the last tensors, and the numbers of every round."""
-    params, moments, story = built.params, {}, []
+    params = {name: tensor.copy() for name, tensor in built.params.items()}
+    moments, story = {}, []
     for number, batch in enumerate(batches(rounds, len(rows)), start=1):
         parts = contributions(opened, params, number, batch, rows, split(len(rows), workers))
         merged = merge(spec, built.blueprint.layout, number, params, moments, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_statistics_are_those_of_the_union(sizes: list[int], seed: int) -> None:
     assert np.allclose(after["m"], 0.1 * union.mean(axis=0), atol=1e-5)
     assert np.allclose(after["v"], 0.9 + 0.1 * union.var(axis=0), atol=1e-5)
     assert (after["v"] >= 0).all()
+    parts = [part(len(p), (0.0, 0.0), p.mean(axis=0), p.var(axis=0)) for p in pieces]
     local = merge(replace(SPEC, sync="local"), LAYOUT, 1, params(), {}, parts).params
     assert np.allclose(local["m"], union.mean(axis=0), atol=1e-5)
     assert np.allclose(local["v"], union.var(axis=0), atol=1e-5)
@@ -117,6 +119,27 @@ def test_local_changes_are_averaged_by_rows() -> None:
         b = 0.9 * b + g
         w = w - 0.7 * (g + 0.9 * b)
         assert np.allclose(now["w"], w, atol=1e-5)
+
+
+@pytest.mark.parametrize("sync", ["gradient", "local"])
+def test_a_merge_needs_no_second_copy_of_its_tensors(sync: str) -> None:
+    """Beside what it is given: less than half of one tensor at any time."""
+    layout = {"tensors": [{"name": "w", "role": "trainable"}]}
+    size = 8 * 2**20
+    numbers = {"rows": 1, "divisor": 1.0}
+    parts = [Contribution({"w": np.ones(size, np.float32)}, numbers) for _ in range(3)]
+    before = {"w": np.ones(size, np.float32)}
+    state = {f"{role}/w": np.ones(size, np.float32) for role in ("momentum", "velocity")}
+    spec = replace(SPEC, sync=sync, optimizer={"name": "adam", "learning_rate": 0.1})
+    tracemalloc.start()
+    try:
+        merged = merge(spec, layout, 2, before, state, parts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert merged.params["w"] is before["w"]
+    assert peak < 2 * size
+    assert not any(each.tensors for each in parts)
 
 
 def test_a_contribution_without_a_tensor_is_damaged() -> None:

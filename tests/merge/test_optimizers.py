@@ -57,17 +57,43 @@ def test_every_step_is_that_of_keras(name: str) -> None:
     params: Tensors = weights()
     state: Tensors = {}
     for number, gradient in enumerate(gradients(), start=1):
-        params, state = optimizers.apply(options, number, params, state, gradient)
+        optimizers.apply(options, number, params, state, gradient)
     for weight, expected in keras_steps(OPTIMIZERS[name]).items():
         assert params[weight].dtype == np.float32
         assert np.allclose(params[weight], expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_large_tensor_is_updated_in_place_and_in_pieces(name: str, monkeypatch) -> None:
+    """The same bytes as in one piece, in the memory of the tensors that were given."""
+    draw = np.random.default_rng(5)
+    options = optimizers.check(OPTIMIZERS[name])
+    shape = (7, optimizers._PIECE // 3)
+    given = [draw.normal(size=shape).astype(np.float32) for _ in range(4)]
+    found = []
+    for piece in (optimizers._PIECE, given[0].size):
+        monkeypatch.setattr(optimizers, "_PIECE", piece)
+        weight = given[0].copy()
+        params: Tensors = {"w": weight}
+        state: Tensors = {}
+        for number, gradient in enumerate(given[1:], start=1):
+            before = dict(state)
+            optimizers.apply(options, number, params, state, {"w": gradient.copy()})
+            assert params["w"] is weight
+            assert all(state[key] is tensor for key, tensor in before.items())
+        found.append([weight.tobytes(), *(state[key].tobytes() for key in sorted(state))])
+    assert found[0] == found[1]
+    fixed = given[0].copy()
+    fixed.setflags(write=False)
+    params = {"w": fixed}
+    optimizers.apply(options, 1, params, {}, {"w": given[1].copy()})
+    assert fixed.tobytes() == given[0].tobytes() and params["w"] is not fixed
+
+
 def test_gradients_of_zero_survive_clipping_by_their_common_norm() -> None:
     options = optimizers.check(OPTIMIZERS["global_clipnorm"])
-    params, _ = optimizers.apply(
-        options, 1, weights(), {}, {n: np.zeros_like(w) for n, w in weights().items()}
-    )
+    params = weights()
+    optimizers.apply(options, 1, params, {}, {n: np.zeros_like(w) for n, w in weights().items()})
     assert all(params[n].tobytes() == w.tobytes() for n, w in weights().items())
 
 

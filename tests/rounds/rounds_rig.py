@@ -18,6 +18,7 @@ from whisktrain import tensors
 from whisktrain.errors import PlatformUnreachable
 from whisktrain.openwhisk import feed
 from whisktrain.records import ids
+from whisktrain.records.run import PlatformFacts
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
 from whisktrain.rounds.follower import Follower
@@ -250,7 +251,8 @@ def train(
     """Train to the end; the summary. The database is clean then."""
     platform = platform or Platform(store)
     with platform.following(followers):
-        create(store, platform, run, spec)
+        facts: PlatformFacts = {"worker_mb": MEMORY.worker, "aggregate_mb": MEMORY.aggregate}
+        create(store, platform, run, spec, platform=facts)
         summary = wait_summary(store, run)
         wait_clean(store)
     assert not platform.errors(), platform.errors()

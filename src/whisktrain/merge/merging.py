@@ -20,7 +20,7 @@ import numpy as np
 from whisktrain.errors import Damaged
 from whisktrain.merge import optimizers
 from whisktrain.merge.constraints import constrain
-from whisktrain.spec import Contribution, Layout, OptimizerConfig, Spec, TensorEntry
+from whisktrain.spec import Contribution, Layout, OptimizerConfig, Spec
 from whisktrain.tensors import Floats, Tensors
 
 __all__ = ["Merged", "merge"]
@@ -47,39 +47,61 @@ def merge(  # noqa: PLR0917 - what a merge is a function of
     optimizer_state: Tensors,
     contributions: Sequence[Contribution],
 ) -> Merged:
-    """Merge a round.
+    """Merge a round, in place: beside what is given, no memory is needed for a second copy of a large tensor.
 
     Args:
         spec: The run's plan: mode, optimizer, outer optimizer, loss.
         layout: The model's tensors, in the model's order.
         round: The round's number from 1; the optimizer's step.
-        params: The tensors that the round started from.
-        optimizer_state: The optimizer's state that belongs to them; empty for round 1.
-        contributions: What is merged, in ascending shard order. Those without tensors count for nothing.
+        params: The tensors that the round started from; they become the next ones.
+        optimizer_state: The optimizer's state that belongs to them; empty for round 1. It becomes the next one.
+        contributions: What is merged, in ascending shard order; their tensors are used up. Those without tensors count for
+            nothing.
 
     Returns:
         The next parameters (all tensors of the layout) and their state. Where no shard had a row, the same again.
 
     Raises:
-        Damaged: A contribution lacks a tensor of the layout.
+        Damaged: A contribution lacks a tensor of the layout; nothing was changed.
     """
     parts = [part for part in contributions if part.tensors]
     divisor = sum(float(part.numbers["divisor"]) for part in parts)
     if not parts or divisor <= 0:
-        return Merged(dict(params), dict(optimizer_state))
-    trainable = [entry for entry in layout["tensors"] if entry["role"] == "trainable"]
+        return Merged(params, optimizer_state)
+    _check(layout, params, parts)
+    trainable = {
+        entry["name"]: entry for entry in layout["tensors"] if entry["role"] == "trainable"
+    }
     shares = _shares(parts)
-    if spec.sync == "gradient":
-        gradients = _gradients(spec, trainable, params, parts, divisor)
-        fresh, after = optimizers.apply(spec.optimizer, round, params, optimizer_state, gradients)
-    else:
-        fresh, after = _outer_step(spec, round, trainable, params, optimizer_state, parts, shares)
-    for entry in trainable:
-        if entry.get("constraint"):
-            fresh[entry["name"]] = constrain(entry["constraint"], _floats(fresh, entry["name"]))
     statistics = _pooled_statistics(layout, params, parts, shares)
-    fresh |= _moving_averages(layout, params, statistics) if spec.sync == "gradient" else statistics
-    return Merged({**params, **fresh}, after)
+    if spec.sync == "gradient":
+        statistics = _moving_averages(layout, params, statistics)
+        mean = None if spec.loss.get("reduction") == "sum" else divisor
+        gradients: Tensors = {
+            name: _sum(parts, name, params[name].dtype, mean) for name in trainable
+        }
+        optimizers.apply(spec.optimizer, round, params, optimizer_state, gradients)
+    else:
+        changes: Tensors = {name: _average_change(parts, name, shares) for name in trainable}
+        _outer_step(spec, round, params, optimizer_state, changes)
+    for name, entry in trainable.items():
+        if entry.get("constraint"):
+            params[name] = constrain(entry["constraint"], _floats(params, name))
+    return Merged(params | statistics, optimizer_state)
+
+
+def _check(layout: Layout, params: Tensors, parts: Sequence[Contribution]) -> None:
+    """Check that each contribution has each tensor, of the shape of the weight that it belongs to."""
+    for part in parts:
+        for entry in layout["tensors"]:
+            if entry["role"] == "frozen":
+                continue
+            found, shape = part.tensors.get(entry["name"]), params[entry["name"]].shape
+            if found is None or found.shape != shape:
+                received = "none" if found is None else f"one of shape {found.shape}"
+                raise Damaged(
+                    f"a contribution was expected to hold {entry['name']} of shape {shape}; it holds {received}."
+                )
 
 
 def _shares(parts: Sequence[Contribution]) -> list[float]:
@@ -88,43 +110,24 @@ def _shares(parts: Sequence[Contribution]) -> list[float]:
     return [n / sum(rows) for n in rows]
 
 
-def _gradients(
-    spec: Spec,
-    trainable: Sequence[TensorEntry],
-    params: Tensors,
-    parts: Sequence[Contribution],
-    divisor: float,
-) -> Tensors:
-    """The gradient of each trainable weight on the union of the rows."""
-    gradients: Tensors = {}
-    for entry in trainable:
-        total = _sum(parts, entry, _floats(params, entry["name"]))
-        summed = spec.loss.get("reduction") == "sum"
-        gradients[entry["name"]] = total if summed else total / total.dtype.type(divisor)
-    return gradients
-
-
-def _outer_step(  # noqa: PLR0917
-    spec: Spec,
-    round_: int,
-    trainable: Sequence[TensorEntry],
-    params: Tensors,
-    optimizer_state: Tensors,
-    parts: Sequence[Contribution],
-    shares: Sequence[float],
-) -> tuple[Tensors, Tensors]:
-    """Local mode: apply the average change of each trainable weight by the outer optimizer."""
-    changes = {e["name"]: _average(parts, shares, e, _floats(params, e["name"])) for e in trainable}
+def _outer_step(
+    spec: Spec, round_: int, params: Tensors, optimizer_state: Tensors, changes: Tensors
+) -> None:
+    """Local mode: apply the average change of each trainable weight by the outer optimizer, in place."""
     if spec.outer["name"] == "average":
-        return {name: _floats(params, name) + change for name, change in changes.items()}, {}
+        for name, change in changes.items():
+            weight = params[name] = optimizers.writable(params[name])
+            np.add(_floats(params, name), change, out=weight)
+        return
     outer: OptimizerConfig = {
         "name": "sgd",
         "nesterov": True,
         "learning_rate": spec.outer["learning_rate"],
         "momentum": spec.outer["momentum"],
     }
-    gradients: Tensors = {name: np.negative(change) for name, change in changes.items()}
-    return optimizers.apply(outer, round_, params, optimizer_state, gradients)
+    for change in changes.values():
+        np.negative(change, out=change)
+    optimizers.apply(outer, round_, params, optimizer_state, changes)
 
 
 def _pooled_statistics(
@@ -135,29 +138,29 @@ def _pooled_statistics(
     pooled: Tensors = {}
     for name, entry in entries.items():
         if entry["role"] == "mean":
-            pooled[name] = _average(parts, shares, entry, _floats(params, name))
+            mean = np.empty_like(_floats(params, name))
+            _average([_floats(part.tensors, name) for part in parts], shares, mean)
+            pooled[name] = mean
     for name, entry in entries.items():
         if entry["role"] == "variance":
-            mean = entries[entry["mean"]]
-            centre = _floats(pooled, mean["name"])
-            pooled[name] = _pooled_variance(parts, shares, entry, mean, centre)
+            pooled[name] = _pooled_variance(
+                [_floats(part.tensors, name) for part in parts],
+                [_floats(part.tensors, entry["mean"]) for part in parts],
+                shares,
+                _floats(pooled, entry["mean"]),
+            )
     return pooled
 
 
 def _pooled_variance(
-    parts: Sequence[Contribution],
-    shares: Sequence[float],
-    entry: TensorEntry,
-    mean: TensorEntry,
-    centre: Floats,
+    variances: Sequence[Floats], means: Sequence[Floats], shares: Sequence[float], centre: Floats
 ) -> Floats:
     """The pooled variance around the pooled mean `centre`."""
-    if len(parts) == 1:
-        return _tensor(parts[0], entry, centre)
+    if len(variances) == 1:
+        return variances[0]
     total = np.zeros_like(centre)
-    for part, share in zip(parts, shares, strict=True):
-        offset = _tensor(part, mean, centre) - centre
-        total += (_tensor(part, entry, centre) + np.square(offset)) * centre.dtype.type(share)
+    for variance, mean, share in zip(variances, means, shares, strict=True):
+        total += (variance + np.square(mean - centre)) * centre.dtype.type(share)
     return total
 
 
@@ -174,34 +177,37 @@ def _moving_averages(layout: Layout, params: Tensors, statistics: Tensors) -> Te
     return after
 
 
-def _sum(parts: Sequence[Contribution], entry: TensorEntry, like: Floats) -> Floats:
-    total = np.array(_tensor(parts[0], entry, like), dtype=like.dtype)
-    for part in parts[1:]:
-        total += _tensor(part, entry, like)
-    return total
-
-
-def _average(
-    parts: Sequence[Contribution], shares: Sequence[float], entry: TensorEntry, like: Floats
+def _sum(
+    parts: Sequence[Contribution], name: str, dtype: np.dtype[np.generic], divisor: float | None
 ) -> Floats:
-    if len(parts) == 1:
-        return _tensor(parts[0], entry, like)
-    kind = like.dtype.type
-    total = np.zeros_like(like)
-    for part, share in zip(parts, shares, strict=True):
-        total += _tensor(part, entry, like) * kind(share)
+    """The gradient of a weight on the union of the rows, in the first contribution's memory; the others' is given back."""
+    first = parts[0].tensors.pop(name).astype(dtype, copy=False)
+    total = cast(Floats, optimizers.writable(first))
+    for part in parts[1:]:
+        total += cast(Floats, part.tensors.pop(name))
+    if divisor is not None:
+        total /= total.dtype.type(divisor)
     return total
 
 
-def _tensor(part: Contribution, entry: TensorEntry, like: Floats) -> Floats:
-    """A contribution's tensor, which must have the shape of the weight that it belongs to."""
-    found = part.tensors.get(entry["name"])
-    if found is None or found.shape != like.shape:
-        received = "none" if found is None else f"one of shape {found.shape}"
-        raise Damaged(
-            f"a contribution was expected to hold {entry['name']} of shape {like.shape}; it holds {received}."
-        )
-    return cast(Floats, found)
+def _average_change(parts: Sequence[Contribution], name: str, shares: Sequence[float]) -> Floats:
+    """The average change of a weight, in the first contribution's memory."""
+    changes = [cast(Floats, part.tensors.pop(name)) for part in parts]
+    average = cast(Floats, optimizers.writable(changes[0]))
+    _average(changes, shares, average)
+    return average
+
+
+def _average(values: Sequence[Floats], shares: Sequence[float], average: Floats) -> None:
+    """Write the average by rows; `average` may be one of the values. One value alone stays as it is, bit for bit."""
+    flat, out, kind = [v.reshape(-1) for v in values], average.reshape(-1), average.dtype.type
+    for piece in optimizers.pieces(average.size):
+        total = flat[0][piece]
+        if len(values) > 1:
+            total = np.zeros_like(out[piece])
+            for value, share in zip(flat, shares, strict=True):
+                total += value[piece] * kind(share)
+        out[piece] = total
 
 
 def _floats(tensors: Mapping[str, np.ndarray], name: str) -> Floats:

@@ -6,7 +6,8 @@ Adam: Kingma and Ba, arXiv:1412.6980; amsgrad: Reddi et al., arXiv:1904.09237; A
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,7 +19,7 @@ from whisktrain.merge import schedules
 from whisktrain.spec import OptimizerConfig
 from whisktrain.tensors import Floats, Tensor, Tensors
 
-__all__ = ["DEFAULTS", "apply", "check"]
+__all__ = ["DEFAULTS", "apply", "check", "pieces", "state_tensors", "writable"]
 
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 _SHARED: JsonObject = {
@@ -77,86 +78,106 @@ def check(optimizer: Mapping[str, object]) -> OptimizerConfig:
     return cast(OptimizerConfig, full)
 
 
-_ROLES = ("momentum", "velocity", "velocity_hat")
-"""The optimizer's state of a weight, in the order of `_adam`'s result; SGD has the first one only."""
+_PIECE = 2**16
+"""Numbers of a tensor that are changed at a time: what is computed meanwhile is no larger, and stays in the cache."""
+
+
+def state_tensors(optimizer: OptimizerConfig) -> tuple[str, ...]:
+    """The roles of the tensors that the optimizer keeps for each weight, each as large as the weight."""
+    if optimizer["name"] == "sgd":
+        return ("momentum",) if optimizer.get("momentum") else ()
+    return ("momentum", "velocity", *(["velocity_hat"] if optimizer.get("amsgrad") else []))
 
 
 def apply(
     optimizer: OptimizerConfig,
     step: int,
-    params: Mapping[str, Tensor],
+    params: Tensors,
     optimizer_state: Tensors,
     gradients: Tensors,
-) -> tuple[Tensors, Tensors]:
-    """One optimizer step.
+) -> None:
+    """One optimizer step, in place: nothing as large as a tensor is made beside the ones given.
 
     Args:
         optimizer: The optimizer's name and arguments.
         step: The step's number, from 1.
-        params: The weights; at least those named in `gradients`.
-        optimizer_state: The optimizer's state, "role/weight"; empty before step 1 (zeros).
-        gradients: The gradient of each weight to update, in the model's order.
-
-    Returns:
-        The new weights named in `gradients`, and the new state.
+        params: The weights; those named in `gradients` become the new ones.
+        optimizer_state: The optimizer's state, "role/weight"; empty before step 1 (zeros). Becomes the new state.
+        gradients: The gradient of each weight to update, in the model's order; used up.
     """
     rate = schedules.learning_rate(optimizer, step - 1)
+    clipped = _clipping(optimizer, gradients)
     update = _sgd if optimizer["name"] == "sgd" else _adam
-    fresh: Tensors = {}
-    after: Tensors = {}
-    for name, gradient in _clip(optimizer, gradients).items():
-        weight = cast(Floats, params[name])
-        typed_gradient = gradient.astype(weight.dtype, copy=False)
-        learning_rate = weight.dtype.type(rate)
-        decay = optimizer.get("weight_decay")
-        if decay is not None:
-            weight = weight - weight * _cast(weight, decay) * learning_rate
-        state = {
-            role: cast("Floats | None", optimizer_state.get(f"{role}/{name}")) for role in _ROLES
-        }
-        fresh[name], kept = update(
-            optimizer, _Step(step, learning_rate, weight, typed_gradient, state)
-        )
-        after |= {f"{role}/{name}": value for role, value in kept.items()}
-    return fresh, after
+    for name in list(gradients):
+        weight = params[name] = writable(params[name])
+        gradient = gradients.pop(name).reshape(-1)
+        keys = [f"{role}/{name}" for role in state_tensors(optimizer)]
+        fresh = not all(key in optimizer_state for key in keys)
+        state = [np.empty_like(weight) if fresh else writable(optimizer_state[key]) for key in keys]
+        optimizer_state |= dict(zip(keys, state, strict=True))
+        flat = [cast(Floats, tensor.reshape(-1)) for tensor in (weight, *state)]
+        kind = flat[0].dtype.type
+        for piece in pieces(weight.size):
+            w, *s = (tensor[piece] for tensor in flat)
+            g = clipped(name, cast(Floats, gradient[piece])).astype(w.dtype, copy=False)
+            update(optimizer, _Step(step, kind(rate), w, g, s, fresh))
+
+
+def writable(tensor: Tensor) -> Tensor:
+    """The tensor itself where it can be changed piece by piece, else a copy."""
+    flags = tensor.flags
+    return tensor if flags.writeable and flags.c_contiguous else np.array(tensor, order="C")
+
+
+def pieces(size: int) -> Iterator[slice]:
+    """The pieces of a flat array of this size."""
+    return (slice(start, start + _PIECE) for start in range(0, size, _PIECE))
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step of one weight.
+    """One step of a piece of one weight.
 
     Attributes:
         number: The step's number, from 1.
         learning_rate: In the weight's type.
-        weight: The weight, of any shape.
-        gradient: Its gradient, of the same shape and type.
-        state: The optimizer's state of the weight, by role; None: zeros.
+        weight: A piece of the weight, flat; to be changed in place.
+        gradient: The same of its gradient, of the same type.
+        state: The same of the optimizer's state, in the order of `state_tensors`; to be changed in place.
+        fresh: Whether the state holds nothing yet: zeros.
     """
 
     number: int
     learning_rate: np.floating
     weight: Floats
     gradient: Floats
-    state: Mapping[str, Floats | None]
+    state: Sequence[Floats]
+    fresh: bool
 
 
-def _clip(optimizer: OptimizerConfig, gradients: Tensors) -> dict[str, Floats]:
-    """The gradients after Keras' clipping: each by its norm, all by their common norm, or by value."""
+def _clipping(optimizer: OptimizerConfig, gradients: Tensors) -> Callable[[str, Floats], Floats]:
+    """Keras' clipping of a piece of a named gradient: each by its norm, all by their common norm, or by value."""
     found = {name: cast(Floats, gradient) for name, gradient in gradients.items()}
     if limit := optimizer.get("clipnorm"):
-        return {name: _clip_by_norm(g, limit) for name, g in found.items()}
+        norms = {name: np.sqrt(np.sum(np.square(g))) for name, g in found.items()}
+        return functools.partial(_clip_by_norm, norms, limit)
     if limit := optimizer.get("global_clipnorm"):
         scale = _global_scale(list(found.values()), limit)
-        return {name: g * g.dtype.type(scale) for name, g in found.items()}
+        return lambda _, g: g * g.dtype.type(scale)
     if limit := optimizer.get("clipvalue"):
-        return {name: np.clip(g, -limit, limit) for name, g in found.items()}
-    return found
+        return functools.partial(_clip_by_value, limit)
+    return lambda _, g: g
 
 
-def _clip_by_norm(gradient: Floats, limit: float) -> Floats:
-    norm = np.sqrt(np.sum(np.square(gradient)))
-    clipped: Floats = (gradient * limit) / np.maximum(norm, gradient.dtype.type(limit))
+def _clip_by_norm(
+    norms: Mapping[str, np.floating], limit: float, name: str, gradient: Floats
+) -> Floats:
+    clipped: Floats = (gradient * limit) / np.maximum(norms[name], gradient.dtype.type(limit))
     return clipped
+
+
+def _clip_by_value(limit: float, _: str, gradient: Floats) -> Floats:
+    return np.clip(gradient, -limit, limit)
 
 
 def _global_scale(gradients: Sequence[Floats], limit: float) -> float:
@@ -172,28 +193,36 @@ def _cast(like: Floats, number: float) -> np.floating:
     return like.dtype.type(np.float32(number))
 
 
-def _sgd(o: OptimizerConfig, step: _Step) -> tuple[Floats, dict[str, Floats]]:
+def _decay(o: OptimizerConfig, step: _Step) -> None:
+    decay = o.get("weight_decay")
+    if decay is not None:
+        shrunk = step.weight * _cast(step.weight, decay) * step.learning_rate
+        step.weight[...] -= shrunk
+
+
+def _sgd(o: OptimizerConfig, step: _Step) -> None:
+    _decay(o, step)
     change = step.gradient * step.learning_rate
-    if not o.get("momentum"):
-        return step.weight - change, {}
-    momentum, before = _cast(step.weight, o["momentum"]), step.state["momentum"]
-    velocity = -change if before is None else before * momentum - change
-    update = velocity * momentum - change if o.get("nesterov") else velocity
-    return step.weight + update, {"momentum": velocity}
+    if not step.state:
+        step.weight[...] -= change
+        return
+    velocity, momentum = step.state[0], _cast(step.weight, o["momentum"])
+    velocity[...] = -change if step.fresh else velocity * momentum - change
+    step.weight[...] += velocity * momentum - change if o.get("nesterov") else velocity
 
 
-def _adam(o: OptimizerConfig, step: _Step) -> tuple[Floats, dict[str, Floats]]:
+def _adam(o: OptimizerConfig, step: _Step) -> None:
+    _decay(o, step)
     w, g, kind, t = step.weight, step.gradient, step.weight.dtype.type, step.number
     beta_1, beta_2 = o.get("beta_1", 0.9), o.get("beta_2", 0.999)
     correction_1 = 1 - np.power(_cast(w, beta_1), kind(t))
     correction_2 = 1 - np.power(_cast(w, beta_2), kind(t))
     alpha = step.learning_rate * np.sqrt(correction_2) / correction_1
     rate_1, rate_2, square = kind(1 - beta_1), kind(1 - beta_2), np.square(g)
-    first, second, largest = (step.state[role] for role in _ROLES)
-    first = g * rate_1 if first is None else first + (g - first) * rate_1
-    second = square * rate_2 if second is None else second + (square - second) * rate_2
-    after = {"momentum": first, "velocity": second}
-    if o.get("amsgrad"):
-        second = second if largest is None else np.maximum(largest, second)
-        after["velocity_hat"] = second
-    return w - (first * alpha) / (np.sqrt(second) + kind(o.get("epsilon", 1e-7))), after
+    first, second, *largest = step.state
+    first[...] = g * rate_1 if step.fresh else first + (g - first) * rate_1
+    second[...] = square * rate_2 if step.fresh else second + (square - second) * rate_2
+    for most in largest:
+        most[...] = second if step.fresh else np.maximum(most, second)
+        second = most
+    w[...] -= (first * alpha) / (np.sqrt(second) + kind(o.get("epsilon", 1e-7)))

@@ -316,13 +316,18 @@ class RunRecords:
         found = self._rounds.get(ids.blueprint(self.run))
         return builder_of(found) if found is not None else None
 
-    def put_optimizer_state(self, round_: int, values: Tensors) -> str | None:
+    def put_optimizer_state(self, round_: int, values: Tensors | bytes) -> str | None:
         """Create the optimizer's state that belongs to the parameters of a round.
+
+        Args:
+            round_: The round.
+            values: Its tensors, or what `tensors.encode` made of them.
 
         Returns:
             Its revision, where this call wrote it.
         """
-        return self._create(ids.optimizer_state(self.run, round_), {}, tensors.encode(values))
+        data = values if isinstance(values, bytes) else tensors.encode(values)
+        return self._create(ids.optimizer_state(self.run, round_), {}, data)
 
     def optimizer_state_rounds(self) -> list[int]:
         """The rounds whose optimizer state is stored."""

@@ -50,6 +50,7 @@ class Update:
         contribution: The numbers and tensors.
         written: When it was written.
         rev: The document's revision, once it is read.
+        nbytes: Bytes of its tensors, once it is read; the merge uses them up.
     """
 
     shard: int
@@ -62,11 +63,7 @@ class Update:
     contribution: Contribution
     written: float
     rev: str = ""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its tensors."""
-        return sum(t.nbytes for t in self.contribution.tensors.values())
+    nbytes: int = 0
 
     def to_body(self) -> UpdateBody:
         """The document's body."""
@@ -106,6 +103,7 @@ class Update:
             contribution=Contribution(arrays, body["numbers"]),
             written=body["written"],
             rev=document.rev,
+            nbytes=sum(array.nbytes for array in arrays.values()),
         )
 
 

@@ -15,7 +15,7 @@ from whisktrain.spec import Blueprint, Rows
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
-__all__ = ["Checkout", "LastRound", "blueprint_of", "keep_last_round", "last_round", "rows_of"]
+__all__ = ["Checkout", "LastRound", "blueprint_of", "keep_last_round", "rows_of", "take_last_round"]
 
 V = TypeVar("V")
 Key: TypeAlias = tuple[Hashable, ...]
@@ -91,11 +91,12 @@ def keep_last_round(records: RunRecords, last: LastRound) -> None:
         _last_rounds[(records.store.url, records.run)] = last
 
 
-def last_round(records: RunRecords, round_: int) -> LastRound | None:
-    """What is remembered of exactly this round of a run."""
+def take_last_round(records: RunRecords, round_: int) -> LastRound | None:
+    """Take out what is remembered of exactly this round of a run: who takes it may change its tensors in place."""
+    key = (records.store.url, records.run)
     with _lock:
-        found = _last_rounds.get((records.store.url, records.run))
-    return found if found is not None and found.round == round_ else None
+        found = _last_rounds.get(key)
+        return _last_rounds.pop(key) if found is not None and found.round == round_ else None
 
 
 class Checkout(Generic[V]):

@@ -103,6 +103,7 @@ def _close_round(context: AggregateContext) -> str | None:
         return left
 
     began = time.time()
+    context.cleanup.release_tensors()
     try:
         closed = close(  # A3 and A4
             context.records, state, collected, context.stop, context.cleanup.is_stored

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from whisktrain import tensors
 from whisktrain.records import ids
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
@@ -22,6 +23,10 @@ __all__ = ["Cleanup"]
 
 MAX_PENDING_BYTES = 128 * 2**20
 """Bytes of closed rounds that are left for later, at most."""
+
+MAX_BESIDE_BYTES = 16 * 2**20
+"""Bytes of an optimizer state that is stored while updates are read; a larger one is waited for, so that memory is not
+needed for both at once. The workers compute meanwhile."""
 
 
 class Cleanup:
@@ -73,6 +78,8 @@ class Cleanup:
             return
         self.wait()
         (state, optimizer_state), self._pending, self._pending_bytes = self._pending, None, 0
+        # Encoded here: the next merge changes the tensors in place.
+        data = tensors.encode(optimizer_state) if optimizer_state is not None else None
         going = {id_: self._existing.pop(id_) for id_ in deletable(self._existing, state)}
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="cleanup")
@@ -80,7 +87,15 @@ class Cleanup:
         self._storing = (
             ids.optimizer_state(state.run, state.round) if optimizer_state is not None else ""
         )
-        self._running = self._pool.submit(self._clean, state, optimizer_state, going)
+        self._running = self._pool.submit(self._clean, state, data, going)
+        if data is not None and len(data) > MAX_BESIDE_BYTES:
+            del data
+            self.wait()
+
+    def release_tensors(self) -> None:
+        """Give up a state that is not being stored yet: the merge is about to change its tensors in place."""
+        if self._pending is not None and self._pending[1] is not None:
+            self._pending = None
 
     def wait(self) -> None:
         """Wait for what was started."""
@@ -94,7 +109,7 @@ class Cleanup:
             self._pool.shutdown()
 
     def _clean(
-        self, state: RunState, optimizer_state: Tensors | None, going: dict[str, str]
+        self, state: RunState, optimizer_state: bytes | None, going: dict[str, str]
     ) -> dict[str, str]:
         """Store (A8), then delete (A9); the documents that this wrote."""
         written = {}

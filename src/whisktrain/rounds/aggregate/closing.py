@@ -18,7 +18,7 @@ from whisktrain.records.run import ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.aggregate.collecting import CollectedRound
 from whisktrain.rounds.aggregate.optimizer_state import restore
-from whisktrain.rounds.caches import blueprint_of, last_round
+from whisktrain.rounds.caches import blueprint_of, take_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rules.fallback import fallback_after
@@ -78,12 +78,10 @@ def close(
     """
     if state.round == 0:
         return ClosedRound(after_build(state, stop))
-    last = last_round(records, state.round)
-    params = (
-        last.params
-        if last and last.params.id == state.params
-        else records.read_params(state.params)
-    )
+    last = take_last_round(records, state.round)
+    if last is not None and last.params.id != state.params:
+        last = None
+    params = last.params if last is not None else records.read_params(state.params)
     if params is None:
         return None
     contributions = collected.ascending
@@ -95,7 +93,11 @@ def close(
         return ClosedRound(following, state.fallback, state.first_loss)
 
     failpoint(Step.RESTORE_STATE)
-    optimizer_state = restore(records, state, state.round, params.digest)
+    optimizer_state = (
+        last.optimizer_state
+        if last is not None
+        else restore(records, state, state.round, params.digest)
+    )
     blueprint = blueprint_of(records)
     if optimizer_state is None or blueprint is None:
         return None
@@ -116,11 +118,18 @@ def close(
             contributions,
         )
     if not tensors.all_finite(merged.params.values()):
+        del merged
         raise Diverged(
-            f"The parameters were not finite after round {state.round}: "
-            f"{overflow_cause(sorted(collected.updates), contributions)}"
+            f"The parameters were not finite after round {state.round}: {_cause(records, state.round, collected)}"
         )
     return ClosedRound(following, fallback, first_loss, merged.params, merged.optimizer_state)
+
+
+def _cause(records: RunRecords, round_: int, collected: CollectedRound) -> str:
+    """The worker that made a merge overflow: the updates are read again, because a merge uses them up."""
+    found = records.read_updates(round_, sorted(collected.updates))
+    shards = sorted(found)
+    return overflow_cause(shards, [found[shard].contribution for shard in shards])
 
 
 def _check_rows(state: RunState, numbers: Sequence[ContributionNumbers]) -> None:

@@ -15,7 +15,7 @@ from whisktrain.records import ids
 from whisktrain.records.ids import round_of
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
-from whisktrain.rounds.caches import blueprint_of, last_round
+from whisktrain.rounds.caches import blueprint_of, take_last_round
 from whisktrain.tensors import Tensors
 
 __all__ = ["keep_fallback", "replay", "restore"]
@@ -36,7 +36,7 @@ def restore(records: RunRecords, state: RunState, round_: int, digest: str) -> T
     Raises:
         Damaged: A document that is needed is not whole.
     """
-    last = last_round(records, round_)
+    last = take_last_round(records, round_)
     if last is not None and last.params.digest == digest:
         return last.optimizer_state
     tried = -1
