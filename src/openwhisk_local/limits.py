@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from openwhisk_local.jsontypes import JsonObject
 
@@ -11,10 +13,38 @@ UNLIMITED = 1_000_000_000
 """The published value of a rate that is not limited: clients expect a number."""
 
 
-def _three_quarters_of_the_machine() -> int:
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def machine_memory_mb() -> int:
+    """The machine's memory, or that of the container which this process runs in, in MB."""
     import psutil
 
-    return int(psutil.virtual_memory().total * 0.75 / MB)
+    return min([psutil.virtual_memory().total, *_container_limits()]) // MB
+
+
+def available_memory_mb() -> int:
+    """The memory that programs may still take without swapping, in MB."""
+    import psutil
+
+    return int(psutil.virtual_memory().available // MB)
+
+
+def _container_limits() -> Iterator[int]:
+    for file in _CGROUP_LIMITS:
+        try:
+            text = file.read_text().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            yield int(text)
+
+
+def _three_quarters_of_the_machine() -> int:
+    return machine_memory_mb() * 3 // 4
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from openwhisk_local.limits import Limits
+from openwhisk_local.limits import Limits, available_memory_mb
+from openwhisk_local.processes.pacing import Pacing
 from openwhisk_local.processes.process import ActionProcess
 from openwhisk_local.state.entities import Action
 from openwhisk_local.state.names import Name
@@ -25,8 +26,14 @@ class _Waiter:
     """An activation that waits for a process."""
 
     action: Action
-    since: float
     turn: asyncio.Future[ActionProcess]
+    refused: float | None = None
+    """When there was first no memory for another process."""
+
+    @property
+    def key(self) -> tuple[Name, int]:
+        """Which processes can serve it."""
+        return self.action.name, self.action.revision
 
 
 class Pool:
@@ -34,7 +41,9 @@ class Pool:
 
     Memory is counted by the actions' limits. When it is full, the processes that have been idle longest end; when all are
     busy, activations wait in order. A process that becomes free goes to a waiting activation of its own action, unless an
-    activation of another action has waited too long.
+    activation of another action has waited too long for memory. Where an action has as many processes at work as there are
+    processors, another is started only after a pause (`Pacing`), and none is started while the machine
+    itself has too little memory left, but for the first of each action.
 
     Args:
         limits: The host's limits.
@@ -49,6 +58,8 @@ class Pool:
         self._waiting: deque[_Waiter] = deque()
         self._reserved_mb = 0
         self._ending: set[asyncio.Task[None]] = set()
+        self._pacing = Pacing()
+        self._look_again: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         folder.mkdir(parents=True)
 
@@ -58,6 +69,7 @@ class Pool:
 
     async def close(self) -> None:
         """End all processes."""
+        self._look_again_at(float("inf"))
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -84,14 +96,9 @@ class Pool:
         Returns:
             The process, and whether it is warm. One that is not must be started.
         """
-        key = (action.name, action.revision)
-        warm = None if self._must_keep_order() else self._take_idle(key)
-        if warm is not None:
-            return warm, True
-        if not self._waiting and self._make_room(action.limits.memory):
-            return self._create(action), False
-        waiter = _Waiter(action, time.monotonic(), asyncio.get_running_loop().create_future())
+        waiter = _Waiter(action, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
+        self._serve_waiting()
         try:
             process = await waiter.turn
         except asyncio.CancelledError:
@@ -106,19 +113,13 @@ class Pool:
         """Give a process back: it stays warm, goes to a waiting activation, or ends if it cannot run once more."""
         if process not in self._all:
             return
+        now = time.monotonic()
+        if process.runs > 1:
+            self._pacing.note_warm_run(process.key, now - process.busy_since)
         if not process.usable or process.retired:
             self._end(process)
             return
-        if not self._must_keep_order():
-            same = next(
-                (w for w in self._waiting if (w.action.name, w.action.revision) == process.key),
-                None,
-            )
-            if same is not None:
-                self._waiting.remove(same)
-                same.turn.set_result(process)
-                return
-        process.idle_since = time.monotonic()
+        process.idle_since = now
         self._idle.setdefault(process.key, []).append(process)
         self._serve_waiting()
 
@@ -135,10 +136,6 @@ class Pool:
                 if process in self._idle.get(process.key, []):
                     self._end(process)
 
-    def _must_keep_order(self) -> bool:
-        """Whether an activation has waited for so long that no other may overtake it any more."""
-        return bool(self._waiting) and time.monotonic() - self._waiting[0].since >= _MAX_OVERTAKEN_S
-
     def _take_idle(self, key: tuple[Name, int]) -> ActionProcess | None:
         idle = self._idle.get(key, [])
         while idle:
@@ -154,32 +151,81 @@ class Pool:
         process = ActionProcess(action, self._limits.max_payload)
         self._all.add(process)
         self._reserved_mb += process.memory_mb
+        self._pacing.note_start(process.key, time.monotonic())
         return process
 
-    def _make_room(self, memory_mb: int) -> bool:
+    def _make_room(self, action: Action) -> bool:
         """End idle processes, the longest idle first, until there is room; none if there cannot be enough."""
+        memory_mb = action.limits.memory
+        missing = self._over_limit(action)
+        if self._busy(
+            (action.name, action.revision)
+        ):  # the first of an action starts in any case, or nothing would move
+            missing = max(missing, memory_mb - available_memory_mb())
         idle = sorted(
             (p for ps in self._idle.values() for p in ps), key=lambda process: process.idle_since
         )
-        missing = self._reserved_mb + memory_mb - self._limits.user_memory_mb
         if missing > sum(process.memory_mb for process in idle):
             return False
         for process in idle:
-            if self._reserved_mb + memory_mb <= self._limits.user_memory_mb:
+            if missing <= 0:
                 break
+            missing -= process.memory_mb
             self._end(process)
         return True
 
+    def _over_limit(self, action: Action) -> int:
+        """How many MB another process of an action would take beyond what all of them may."""
+        return self._reserved_mb + action.limits.memory - self._limits.user_memory_mb
+
     def _serve_waiting(self) -> None:
-        """Give processes to waiting activations, in order, while there is a process or room for the first."""
-        while self._waiting:
-            action = self._waiting[0].action
-            process = self._take_idle((action.name, action.revision))
-            if process is None:
-                if not self._make_room(action.limits.memory):
-                    return
-                process = self._create(action)
-            self._waiting.popleft().turn.set_result(process)
+        """Give processes to waiting activations, in order, as far as there are idle ones, room and reason for new ones."""
+        now, again = time.monotonic(), float("inf")
+        full = False
+        for waiter in list(self._waiting):
+            if waiter.turn.done():  # cancelled, and about to leave
+                continue
+            process = self._take_idle(waiter.key)
+            if process is None and not full:
+                ready = self._pacing.next_start(waiter.key, self._soon_free(waiter.key, now))
+                if ready > now:
+                    again = min(again, ready)
+                elif self._make_room(waiter.action):
+                    process = self._create(waiter.action)
+                elif self._over_limit(waiter.action) > 0:
+                    full = True
+                    waiter.refused = waiter.refused or now
+                    if now - waiter.refused >= _MAX_OVERTAKEN_S:
+                        break  # idle processes are to end for it instead of serving those behind it
+            if process is not None:
+                self._waiting.remove(waiter)
+                process.busy_since, process.runs = now, process.runs + 1
+                waiter.turn.set_result(process)
+        self._look_again_at(again)
+
+    def _look_again_at(self, moment: float) -> None:
+        """Serve waiting activations again at that moment, when another process may be started for one."""
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
+        if moment < float("inf"):
+            loop = asyncio.get_running_loop()
+            delay = max(0.0, moment - time.monotonic())
+            self._look_again = loop.call_later(delay, self._serve_waiting)
+
+    def _soon_free(self, key: tuple[Name, int], now: float) -> int:
+        """How many processes of an action are at work and may soon be free."""
+        idle = self._idle.get(key, ())
+        return sum(
+            process.key == key
+            and process not in idle
+            and self._pacing.is_soon_free(now - process.busy_since, warm=process.runs > 1)
+            for process in self._all
+        )
+
+    def _busy(self, key: tuple[Name, int]) -> int:
+        """How many processes of an action are at work."""
+        return sum(process.key == key for process in self._all) - len(self._idle.get(key, ()))
 
     def _end(self, process: ActionProcess) -> None:
         """Remove a process and its memory from the count at once, and end it in the background."""
@@ -190,6 +236,8 @@ class Pool:
             if not idle:
                 del self._idle[process.key]
         self._reserved_mb -= process.memory_mb
+        if not any(other.key == process.key for other in self._all):
+            self._pacing.forget(process.key)
         loop = asyncio.get_running_loop()
         task = loop.create_task(process.stop())
         self._ending.add(task)
@@ -207,6 +255,7 @@ class Pool:
             for process in idle:
                 if process.idle_since < oldest or not process.usable:
                     self._end(process)
+            self._serve_waiting()  # the machine may have memory again
 
 
 def _over_their_limit(processes: list[ActionProcess]) -> list[ActionProcess]:

@@ -54,6 +54,8 @@ class ActionProcess:
         self.key = (action.name, action.revision)
         self.memory_mb = action.limits.memory
         self.idle_since = 0.0
+        self.busy_since = 0.0
+        self.runs = 0
         self.retired = False
         self._exhausted = False
         self._stopped = False
