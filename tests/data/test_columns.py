@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisktrain.data.columns.cells import cell_category
+from whisktrain.data.columns.cells import MISSING_WORDS, cell_category
 from whisktrain.data.columns.dates import date_part, parse_dates
 from whisktrain.data.columns.inference import infer_type
+from whisktrain.data.columns.missing_words import without_words
 from whisktrain.data.columns.numbers import NumberStyle, parse_number
 from whisktrain.data.columns.series import missing_mask, parse_booleans, parse_numbers
 from whisktrain.errors import DataError
@@ -69,10 +70,35 @@ def test_every_float_is_read_exactly(value: float) -> None:
 
 def test_missing_spellings() -> None:
     column = texts("", "NA", "n/a", "NaN", "null", "#N/A", "<NA>", " ", "x", "None")
-    assert missing_mask(column).tolist() == [True] * 8 + [False, False]
+    assert missing_mask(column).tolist() == [True, *[False] * 6, True, False, False]
+    emptied = without_words(column, MISSING_WORDS)
+    assert missing_mask(emptied.cells).tolist() == [True] * 8 + [False, False]
+    assert (emptied.count, emptied.example) == (6, "NA")
+    assert emptied.cells.dtype == column.dtype
     assert missing_mask(objects(None, float("nan"), pd.NA, pd.NaT, 0, False, "")).tolist() == [
         True
     ] * 4 + [False] * 2 + [True]
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "missing"),
+    [
+        (texts("a", " Unknown ", "-9", ""), ["unknown", "-9"], [False, True, True, True]),
+        (texts("1", "-9.0", "-9", "3"), ["-9"], [False, True, True, False]),
+        (objects("a", -9, -9.0, "-9", True, None), ["-9"], [False, True, True, True, False, True]),
+        (pd.Series([1.5, -9.0, float("nan")]), ["-9"], [False, True, True]),
+        (pd.Series([1, -9, 2**60]), ["-9"], [False, True, False]),
+        (pd.Series([True, False]), ["1", "true"], [False, False]),
+        (texts("NA", "x"), [], [False, False]),
+    ],
+)
+def test_words_for_missing_values(
+    column: pd.Series[Any], words: list[str], missing: list[bool]
+) -> None:
+    emptied = without_words(column, words).cells
+    assert missing_mask(emptied).tolist() == missing
+    kept = [cell for cell, gone in zip(column, missing, strict=True) if not gone]
+    assert [cell for cell, gone in zip(emptied, missing, strict=True) if not gone] == kept
 
 
 def kind(column: pd.Series[Any], name: str = "x", **options: Any) -> str:
@@ -100,7 +126,7 @@ def kind(column: pd.Series[Any], name: str = "x", **options: Any) -> str:
         (["3.4.2020", "30.12.2021"], "date"),
         (["Nov 11, 2007", "Jan 1, 2008"], "date"),
         (["11 Nov 2007", "2008-01-01"], "date"),
-        (["", "NA"], "empty"),
+        (["", " "], "empty"),
         (["$1,200.50", "$900.00"], "numeric"),
         (["12%", "15%"], "numeric"),
     ],

@@ -126,7 +126,7 @@ def test_infinite_targets_name_their_rows(cells: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("cells", "code"),
     [
-        ([None, "NA", ""], "no_target"),
+        ([None, float("nan"), ""], "no_target"),
         (["a", "a", None], "one_class"),
         ([1.5, 1.5], "one_class"),
         ([f"name {k}" for k in range(40)], "too_many_classes"),

@@ -36,12 +36,14 @@ class Table:
         notices: What reading had to change, in sentences.
         decimal: The decimal mark that the file's numbers seem to have.
         target: The target's name where the source itself says it.
+        is_text: Whether the source is text, in which a missing value can only be a word: JSON and Parquet have null.
     """
 
     frame: pd.DataFrame
     notices: tuple[str, ...] = ()
     decimal: str = "."
     target: str | None = None
+    is_text: bool = False
 
     @property
     def names(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from whisktrain.request.marks import NotAnOption, Option, Shorthand
 
@@ -63,6 +63,13 @@ class ShardsRequest(Section):
         return self
 
 
+def _no_words(value: object) -> object:
+    """No words for the text "none", and a list for one with commas."""
+    if not isinstance(value, str):
+        return value
+    return [] if value.strip() == "none" else [word.strip() for word in value.split(",")]
+
+
 class DataRequest(Section):
     """Where the data comes from and how it becomes numbers."""
 
@@ -105,6 +112,15 @@ class DataRequest(Section):
         Option(flag="--type", metavar="COLUMN=TYPE"),
         Field(description="Column types to force: numeric, categorical, boolean or date."),
     ] = {}
+    missing_words: Annotated[
+        list[str] | None,
+        BeforeValidator(_no_words),
+        Option(flag="--missing-words", metavar="WORD,WORD", free_text=True),
+        Field(
+            description="Words that mean a missing value, or none: only empty cells do; otherwise NA, NaN, null and the like, "
+            "but in CSV and TSV only, which have no null."
+        ),
+    ] = None
     validation: Annotated[
         float, Field(ge=0.0, le=0.9, description="Share of rows to validate on; 0 for none.")
     ] = 0.2

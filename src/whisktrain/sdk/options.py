@@ -20,6 +20,8 @@ class TrainOptions(TypedDict, total=False):
         drop: Columns to leave out.
         keep: Columns to use though they look like ids or free text.
         types: Column types to force: numeric, categorical, boolean or date.
+        missing_words: Words that mean a missing value, or none: only empty cells do; otherwise NA, NaN, null and the like, but
+            in CSV and TSV only, which have no null.
         validation: Share of rows to validate on; 0 for none.
         split: Which rows validate: random, time (the latest) or time:COLUMN; auto: the latest where rows are in order of time.
         scale: How numeric features are scaled; pixels are divided by their largest value, unless none.
@@ -56,6 +58,7 @@ class TrainOptions(TypedDict, total=False):
     drop: list[str] | None
     keep: list[str] | None
     types: Mapping[str, Literal["numeric", "categorical", "boolean", "date"]] | None
+    missing_words: list[str] | None
     validation: float | None
     split: str | None
     scale: Literal["standard", "minmax", "none"] | None

@@ -15,6 +15,7 @@ from whisktrain.data.columns.numbers import PLAIN, NumberStyle, parse_number
 
 __all__ = [
     "FALSE_WORDS",
+    "MISSING_WORDS",
     "TRUE_WORDS",
     "cell_boolean",
     "cell_category",
@@ -22,34 +23,32 @@ __all__ = [
     "is_boolean",
     "is_missing",
     "is_missing_among_numbers",
+    "is_missing_text",
     "shown",
 ]
 
-MISSING = frozenset(
-    (
-        "",
-        "na",
-        "n/a",
-        "#n/a",
-        "#na",
-        "<na>",
-        "nan",
-        "-nan",
-        "null",
-        "nul",
-        "#null!",
-        "#value!",
-        "#ref!",
-        "#div/0!",
-        "1.#qnan",
-    )
+MISSING_WORDS = (
+    "na",
+    "n/a",
+    "#n/a",
+    "#na",
+    "<na>",
+    "nan",
+    "-nan",
+    "null",
+    "nul",
+    "#null!",
+    "#value!",
+    "#ref!",
+    "#div/0!",
+    "1.#qnan",
 )
-"""Spellings of a missing value in any column (in lower case)."""
+"""Spellings of a missing value in files of text, which cannot say it otherwise (in lower case)."""
 
-MISSING_AMONG_NUMBERS = frozenset(
+MISSING_AMONG_NUMBERS = frozenset(MISSING_WORDS) | frozenset(
     ("none", "nil", "?", "-", "--", ".", "..", "*", "missing", "unknown", "n.a.", "n.d.", "nd")
 )
-"""Spellings of a missing value among numbers, dates or booleans; in a column of text they are ordinary values."""
+"""Spellings of a missing value among numbers, dates or booleans, whatever the file."""
 
 TRUE_WORDS = frozenset(("true", "yes", "y", "t", "on"))
 FALSE_WORDS = frozenset(("false", "no", "n", "f", "off"))
@@ -58,17 +57,23 @@ _WHOLE = re.compile(r"[+-]?\d+")
 
 
 def is_missing(cell: object) -> bool:
-    """Whether a cell holds no value."""
+    """Whether a cell holds no value: it is null, NaN or blank."""
     if cell is None:
         return True
     if isinstance(cell, str):
-        return cell.strip().lower() in MISSING
+        return not cell.strip()
     if isinstance(cell, float) and math.isnan(cell):
         return True
     return type(cell).__name__ in (
         "NAType",
         "NaTType",
     )  # by name, so that pandas need not be imported
+
+
+def is_missing_text(cell: str) -> bool:
+    """Whether a cell of a file of text is blank, or spells a missing value."""
+    text = cell.strip().lower()
+    return not text or text in MISSING_WORDS
 
 
 def is_missing_among_numbers(cell: object) -> bool:

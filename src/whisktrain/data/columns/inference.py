@@ -117,6 +117,8 @@ def _infer_forced(
 
 def _infer_binary(cells: DistinctCells) -> ColumnType | None:
     """The type of a column of 0 and 1 that the caller wants as booleans."""
-    if all(str(value).strip() in ("0", "1", "0.0", "1.0") for value in cells.values):
-        return ColumnType("boolean", missing=cells.missing, distinct=len(cells.values))
+    values = [value for value in cells.values if not is_missing_among_numbers(value)]
+    if values and all(str(value).strip() in ("0", "1", "0.0", "1.0") for value in values):
+        missing = cells.missing + cells.missing_among_numbers()
+        return ColumnType("boolean", missing=missing, distinct=len(values))
     return None

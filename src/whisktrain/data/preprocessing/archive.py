@@ -41,6 +41,7 @@ class PreprocessorRecord(TypedDict):
     scale: float
     target: str | None
     columns: NotRequired[list[ColumnRecord]]
+    missing_words: NotRequired[list[str]]
     names: NotRequired[list[str]]
     picture: NotRequired[ImageRecord]
 

@@ -32,6 +32,7 @@ from whisktrain.data.preprocessing.feature_selection import (
 from whisktrain.data.preprocessing.features import Features
 from whisktrain.data.preprocessing.fit import Scale, fit
 from whisktrain.data.preprocessing.image_scaler import fit_image_scaler
+from whisktrain.data.preprocessing.missing_words import empty_words, word_notices, words_of
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
 from whisktrain.data.preprocessing.target_scaling import scale_target
 from whisktrain.data.preprocessing.validation_split import random_split, split_table
@@ -137,6 +138,8 @@ def _pixel_names(shape: tuple[int, ...]) -> list[str]:
 
 def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     _check_names(table, request)
+    words = words_of(table, request)
+    table, marked = empty_words(table, words)
     inferred = _infer_types(table, request)
     usable = [name for name, found in inferred.items() if is_usable(found) and found.distinct > 1]
     target_name, target_reason = find_target(
@@ -162,7 +165,9 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     x = _transform(table, features, numbers)
     y, mean, scale = scale_target(target, held_out)
     others = tuple(name for name in table.names if name != target_name)
-    preprocessor = Preprocessor(others, features, target.classes, mean, scale, target_name)
+    preprocessor = Preprocessor(
+        others, features, target.classes, mean, scale, target_name, missing_words=words
+    )
 
     target_column = target_report(target_name, target, target_reason, len(table) - len(numbers))
     columns = _column_reports(table, request, selection, features, target_column)
@@ -173,6 +178,7 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
         *split.notices,
         *selection.notices,
         *_type_notices(table, selection, target_name),
+        *word_notices(marked, selection, target, target_name),
         *target_warnings(target, len(table)),
     ]
     rows = SplitRows(x, y, numbers, held_out, groups)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from whisktrain.data.columns.cells import MISSING_WORDS
+from whisktrain.data.columns.missing_words import without_words
+from whisktrain.data.columns.series import Series
 from whisktrain.data.images.samples import BYTE
 from whisktrain.data.limits import check_matrix
 from whisktrain.data.preprocessing import archive
@@ -48,6 +51,7 @@ class Preprocessor:
         mean: Regression: mean of the target on training rows.
         scale: Regression: standard deviation of the target on training rows.
         target: The target's name.
+        missing_words: Words that mean a missing value, in any column.
     """
 
     source_columns: tuple[str, ...]
@@ -56,6 +60,7 @@ class Preprocessor:
     mean: float = 0.0
     scale: float = 1.0
     target: str | None = None
+    missing_words: tuple[str, ...] = ()
 
     @property
     def is_image(self) -> bool:
@@ -96,7 +101,11 @@ class Preprocessor:
         frame, notices = reader.read(rows, missing)
         check_matrix(len(frame), len(self.features.names))
         position = {name: at for at, name in enumerate(self.columns)}
-        x, remarks = self.features.transform(lambda name: frame.iloc[:, position[name]], len(frame))
+
+        def cells_of(name: str) -> Series:
+            return without_words(frame.iloc[:, position[name]], self.missing_words).cells
+
+        x, remarks = self.features.transform(cells_of, len(frame))
         return Transformed(x, [*notices, *remarks])
 
     def to_bytes(self) -> bytes:
@@ -121,6 +130,7 @@ class Preprocessor:
             return archive.pack(record, estimators)
         record["columns"] = [column.to_json() for column in features.columns]
         record["names"] = list(features.names)
+        record["missing_words"] = list(self.missing_words)
         if features.scaler is not None:
             estimators["scaler"] = features.scaler
         if features.encoder is not None:
@@ -150,6 +160,7 @@ def load(data: bytes) -> Preprocessor:
         mean=float(record["mean"]),
         scale=float(record["scale"]),
         target=record["target"],
+        missing_words=tuple(record.get("missing_words", MISSING_WORDS)),
     )
 
 

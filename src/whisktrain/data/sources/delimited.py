@@ -70,7 +70,8 @@ def read_delimited(
     if not len(frame):
         raise DataError(f"{what} has a header but no rows.", code="no_rows")
     named = with_names(frame, header.names)
-    return Table(named, (*notices, *header.notices), decimal or find_decimal(named, delimiter))
+    decimal = decimal or find_decimal(named, delimiter)
+    return Table(named, (*notices, *header.notices), decimal, is_text=True)
 
 
 def _choose_delimiter(text: str, delimiter: str | None, what: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-from whisktrain.data.columns.cells import is_missing
+from whisktrain.data.columns.cells import is_missing_text
 from whisktrain.data.columns.numbers import NumberStyle, parse_number
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def has_header(sample: Sequence[Sequence[str]]) -> bool:
     if not body:
         return True
     heads = _heads_of_numeric_columns(sample[0], body)
-    if not all(_looks_numeric(head) or is_missing(head) for head in heads):
+    if not all(_looks_numeric(head) or is_missing_text(head) for head in heads):
         return True
-    if all(is_missing(head) for head in heads):
+    if all(is_missing_text(head) for head in heads):
         return True
     return _are_numeric_names(heads)
 
@@ -89,7 +89,9 @@ def _heads_of_numeric_columns(first: Sequence[str], body: Sequence[Sequence[str]
     """The cells of the first record above columns of numbers."""
     heads = []
     for at, head in enumerate(first):
-        cells = [record[at] for record in body if at < len(record) and not is_missing(record[at])]
+        cells = [
+            record[at] for record in body if at < len(record) and not is_missing_text(record[at])
+        ]
         if cells and sum(_looks_numeric(cell) for cell in cells) >= _MOSTLY * len(cells):
             heads.append(head.strip())
     return heads
@@ -130,7 +132,7 @@ def find_decimal(frame: pd.DataFrame, delimiter: str) -> str:
 
 def _numbers_of_column(cells: Sequence[str]) -> list[str]:
     """The cells that are numbers, where most of the column's are."""
-    present = [cell.strip() for cell in cells if not is_missing(cell)]
+    present = [cell.strip() for cell in cells if not is_missing_text(cell)]
     numbers = [cell for cell in present if _looks_numeric(cell)]
     return numbers if len(numbers) >= _MOSTLY * len(present) else []
 
