@@ -114,6 +114,15 @@ class Host:
         """The file with the host's address and key, for WSK_CONFIG_FILE; written at the start."""
         return self._home / "wskprops"
 
+    @property
+    def failure(self) -> str | None:
+        """Why a host that was started does not serve any more, though it was not stopped; None where it does."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        return (
+            f"{type(self._failure).__name__}: {self._failure}" if self._failure else "it was ended"
+        )
+
     def start(self) -> Host:
         """Start the host in a thread of its own; it answers when this returns.
 

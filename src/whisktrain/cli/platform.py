@@ -36,7 +36,14 @@ def local(
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ending.set())
-    hosting = Hosting(where.home, str(where.store), port=port, folder=where.home, bare=bare)
+    hosting = Hosting(
+        where.home,
+        str(where.store),
+        port=port,
+        folder=where.home,
+        bare=bare,
+        narrate=context.say,
+    )
     with hosting:
         file = str(hosting.host.wskprops_path)
         record = {
@@ -51,7 +58,7 @@ def local(
         if not context.as_json:
             context.say(f"use it with: WSK_CONFIG_FILE={file} wsk list    (Ctrl-C stops it)")
         while not ending.wait(0.5):
-            pass
+            hosting.check()
     context.say("stopped, with every process that it started")
 
 

@@ -7,27 +7,21 @@ to go on has it carried on by its own host.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from whisktrain.errors import ConfigurationError
+from whisktrain.errors import ConfigurationError, PlatformError
 from whisktrain.sdk.hosts import HostsOfHome, try_lock
+from whisktrain.sdk.supervision import Supervised
 from whisktrain.store.private import make_directory
 
 if TYPE_CHECKING:
     from openwhisk_local import Host, Limits
 
-__all__ = ["FollowerProcess", "Hosting"]
-
-_RESTARTS = 5
-_ENDS_IN_S = 0.3
-"""How long the follower may take to end by itself: it works from the store's state, so it may be ended at any point."""
+__all__ = ["Hosting"]
 
 
 def _hold(folder: Path) -> IO[str]:
@@ -51,79 +45,20 @@ def _hold(folder: Path) -> IO[str]:
     return file
 
 
-class FollowerProcess:
-    """The follower as a child of this process, started again should it end.
-
-    Its standard input is a pipe from here: when this process ends, however it ends, the follower reads the end and ends too.
+def _follower(
+    environment: Mapping[str, str], log: Path, narrate: Callable[[str], None]
+) -> Supervised:
+    """The follower as a child of this process.
 
     Args:
-        environment: What the follower needs to know: `WHISK_APIHOST`, `WHISK_AUTH`, `WHISKTRAIN_STORE`.
+        environment: What it needs to know: `WHISK_APIHOST`, `WHISK_AUTH`, `WHISKTRAIN_STORE`.
         log: Where its log lines go.
+        narrate: Told when it keeps ending.
     """
-
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
-        self._environment.pop("WSK_CONFIG_FILE", None)
-        self._log = log
-        self._stopping = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watch: threading.Thread | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id; None where it does not run."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
-
-    def start(self) -> None:
-        """Start it, and a thread that watches over it."""
-        self._spawn()
-        self._watch = threading.Thread(
-            target=self._supervise, name="whisktrain-follower", daemon=True
-        )
-        self._watch.start()
-
-    def _spawn(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "whisktrain", "follow", "--until-stdin-ends"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
-
-    def _supervise(self) -> None:
-        for attempt in range(_RESTARTS):
-            process = self._process
-            if process is None:
-                return
-            process.wait()
-            if process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    process.stdin.close()
-            if self._stopping.wait(min(0.2 * 2**attempt, 3.0)):
-                return
-            self._spawn()
-
-    def stop(self) -> None:
-        """End it, and wait until it has ended."""
-        self._stopping.set()
-        process = self._process
-        if process is None:
-            return
-        if process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-        process.terminate()
-        try:
-            process.wait(_ENDS_IN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if self._watch is not None:
-            self._watch.join()
+    variables = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    variables.pop("WSK_CONFIG_FILE", None)
+    command = [sys.executable, "-m", "whisktrain", "follow", "--until-stdin-ends"]
+    return Supervised("the follower", command, variables, log, narrate=narrate)
 
 
 class Hosting:
@@ -136,6 +71,7 @@ class Hosting:
         folder: The host's own folder; a new one under `HOME/hosts`, removed at the end, by default.
         bare: Whether to deploy nothing and to start no follower.
         limits: What the host allows; the embedded host's own generous limits by default.
+        narrate: Called with a line when a child keeps ending.
     """
 
     def __init__(
@@ -147,18 +83,20 @@ class Hosting:
         folder: Path | None = None,
         bare: bool = False,
         limits: Limits | None = None,
+        narrate: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home = home
         self._store = store
         self._port = port
         self._bare = bare
         self._limits = limits
+        self._narrate = narrate
         self.hosts = HostsOfHome(home, store)
         self._given_folder = folder
         self._claim: tuple[Path, IO[str]] | None = None
         self._held: IO[str] | None = None
         self._host: Host | None = None
-        self._follower: FollowerProcess | None = None
+        self._follower: Supervised | None = None
 
     @property
     def folder(self) -> Path:
@@ -197,6 +135,21 @@ class Hosting:
         """The children of this process that belong to it."""
         pid = None if self._follower is None else self._follower.pid
         return [] if pid is None else [pid]
+
+    def check(self) -> None:
+        """Check that host and follower still run, or are being started again.
+
+        Raises:
+            PlatformError: The host has ended, or the follower was given up.
+        """
+        if self._host is not None and self._host.failure is not None:
+            raise PlatformError(
+                f"The embedded host has ended ({self._host.failure}).",
+                code="host_ended",
+                hint="Runs stay in the store: start the command again, which carries them on.",
+            )
+        if self._follower is not None:
+            self._follower.check()
 
     def start(self) -> None:
         """Start the host, deploy the system to it and start the follower.
@@ -266,13 +219,14 @@ class Hosting:
             "WHISKTRAIN_STORE": self._store,
             "WHISKTRAIN_CONTAINER_MEMORY": str(host.limits.user_memory_mb),
         }
-        self._follower = FollowerProcess(
+        self._follower = _follower(
             {
                 "WHISK_APIHOST": host.apihost,
                 "WHISK_AUTH": host.auth,
                 "WHISKTRAIN_STORE": self._store,
             },
             self.folder / "follower.log",
+            self._narrate,
         )
         self._follower.start()
         with Client(host.apihost, host.auth) as client:

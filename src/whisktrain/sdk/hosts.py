@@ -164,5 +164,5 @@ class HostsOfHome:
         """Make orphans of the runs of a host that has ended."""
         for note in (folder / _RUNS).glob("*"):
             orphans = self._folder / _ORPHANS / store
-            orphans.mkdir(parents=True, exist_ok=True)
+            make_directory(orphans)
             note.replace(orphans / note.name)

@@ -112,7 +112,7 @@ class Session:
         if self._hosting is None:
             from whisktrain.sdk.hosting import Hosting
 
-            hosting = Hosting(self.where.home, str(self.where.store))
+            hosting = Hosting(self.where.home, str(self.where.store), narrate=self.narrate)
             hosting.start()
             self._hosting = hosting
         return self._hosting
@@ -121,6 +121,11 @@ class Session:
     def hosts(self) -> bool:
         """Whether this session has started the embedded host."""
         return self._hosting is not None
+
+    def check(self) -> None:
+        """Raise `PlatformError` where the embedded host or its follower has ended for good."""
+        if self._hosting is not None:
+            self._hosting.check()
 
     def note_run(self, run: str) -> None:
         """Note that a run trains on this session's own host, where it has one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from whisktrain.errors import DeadlineExceeded, NotFound
+from whisktrain.errors import DeadlineExceeded, NotFound, PlatformError
 
 if TYPE_CHECKING:
     from whisktrain.errors import WhisktrainError
@@ -47,7 +47,9 @@ class Stall:
 
         Raises:
             DeadlineExceeded: Nothing has moved for so long that nothing seems to serve the run.
+            PlatformError: This machine's host or follower has ended for good.
         """
+        self._check_children()
         idle = self._snapshots.idle()
         if idle > INFORM_S and not self._informed:
             self._session.narrate(
@@ -56,6 +58,13 @@ class Stall:
         self._informed = idle > INFORM_S
         if idle > self._limit() and not self._snapshots.leased():
             raise self._given_up(idle)
+
+    def _check_children(self) -> None:
+        try:
+            self._session.check()
+        except PlatformError as error:
+            error.run = self._snapshots.run
+            raise
 
     def _limit(self) -> float:
         if not self._stopping:
