@@ -108,6 +108,7 @@ def slowly(work: Work) -> None:
 
 
 ELSEWHERE = {
+    "C1.key",
     "W3.state",
     "W3.failure",
     "W5",
@@ -122,6 +123,7 @@ ONCE = {
     "C1",
     "C2.version",
     "C2.run",
+    "C2.key",
     "C3",
     "W3.blueprint",
     "W3.params",

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from whisktrain.errors import RequestError
 from whisktrain.records import ids
-from whisktrain.records.ids import DocumentId, check_run_id, prefixes, round_of, singles
+from whisktrain.records.ids import DocumentId, check_key, check_run, prefixes, round_of, singles
+
+KEYS = st.from_regex(ids.RUN_KEY, fullmatch=True).filter(lambda r: r not in ids.RESERVED)
 
 
-@given(run=st.from_regex(ids.RUN_ID, fullmatch=True).filter(lambda r: r not in ids.RESERVED))
+@given(run=KEYS | KEYS.map(ids.new_run))
 @settings(max_examples=200)
 def test_every_id_says_where_it_belongs(run: str) -> None:
     made = {
@@ -40,13 +42,35 @@ def test_every_id_says_where_it_belongs(run: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", "a:b", "a/b", "x" * 65, "run", "moments", "ä"])
 def test_a_name_that_ids_cannot_have_is_refused(name: str) -> None:
+    for check in (check_key, check_run):
+        with pytest.raises(RequestError, match="expected 1 to 64 letters") as refused:
+            check(name)
+        assert refused.value.code == "bad_run_key"
+
+
+@pytest.mark.parametrize(
+    "name", ["churn@", "churn@3f9a", "churn@3F9A1B2C", "@3f9a1b2c", "a@b@3f9a1b2c"]
+)
+def test_what_looks_almost_like_a_runs_id_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="expected 1 to 64 letters") as refused:
-        check_run_id(name)
-    assert refused.value.code == "bad_run_key"
+        check_run(name)
+    assert name in refused.value.message
 
 
 def test_a_proper_name_is_taken_as_it_is() -> None:
-    assert check_run_id("Run-1.2_x") == "Run-1.2_x"
+    assert check_key("Run-1.2_x") == check_run("Run-1.2_x") == "Run-1.2_x"
+    assert check_run("churn@3f9a1b2c") == "churn@3f9a1b2c"
+    with pytest.raises(RequestError, match="expected 1 to 64 letters"):
+        check_key("churn@3f9a1b2c")
+
+
+@given(key=KEYS)
+@settings(max_examples=50)
+def test_a_key_names_a_new_run_each_time(key: str) -> None:
+    first, second = ids.new_run(key), ids.new_run(key)
+    assert first != second and check_run(first) == first
+    assert ids.key_of(first) == ids.key_of(second) == ids.key_of(key) == key
+    assert ids.has_key(first) and not ids.has_key(key)
 
 
 @pytest.mark.parametrize(

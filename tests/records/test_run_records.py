@@ -11,8 +11,8 @@ from plans import failure, plan_of, running, update_of
 
 from whisktrain.errors import Conflict, Damaged, StoreUnreachable
 from whisktrain.records import ids, run_records
-from whisktrain.records.blueprint import Builder
 from whisktrain.records.history import TrainingHistory
+from whisktrain.records.params import Builder
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords, list_runs
 from whisktrain.records.updates import Author

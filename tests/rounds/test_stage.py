@@ -73,9 +73,9 @@ def test_seconds_are_counted_with_the_memory_that_the_actions_have(store: Store)
     """Twice the memory in the same time: twice the GB-seconds, of workers and aggregates alike."""
     put(store)
     platform = Platform(store)
-    payload = {"request": {"train": {"epochs": 1, "key": "r", "wait": False}}, "dataset": "d"}
+    payload = {"request": {"train": {"epochs": 1, "wait": False}}, "dataset": "d"}
     stage.train(
-        payload, store=store, invoker=platform, execution="a", deadline=0.0, limits=Limits()
+        payload, store=store, invoker=platform, execution="r", deadline=0.0, limits=Limits()
     )
     state = RunRecords(store, "r").read()
     assert state is not None

@@ -84,7 +84,7 @@ def test_a_cell_keeps_its_value(cell: object, plain: object) -> None:
         1j,
         b"x",
         {1},
-        object(),
+        pytest.param(object(), id="an object"),
         datetime.timedelta(1),
         np.timedelta64(1, "s"),
         datetime.time(1),

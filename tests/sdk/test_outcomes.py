@@ -101,4 +101,4 @@ def test_the_result_of_a_summary_has_the_documented_keys_in_order() -> None:
     assert tuple(result_of(SUMMARY)) == (*RESULT_KEYS, "reason")  # type: ignore[arg-type]
     failed = {**SUMMARY, "error": Diverged("nan").to_record(), "workers_log": ["x"]}
     assert tuple(result_of(failed)) == (*RESULT_KEYS, "reason", "error")  # type: ignore[arg-type]
-    assert RESULT_KEYS[:3] == ("status", "run", "model")
+    assert RESULT_KEYS[:4] == ("status", "run", "run_id", "model")

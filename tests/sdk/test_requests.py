@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from whisktrain.errors import RequestError
-from whisktrain.records.ids import RUN_ID
+from whisktrain.records.ids import RUN_KEY
 from whisktrain.request import Request, parse
 from whisktrain.sdk import requests
 
@@ -99,9 +99,9 @@ def test_names_come_from_the_data(data: object, name: str | None) -> None:
 
 
 def test_run_ids_are_new_and_allowed() -> None:
-    made = {requests.new_run_id("a" * 64) for _ in range(20)}
+    made = {requests.new_key("a" * 64) for _ in range(20)}
     assert len(made) == 20
-    assert all(RUN_ID.fullmatch(i) for i in made)
+    assert all(RUN_KEY.fullmatch(i) for i in made)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to"]
 
-_RUN = typer.Argument(..., metavar="RUN", help="The run's id.")
+_RUN = typer.Argument(..., metavar="RUN", help="The run's key, or its id.")
 _PROGRESS = typer.Option("auto", "--progress", help="Whether to show progress on stderr.")
 
 
@@ -109,6 +109,10 @@ def stop_run(
 def resume_run(
     context: CommandContext,
     run: str = _RUN,
+    *,
+    key: str | None = typer.Option(
+        None, "--key", metavar="KEY", help="The new run's key; made of the old one's otherwise."
+    ),
     no_wait: bool = typer.Option(
         False, "--no-wait", help="Answer as soon as it has begun; it goes on by itself."
     ),
@@ -120,17 +124,21 @@ def resume_run(
     """Go on with a run that was stopped, failed or diverged, as a new run that starts from its checkpoint."""
     with context.connect() as connection, Screen(context, progress == "auto") as screen:
         result = connection.runs.resume(
-            run, screen.show, wait=not no_wait, learning_rate=learning_rate
+            run, screen.show, key=key, wait=not no_wait, learning_rate=learning_rate
         )
         screen.close()
         return show_result(context, connection, result)
 
 
 @command
-def delete_run(context: CommandContext, run: str = _RUN) -> None:
-    """Delete what is left of a run that ended; its model stays."""
+def delete_run(
+    context: CommandContext,
+    run: str = _RUN,
+    force: bool = typer.Option(False, "--force", help="Also a run that has not ended."),
+) -> None:
+    """Delete everything of a run that ended; its model stays. Its key may be used again then."""
     with context.connect() as connection:
-        connection.runs.delete(run)
+        connection.runs.delete(run, force=force)
     context.answer({"deleted": [run]}, f"deleted run {run}")
 
 

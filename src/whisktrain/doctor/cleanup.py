@@ -11,6 +11,7 @@ from whisktrain.doctor.findings import Progress, wait_for
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys, delete_run
 from whisktrain.records.models import ModelRecords
 from whisktrain.records.run_records import RunRecords
 
@@ -32,16 +33,20 @@ class ProbeRun:
     """The run that a probe made.
 
     Attributes:
-        run: The run's id.
+        key: The run's key.
         name: The model's name, and the start of its data's labels.
         upload: "upload:ID" of its data, once it is there.
         activation: The pipeline's activation, once it was started.
     """
 
-    run: str
+    key: str
     name: str
     upload: str = ""
     activation: str = ""
+
+    def run(self, store: Store) -> str:
+        """The run's id; the key, while it names no run."""
+        return RunKeys(store).resolve(self.key)
 
 
 def clean(
@@ -61,35 +66,37 @@ def clean(
     """
     if not probe.upload:
         return
-    records = RunRecords(store, probe.run)
     with contextlib.suppress(
         WhisktrainError
     ):  # a store that has gone in the meantime has been reported already
-        if probe.activation and not _ended(client, records, probe):
+        if probe.activation and not _ended(client, store, probe):
+            records = RunRecords(store, probe.run(store))
             if orderly and records.exists():
                 records.request_stop()
                 what = "end to end: ending the probe's run"
-                wait_for(lambda: _ended(client, records, probe) or None, what, STOP_S, progress)
-            if not _ended(client, records, probe):
-                _delete_open_run(client, records, probe, progress)
-        _delete(records, probe)
+                wait_for(lambda: _ended(client, store, probe) or None, what, STOP_S, progress)
+            if not _ended(client, store, probe):
+                _delete_open_run(client, store, probe, progress)
+        _delete(store, probe)
 
 
-def _ended(client: Client, records: RunRecords, probe: ProbeRun) -> bool:
+def _ended(client: Client, store: Store, probe: ProbeRun) -> bool:
     """Whether no activation works for the probe any more."""
+    records = RunRecords(store, probe.run(store))
     return not records.exists() and client.activation(probe.activation) is not None
 
 
-def _delete_open_run(
-    client: Client, records: RunRecords, probe: ProbeRun, progress: Progress
-) -> None:
-    """End the run from outside: `train` waits for its summary, which also keeps it from being opened later."""
+def _delete_open_run(client: Client, store: Store, probe: ProbeRun, progress: Progress) -> None:
+    """End the run from outside: `train` waits for its summary, which also keeps it from being opened later.
+
+    Where there is no run yet, its key is taken, so that a `train` that comes later is refused.
+    """
     from whisktrain.data.sources.uploads import delete_upload
 
-    RunArchive(records.store, probe.run).put_abandoned("the probe was given up")
-    delete_upload(
-        records.store, probe.upload
-    )  # a preprocess that starts later finds nothing to work on
+    run = RunKeys(store).claim(probe.key, {"doctor": "given up"})["run"]
+    records = RunRecords(store, run)
+    RunArchive(store, run).put_abandoned("the probe was given up")
+    delete_upload(store, probe.upload)  # a preprocess that starts later finds nothing to work on
     started = time.monotonic()
 
     def is_released() -> bool | None:
@@ -101,14 +108,12 @@ def _delete_open_run(
     wait_for(is_released, "end to end: taking the probe's run away", RELEASE_S, progress)
 
 
-def _delete(records: RunRecords, probe: ProbeRun) -> None:
+def _delete(store: Store, probe: ProbeRun) -> None:
     from whisktrain.data.shards.catalogue import delete_dataset, list_datasets
     from whisktrain.data.sources.uploads import delete_upload
 
-    store = records.store
     delete_upload(store, probe.upload)
-    records.delete_all()
-    RunArchive(store, probe.run).delete()
+    delete_run(store, probe.run(store))
     ModelRecords(store).delete_name(probe.name)
     for dataset, body in list_datasets(store).items():
         # The probe's own labels: no other data set has them.

@@ -75,7 +75,7 @@ def check_end_to_end(
     """
     name = f"doctor-{uuid.uuid4().hex[:8]}"
     probe = _Probe(
-        client, store, package, cleanup.ProbeRun(run=name, name=name), int(time.time() * 1000)
+        client, store, package, cleanup.ProbeRun(key=name, name=name), int(time.time() * 1000)
     )
     orderly = True
     try:
@@ -169,13 +169,14 @@ class _Probe:
 
     def _stored_step(self) -> tuple[Step, tuple[str, ...]]:
         """The step that the store's documents show, and what changes with every progress."""
-        records = RunRecords(self.store, self.made.run)
+        run = self.made.run(self.store)
+        records = RunRecords(self.store, run)
         state = records.read()
         if state is not None:
             self.prepared = True
             step = _step_of_run(records, state)
             return step, (step, state.rev)
-        if self.prepared or RunArchive(self.store, self.made.run).summary() is not None:
+        if self.prepared or RunArchive(self.store, run).summary() is not None:
             self.prepared = True
             return "predict", ("predict",)
         step = "train" if self.step == "train" else "preprocess"
@@ -212,7 +213,7 @@ class _Probe:
         return failed(NAME, f"stopped at {self.step}: {_STUCK[self.step]}; {since}", hint)
 
     def _no_aggregate(self, since: str) -> Finding:
-        start = start_for(self.client, self.package, self.made.run)
+        start = start_for(self.client, self.package, self.made.run(self.store))
         if start is None:
             return failed(
                 NAME,
@@ -239,7 +240,7 @@ class _Probe:
 
     def _worker_failure(self) -> tuple[str, str] | None:
         """Message and hint of the worker's failure: from its own document, else from its last activation's record."""
-        for failure in RunRecords(self.store, self.made.run).failures():
+        for failure in RunRecords(self.store, self.made.run(self.store)).failures():
             return failure.error["message"], failure.error[
                 "hint"
             ] or "See `wsk activation list worker`."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from whisktrain.errors import Conflict, NotFound
@@ -32,16 +32,30 @@ class RunArchive:
         found = self._library.get(ids.summary(self.run))
         return cast(RunSummary, found.body) if found is not None else None
 
-    def wait_for_summary(self, deadline: float, longest: float = 20.0) -> RunSummary | None:
-        """Wait for the summary until `deadline` (seconds of the epoch), in waits of at most `longest` seconds."""
+    def wait_for_summary(
+        self,
+        deadline: float,
+        longest: float = 20.0,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> RunSummary | None:
+        """Wait for the summary.
+
+        Args:
+            deadline: Until when, in seconds of the epoch.
+            longest: Seconds of one wait at most.
+            given_up: Whether there will be none; asked whenever the summary or the run's key has changed.
+
+        Returns:
+            The summary; None at the deadline, or where it was given up.
+        """
         position: str | None = None
+        watched = [ids.summary(self.run), ids.key(ids.key_of(self.run))]
         while (rest := deadline - time.time()) > 0:
             if position is None:
                 position = self._library.changes(None).position
             found = self.summary()
-            if found is not None:
+            if found is not None or given_up():
                 return found
-            watched = [ids.summary(self.run)]
             position = self._library.changes(
                 position, timeout=min(rest, longest), ids=watched
             ).position
@@ -53,7 +67,13 @@ class RunArchive:
 
     def put_abandoned(self, reason: str) -> None:
         """Create the summary of a run that was ended from outside: it only says why, and keeps the run from being opened."""
-        body = {"schema": ids.SCHEMA, "status": "stopped", "reason": reason, "model": None}
+        body = {
+            "schema": ids.SCHEMA,
+            "status": "stopped",
+            "run": self.run,
+            "reason": reason,
+            "model": None,
+        }
         self._create(ids.summary(self.run), body, None)
 
     def put_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -75,16 +95,17 @@ class RunArchive:
         found = self._library.get(ids.checkpoint(self.run), attachment=True)
         if found is None or found.attachment is None:
             raise NotFound(
-                f"The run {self.run!r} has no checkpoint; only a run that was stopped, that diverged, or that failed for "
-                "want of a worker, can be resumed.",
+                f"The run {ids.key_of(self.run)!r} has no checkpoint; only a run that was stopped, that diverged, "
+                "or that failed for want of a worker, can be resumed.",
                 code="no_checkpoint",
                 hint="See `whisktrain runs list`.",
             )
         return Checkpoint.of(found)
 
     def delete(self) -> None:
-        """Delete summary and checkpoint."""
-        self._library.delete_many([ids.checkpoint(self.run), ids.summary(self.run)])
+        """Delete the checkpoint and then the summary: as long as that is there, the run can be found and deleted again."""
+        self._library.delete(ids.checkpoint(self.run))
+        self._library.delete(ids.summary(self.run))
 
     def _create(self, id_: str, body: Mapping[str, object], attachment: bytes | None) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from whisktrain.records import ids
@@ -10,7 +10,25 @@ from whisktrain.records.ids import DocumentId
 from whisktrain.records.run import RunState
 from whisktrain.store.protocol import Changes, Store
 
-__all__ = ["AnyChange", "RoundChange", "RunChange", "RunsFeed"]
+__all__ = ["AnyChange", "RoundChange", "RunChange", "RunsFeed", "watched_ids"]
+
+
+def watched_ids(state: RunState, missing: Collection[int]) -> set[str]:
+    """The ids of the documents that an aggregate waits for in the open round.
+
+    Args:
+        state: The run.
+        missing: What the round lacks: shards, or {0} for the first parameters in round 0.
+    """
+    run, attempts = state.run, range(state.spec.attempts + 1)
+    failures = {
+        ids.failure(run, state.round, shard, attempt) for shard in missing for attempt in attempts
+    }
+    if state.round == 0:
+        needed = {ids.params(run, state.spec.first_round)}
+    else:
+        needed = {ids.update(run, state.round, shard) for shard in missing}
+    return failures | needed | {ids.stop(run)}
 
 
 @dataclass(frozen=True, slots=True)

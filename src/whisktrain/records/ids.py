@@ -1,34 +1,42 @@
 """The ids of all documents, and the database that holds them.
 
     library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
-              version:<name>:<v>  alias:<name>  summary:<R>  checkpoint:<R>
+              version:<name>:<v>  alias:<name>  key:<K>  summary:<R>  checkpoint:<R>
     rounds    run:<R>  blueprint:<R>  params:<R>:<r>  moments:<R>:<r>  <R>:<r>:<k>  failure:<R>:<r>:<k>:<attempt>
               stop:<R>  registration:<namespace>:<trigger>
 
-R is a run's id: the caller's key or the activation's id, at most 64 letters, digits, `.`, `_`, `-`.
+R is a run's id. Where the caller chose a key K, R is `K@<incarnation>`, eight random hexadecimal digits, and `key:<K>` says
+which run K names now; no run that was deleted and its successor under the same key share an id. Without a key R is the
+activation's id. Keys and activations' ids have at most 64 letters, digits, `.`, `_`, `-`, so that `@` tells the two apart.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Literal
 
 from whisktrain.errors import RequestError
 
 __all__ = [
-    "RUN_ID",
+    "RUN_KEY",
     "SCHEMA",
     "DocumentId",
     "Kind",
     "alias",
     "blueprint",
-    "check_run_id",
+    "check_key",
+    "check_run",
     "checkpoint",
     "dataset",
     "failure",
     "failures",
+    "has_key",
+    "key",
+    "key_of",
     "model",
+    "new_run",
     "optimizer_state",
     "optimizer_states",
     "params",
@@ -52,24 +60,58 @@ __all__ = [
 SCHEMA = 1
 """The schema number that every document carries as `schema`."""
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RUN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_INCARNATION = re.compile(r"[0-9a-f]{8}")
+_AT = "@"
 RESERVED = frozenset({"run", "blueprint", "params", "moments", "failure", "stop", "registration"})
 
 
-def check_run_id(run_id: str) -> str:
-    """Return `run_id` if it may name a run.
+def check_key(key: str) -> str:
+    """Return `key` if it may name a run.
 
     Raises:
         RequestError: It has characters that ids may not have, or is a prefix of other documents' ids.
     """
-    if RUN_ID.fullmatch(run_id) and run_id not in RESERVED:
-        return run_id
+    if RUN_KEY.fullmatch(key) and key not in RESERVED:
+        return key
     raise RequestError(
-        f"A run's key was {run_id[:80]!r}; expected 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or "
+        f"A run's key was {key[:80]!r}; expected 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or "
         f"digit, and none of {', '.join(sorted(RESERVED))}.",
         code="bad_run_key",
         hint="Choose another key, or leave it out.",
     )
+
+
+def check_run(name: str) -> str:
+    """Return `name` if it may be a run's key or a run's own id.
+
+    Raises:
+        RequestError: It is neither.
+    """
+    key, _, incarnation = name.partition(_AT)
+    is_id = _INCARNATION.fullmatch(incarnation) is not None and RUN_KEY.fullmatch(key) is not None
+    check_key(key if is_id else name)
+    return name
+
+
+def new_run(key: str) -> str:
+    """A new run's id under a key. Nothing that is trained depends on it."""
+    return f"{key}{_AT}{secrets.token_hex(4)}"
+
+
+def key_of(run_id: str) -> str:
+    """What a person calls a run: its key, or its id where it has none."""
+    return run_id.partition(_AT)[0]
+
+
+def has_key(run_id: str) -> bool:
+    """Whether a run's id was made of a caller's key."""
+    return _AT in run_id
+
+
+def key(name: str) -> str:
+    """Which run a key names."""
+    return f"key:{name}"
 
 
 def run(run_id: str) -> str:

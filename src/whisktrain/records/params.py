@@ -1,4 +1,4 @@
-"""The params documents: the tensors that a round starts from, with the history so far in the body."""
+"""The documents that hold the model of a live run: its blueprint, and the parameters that each round starts from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,50 @@ from typing import TypedDict, cast
 
 from whisktrain import tensors
 from whisktrain.records.history import HistoryBody, TrainingHistory
+from whisktrain.spec import Blueprint, Layout
 from whisktrain.store.protocol import Document
 from whisktrain.tensors import Tensors
 
-__all__ = ["Params", "ParamsBody", "ParamsDocument"]
+__all__ = [
+    "BlueprintBody",
+    "Builder",
+    "Params",
+    "ParamsBody",
+    "ParamsDocument",
+    "blueprint_of",
+    "builder_of",
+]
+
+
+class Builder(TypedDict):
+    """The activation that built the model.
+
+    Attributes:
+        execution: Its id.
+        start: When it started, in seconds of the epoch.
+        lease_end: When its lease ends; 0 without one.
+    """
+
+    execution: str
+    start: float
+    lease_end: float
+
+
+class BlueprintBody(TypedDict):
+    """The body of a blueprint document; its attachment is the model's configuration."""
+
+    layout: Layout
+    builder: Builder
+
+
+def blueprint_of(document: Document) -> Blueprint:
+    """The model that a document with its attachment holds."""
+    return Blueprint(cast(BlueprintBody, document.body)["layout"], document.attachment or b"")
+
+
+def builder_of(document: Document) -> Builder:
+    """The activation that built the model."""
+    return cast(BlueprintBody, document.body)["builder"]
 
 
 class ParamsBody(TypedDict):

@@ -13,11 +13,18 @@ from dataclasses import replace
 from whisktrain import tensors
 from whisktrain.errors import Conflict, StoreUnreachable
 from whisktrain.records import ids
-from whisktrain.records.blueprint import BlueprintBody, Builder, blueprint_of, builder_of
 from whisktrain.records.failures import Failure
-from whisktrain.records.feed import RoundChange, RunChange
+from whisktrain.records.feed import RoundChange, RunChange, watched_ids
 from whisktrain.records.history import TrainingHistory
-from whisktrain.records.params import Params, ParamsBody, ParamsDocument
+from whisktrain.records.params import (
+    BlueprintBody,
+    Builder,
+    Params,
+    ParamsBody,
+    ParamsDocument,
+    blueprint_of,
+    builder_of,
+)
 from whisktrain.records.run import RunState
 from whisktrain.records.updates import Author, Update, shard_of, shards_of
 from whisktrain.spec import Blueprint
@@ -131,24 +138,10 @@ class RunRecords:
             position: The feed's position.
             seconds: The timeout.
         """
-        watched = self._watched(state, missing)
+        watched = watched_ids(state, missing)
         return RoundChange.of(
             self._rounds.changes(position, timeout=seconds, ids=watched), ids.stop(self.run)
         )
-
-    def _watched(self, state: RunState, missing: Collection[int]) -> set[str]:
-        """The ids of the documents that an aggregate waits for."""
-        attempts = range(state.spec.attempts + 1)
-        failures = {
-            ids.failure(self.run, state.round, shard, attempt)
-            for shard in missing
-            for attempt in attempts
-        }
-        if state.round == 0:
-            needed = {ids.params(self.run, state.spec.first_round)}
-        else:
-            needed = {ids.update(self.run, state.round, shard) for shard in missing}
-        return failures | needed | {ids.stop(self.run)}
 
     # Parameters
 
@@ -373,8 +366,10 @@ class RunRecords:
         return self.round_documents() | {d.id: d.rev for d in found if d is not None}
 
     def delete_all(self) -> None:
-        """Delete the run document and everything else of the run in the rounds' database."""
-        self._rounds.delete_many([ids.run(self.run), *self.leftovers()])
+        """Delete the run document, so that its activations leave, and then everything else of it in the rounds' database."""
+        self.delete()
+        found = self.leftovers()
+        self.delete_documents(found, found)
 
     def delete_documents(self, going: Iterable[str], known: Mapping[str, str]) -> None:
         """Delete documents of the run in as few requests as possible.

@@ -207,7 +207,7 @@ class TrainRequest(Section):
     ] = None
     key: Annotated[
         str | None,
-        Field(description="The run's id; repeating a request with it finds the same run."),
+        Field(description="Names the run: the same request with it finds the same run."),
     ] = None
     wait: Annotated[
         bool,

@@ -15,9 +15,11 @@ __all__ = ["Step", "failpoint", "observed"]
 class Step(StrEnum):
     """The steps of the protocol, in the order of `docs/protocol.md`; the value is the step's name there."""
 
+    CLAIM_KEY = "C1.key"
     READ_SUMMARY = "C1"
     RESERVE_VERSION = "C2.version"
     CREATE_RUN = "C2.run"
+    CHECK_KEY = "C2.key"
     INVOKE_BUILDER = "C3"
 
     READ_RUN = "W1"

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from whisktrain.errors import PlatformError
+from whisktrain.errors import PlatformError, RequestError
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.models import ModelRecords
 from whisktrain.records.run import Best, PlatformFacts, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import RunSummary
+from whisktrain.request.comparison import Asked, differences
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.invoker import Invoker, record_start_failure
 from whisktrain.spec import Spec
 from whisktrain.store.protocol import Store
 
-__all__ = ["Opened", "create"]
+__all__ = ["Opened", "claim", "create"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,34 @@ class Opened:
 
     Attributes:
         state: The run; None where it has ended.
-        summary: Its summary, where it has ended.
+        summary: Its summary, where it has ended. Without both, the run was deleted meanwhile.
     """
 
     state: RunState | None
     summary: RunSummary | None
+
+
+def claim(store: Store, key: str, asked: Asked) -> str:
+    """Find the id of the run that a caller's key names, or give it a new one.
+
+    Args:
+        store: The store.
+        key: The key.
+        asked: What the caller asks for.
+
+    Raises:
+        RequestError: The key names a run of another request.
+    """
+    failpoint(Step.CLAIM_KEY)
+    claimed = RunKeys(store).claim(ids.check_key(key), asked)
+    differing = differences(claimed["request"], asked)
+    if differing:
+        raise RequestError(
+            f"The key {key!r} names a run of another request: {'; '.join(differing)}.",
+            code="key_in_use",
+            hint=f"Choose another key, or delete that run first: `whisktrain runs delete {key}`.",
+        )
+    return claimed["run"]
 
 
 def create(
@@ -57,7 +82,7 @@ def create(
             with its id continues it, and so does an aggregate once the model is overdue.
     """
     failpoint(Step.READ_SUMMARY)
-    records = RunRecords(store, ids.check_run_id(run))
+    records = RunRecords(store, ids.check_run(run))
     summary = RunArchive(store, run).summary()
     if summary is not None:
         return Opened(None, summary)
@@ -71,6 +96,10 @@ def create(
         )
         failpoint(Step.CREATE_RUN)
         state = records.create(fresh)
+    failpoint(Step.CHECK_KEY)
+    if state is not None and state.round == 0 and not RunKeys(store).names(run):
+        records.delete_all()
+        return Opened(None, None)
     failpoint(Step.INVOKE_BUILDER)
     if state is not None and state.round == 0 and not state.final:
         try:

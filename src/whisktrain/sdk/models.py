@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from whisktrain.errors import ConfigurationError, RequestError
 from whisktrain.jsontypes import JsonObject
+from whisktrain.records import ids
 from whisktrain.records.models import ModelFiles, ModelRecords, StoredModel
 from whisktrain.serving import catalogue
 
@@ -28,6 +29,7 @@ class ModelEntry(TypedDict):
     task: str
     metrics: Figures
     run: str
+    run_id: str
     bytes: int
 
 
@@ -148,6 +150,7 @@ def _entry(model: StoredModel) -> ModelEntry:
         "model": model.reference,
         "task": body["task"],
         "metrics": body["metrics"] or {},
-        "run": body["run"],
+        "run": ids.key_of(body["run"]),
+        "run_id": body["run"],
         "bytes": model.nbytes,
     }

@@ -47,7 +47,7 @@ class TrainOptions(TypedDict, total=False):
         patience: Stop after so many epochs without a better validation loss.
         name: The model's name; made from the data's otherwise.
         lease: Seconds that an activation serves rounds; 0: one activation per worker and round; planned otherwise.
-        key: The run's id; repeating a request with it finds the same run.
+        key: Names the run: the same request with it finds the same run.
         top_k: How many classes to name for each row.
         missing: What to do about absent columns: an error, or the training fill.
     """

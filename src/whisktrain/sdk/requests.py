@@ -27,7 +27,7 @@ __all__ = [
     "find_data",
     "find_model",
     "inline_rows",
-    "new_run_id",
+    "new_key",
     "not_uploaded",
     "rows_file",
 ]
@@ -246,8 +246,8 @@ def default_name(data: object) -> str | None:
     return name or None
 
 
-def new_run_id(name: str | None) -> str:
-    """Make an id for a new run: the model's name, and eight random digits."""
+def new_key(name: str | None) -> str:
+    """Make a key for a new run: the model's name, and eight random digits."""
     return f"{(name or 'run')[:48]}-{secrets.token_hex(4)}"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 from whisktrain.errors import ErrorRecord, NotFound, RequestError
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive, list_summaries
+from whisktrain.records.keys import RunKeys, delete_run
 from whisktrain.records.run_records import RunRecords, list_runs
 from whisktrain.sdk.training import lifecycle
 from whisktrain.sdk.training.following import Progress, snapshot
@@ -32,6 +33,7 @@ class RunEntry(TypedDict):
     """One run of a list: `when` it ended, or began where it goes on; figures as of its last closed round."""
 
     run: str
+    run_id: str
     model: str | None
     status: str
     round: int
@@ -54,7 +56,8 @@ class RunReport(TypedDict, total=False):
     """Everything that is known of a run: of one that ended, its summary; of one that goes on, its state.
 
     Attributes:
-        run: The run's id.
+        run: The run's key, or its id where it has none.
+        run_id: The run's own id.
         status: "running", or its final state.
         model: "NAME:VERSION"; None where the run published none.
         phase: "build", "train" or "evaluate".
@@ -74,6 +77,7 @@ class RunReport(TypedDict, total=False):
     """
 
     run: str
+    run_id: str
     status: str
     model: str | None
     phase: str
@@ -93,7 +97,7 @@ class RunReport(TypedDict, total=False):
 
 
 class Runs:
-    """Runs by their ids.
+    """Runs, by their keys or ids.
 
     Args:
         session: The platform and store.
@@ -102,13 +106,21 @@ class Runs:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @property
+    def _keys(self) -> RunKeys:
+        return RunKeys(self._session.store)
+
     def list(self) -> list[RunEntry]:
-        """All runs, the newest first."""
+        """All runs, the newest first. One that its key does not name any more is called by its id."""
         store = self._session.store
         found = {run: _ended(run, summary) for run, summary in list_summaries(store).items()}
         for state in list_runs(store):
             if state.run not in found:
                 found[state.run] = _running(state, snapshot(store, state, details=False))
+        named = self._keys.runs()
+        for run, entry in found.items():
+            if ids.has_key(run) and run not in named:
+                entry["run"] = run
         return sorted(found.values(), key=lambda entry: str(entry["when"]), reverse=True)
 
     def show(self, run: str) -> RunReport:
@@ -117,13 +129,11 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        store = self._session.store
-        summary = RunArchive(store, ids.check_run_id(run)).summary()
+        store, id_ = self._session.store, self._keys.resolve(run)
+        summary = RunArchive(store, id_).summary()
         if summary is not None:
-            return cast(
-                RunReport, {"run": run, **{k: v for k, v in summary.items() if k != "schema"}}
-            )
-        records = RunRecords(store, run)
+            return cast(RunReport, lifecycle.without_schema(summary, id_))
+        records = RunRecords(store, id_)
         state = records.read()
         if state is None:
             raise self._missing(run)
@@ -134,7 +144,7 @@ class Runs:
         """Ask a run to stop after its present round.
 
         Args:
-            run: Its id.
+            run: Its key or id.
             wait: Whether to wait until it has; the run needs a host or a follower for that.
 
         Returns:
@@ -144,19 +154,19 @@ class Runs:
             NotFound: There is no such run.
             DeadlineExceeded: Nothing serves it; it stops as soon as something does.
         """
-        store = self._session.store
-        if RunArchive(store, ids.check_run_id(run)).summary() is not None:
-            return self.show(run)
-        if not RunRecords(store, run).exists():
+        store, id_ = self._session.store, self._keys.resolve(run)
+        if RunArchive(store, id_).summary() is not None:
+            return self.show(id_)
+        if not RunRecords(store, id_).exists():
             raise self._missing(run)
-        self.ask_to_stop(run)
+        self.ask_to_stop(id_)
         if wait:
-            lifecycle.watch(self._session, run, stopping=True)
-        return self.show(run)
+            lifecycle.watch(self._session, id_, stopping=True)
+        return self.show(id_)
 
     def ask_to_stop(self, run: str) -> None:
         """Ask a run to stop after its present round, without waiting; asking twice does no harm."""
-        RunRecords(self._session.store, run).request_stop()
+        RunRecords(self._session.store, self._keys.resolve(run)).request_stop()
 
     def watch(self, run: str, progress: Report = None) -> RunResult:
         """Follow a run until it has ended.
@@ -167,13 +177,14 @@ class Runs:
         Raises:
             NotFound: There is no such run.
         """
-        return lifecycle.watch(self._session, ids.check_run_id(run), progress=progress)
+        return lifecycle.watch(self._session, self._keys.resolve(run), progress=progress)
 
     def resume(
         self,
         run: str,
         progress: Report = None,
         *,
+        key: str | None = None,
         wait: bool = True,
         learning_rate: float | None = None,
     ) -> RunResult:
@@ -182,8 +193,9 @@ class Runs:
         A run that was asked to stop when its host ended at the same time is brought to its stop first.
 
         Args:
-            run: Its id.
+            run: Its key or id.
             progress: Called with snapshots of the new run.
+            key: The new run's key; made of the old one's otherwise.
             wait: Whether to wait for the end.
             learning_rate: The learning rate from here on, instead of the run's own; of a run that diverged, a lower one.
 
@@ -194,15 +206,14 @@ class Runs:
             NotFound: There is no such run.
             RequestError: It has no checkpoint.
         """
-        store = self._session.store
-        records = RunRecords(store, ids.check_run_id(run))
-        if records.stop_requested():
+        store, id_ = self._session.store, self._keys.resolve(run)
+        if RunRecords(store, id_).stop_requested():
             try:
-                lifecycle.watch(self._session, run, stopping=True)
+                lifecycle.watch(self._session, id_, stopping=True)
             except NotFound:
                 hint = "It was asked to stop before it had begun: train again."
                 raise no_such_run(run, hint) from None
-        round_ = RunArchive(store, run).resumes_at()
+        round_ = RunArchive(store, id_).resumes_at()
         if round_ is None:
             status = self.show(run)["status"]
             raise RequestError(
@@ -216,27 +227,36 @@ class Runs:
             f"rounds 1 to {round_ - 1} of run {run} are kept; going on with round {round_}"
         )
         return lifecycle.resume(
-            self._session, run, progress=progress, wait=wait, learning_rate=learning_rate
+            self._session, id_, key=key, progress=progress, wait=wait, learning_rate=learning_rate
         )
 
-    def delete(self, run: str) -> None:
-        """Delete what is left of a run that ended: its summary and its checkpoint. Its model stays.
+    def delete(self, run: str, *, force: bool = False) -> None:
+        """Delete everything of a run: its summary, its checkpoint, its key. Its model stays.
+
+        A deletion that was interrupted is continued by another one.
+
+        Args:
+            run: Its key or id.
+            force: Whether to delete a run that has not ended, too: its activations find it gone, and leave.
 
         Raises:
             NotFound: There is no such run.
             RequestError: It has not ended.
         """
-        store = self._session.store
-        archive = RunArchive(store, ids.check_run_id(run))
-        if archive.summary() is None:
-            if not RunRecords(store, run).exists():
-                raise self._missing(run)
+        store, keys = self._session.store, self._keys
+        owned = keys.owned_by(ids.check_run(run))
+        id_ = owned or run
+        records, ended = RunRecords(store, id_), RunArchive(store, id_).summary() is not None
+        if not ended and not force and keys.names(id_) and records.exists():
             raise RequestError(
                 f"Run {run!r} has not ended.",
                 code="still_running",
-                hint=f"Stop it first: `whisktrain runs stop {run}`.",
+                hint=f"Stop it first: `whisktrain runs stop {run}`; or delete it as it is: "
+                f"`whisktrain runs delete {run} --force`.",
             )
-        archive.delete()
+        if not (ended or owned or records.exists() or records.leftovers()):
+            raise self._missing(run)
+        delete_run(store, id_)
 
     def _missing(self, run: str) -> NotFound:
         known = [entry["run"] for entry in self.list()]
@@ -246,7 +266,8 @@ class Runs:
 
 def _ended(run: str, summary: RunSummary) -> RunEntry:
     return {
-        "run": run,
+        "run": ids.key_of(run),
+        "run_id": run,
         "model": summary["model"],
         "status": summary["status"],
         "round": summary["rounds"],
@@ -259,7 +280,8 @@ def _ended(run: str, summary: RunSummary) -> RunEntry:
 
 def _running(state: RunState, shown: Progress) -> RunEntry:
     return {
-        "run": state.run,
+        "run": ids.key_of(state.run),
+        "run_id": state.run,
         "model": shown.model,
         "status": shown.status,
         "round": shown.round,
@@ -272,7 +294,8 @@ def _running(state: RunState, shown: Progress) -> RunEntry:
 
 def _report(state: RunState, shown: Progress, failures: builtins.list[FailureReport]) -> RunReport:
     return {
-        "run": state.run,
+        "run": ids.key_of(state.run),
+        "run_id": state.run,
         "status": shown.status,
         "model": shown.model,
         "phase": shown.phase,

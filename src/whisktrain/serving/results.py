@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict, cast
 
+from whisktrain.records.ids import key_of
+
 if TYPE_CHECKING:
     from whisktrain.errors import ErrorRecord
     from whisktrain.jsontypes import Json, JsonObject
@@ -14,7 +16,16 @@ if TYPE_CHECKING:
     from whisktrain.serving.decisions import Decision
     from whisktrain.spec import Figures, Label, Task
 
-__all__ = ["RESULT_KEYS", "Decided", "DecisionAnswer", "RunFigures", "RunResult", "result_of"]
+__all__ = [
+    "RESULT_KEYS",
+    "Decided",
+    "DecisionAnswer",
+    "RunFigures",
+    "RunNames",
+    "RunResult",
+    "named",
+    "result_of",
+]
 
 
 class Decided(TypedDict, total=False):
@@ -54,7 +65,8 @@ class RunFigures(TypedDict, total=False):
 
     Attributes:
         status: "training" where the run goes on, else its final state.
-        run: The run's id.
+        run: The run's key, or its id where it has none.
+        run_id: The run's own id: no other run ever had it, nor will.
         model: "NAME:VERSION"; None where the run published none.
         task: "classification" or "regression".
         classes: The labels; None for regression.
@@ -68,6 +80,7 @@ class RunFigures(TypedDict, total=False):
 
     status: Required[Status | Literal["training"]]
     run: Required[str]
+    run_id: str
     model: str | None
     task: Task
     classes: list[Json] | None
@@ -98,8 +111,20 @@ class RunResult(RunFigures, Decided, total=False):
 RESULT_KEYS: tuple[str, ...] = tuple(RunFigures.__annotations__)
 
 
+class RunNames(TypedDict):
+    """What a run is called: see `RunFigures`."""
+
+    run: str
+    run_id: str
+
+
+def named(run: str) -> RunNames:
+    """The names of a run, by its id."""
+    return {"run": key_of(run), "run_id": run}
+
+
 def result_of(summary: RunSummary) -> RunResult:
     """The result of a run that ended, from its summary."""
-    known: dict[str, object] = {**summary}
+    known: dict[str, object] = {**summary, **named(summary["run"])}
     kept = (*RESULT_KEYS, "reason", *(["error"] if "error" in known else []))
     return cast(RunResult, {key: known.get(key) for key in kept})

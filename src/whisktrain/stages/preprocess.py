@@ -115,7 +115,8 @@ def _payload(request: Request, dataset: str, body: DatasetBody) -> Preprocessed:
     """What `train` gets. Records would be too large, and addresses may hold secrets: the data set stands for them."""
     dumped: JsonObject = request.model_dump(mode="json", exclude_unset=True)
     if request.data.records is not None or "://" in (request.data.source or ""):
-        dumped["data"] = {"source": f"{PREFIX}{dataset}"}
+        options = request.data.model_dump(mode="json", exclude_unset=True, exclude={"records"})
+        dumped["data"] = {**options, "source": f"{PREFIX}{dataset}"}
     return {"request": dumped, "dataset": dataset, "data": shorten(body)}
 
 

@@ -6,17 +6,19 @@ Training never depends on this activation: what it opened goes on by itself, and
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from whisktrain.data.shards.storage import find_dataset
-from whisktrain.errors import NotFound, RequestError
+from whisktrain.errors import NotFound, RequestError, TrainingError
 from whisktrain.records import ids, round_times
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import rounds_done
 from whisktrain.request import Request, parse
-from whisktrain.rounds.opening import Opened, create
+from whisktrain.request.comparison import Asked, resume_asked, training_asked
+from whisktrain.rounds.opening import Opened, claim, create
 from whisktrain.rules.resuming import resumed_plan
 from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.planning import resolve_spec, with_learning_rate
@@ -70,7 +72,8 @@ def train(
             str(payload["resume"]),
             store=store,
             invoker=invoker,
-            execution=str(payload.get("key") or execution),
+            execution=execution,
+            key=str(payload["key"]) if payload.get("key") else None,
             deadline=deadline,
             limits=limits,
             wait=bool(payload.get("wait", True)) if wait is None else wait,
@@ -83,10 +86,16 @@ def train(
                 hint="Invoke the sequence `pipeline`, or preprocess first.",
             )
     request, dataset = parse(Request, payload["request"]), str(payload["dataset"])
-    run = ids.check_run_id(request.train.key or execution)
+    if request.train.key is not None:
+        ids.check_key(request.train.key)
     body = _dataset(store, dataset)
     spec = _spec(store, request, dataset, body, limits)
-    opened = create(store, invoker, run, spec, platform=_platform(limits))
+
+    def open_run(run: str) -> Opened:
+        return create(store, invoker, run, spec, platform=_platform(limits))
+
+    asked = training_asked(request, dataset)
+    run, opened = _open(store, request.train.key, execution, asked, open_run)
     patient = request.train.wait if wait is None else wait
     result = _result(store, run, opened, deadline if patient else 0.0, body)
     return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
@@ -100,16 +109,18 @@ def resume(
     execution: str,
     deadline: float,
     limits: Limits,
+    key: str | None = None,
     wait: bool = True,
     learning_rate: Json = None,
 ) -> RunResult:
     """Resume a run that was stopped, that diverged, or that failed for want of a worker, as a new run.
 
     Args:
-        run: The run to resume.
+        run: The run to resume: its key, or its id.
         store: The store.
         invoker: Starts the first worker.
-        execution: The new run's id.
+        execution: This activation's id: the new run's id where the caller chose no key.
+        key: The new run's key.
         deadline: When the platform ends this activation, in seconds of the epoch.
         limits: The platform's limits; slots and lease are planned anew.
         wait: Whether to wait for the end.
@@ -119,17 +130,38 @@ def resume(
         As `train`.
 
     Raises:
+        RequestError: The key names another run.
         NotFound: The run has no checkpoint.
         RequestError: The learning rate is none.
     """
-    ids.check_run_id(execution)
-    checkpoint = RunArchive(store, ids.check_run_id(run)).read_checkpoint()
+    stopped = RunKeys(store).resolve(run)
+    checkpoint = RunArchive(store, stopped).read_checkpoint()
     optimizer = with_learning_rate(checkpoint.spec.optimizer, learning_rate)
-    spec, best = resumed_plan(checkpoint, run, execution, limits, optimizer)
-    body = _dataset(store, spec.dataset)
-    opened = create(store, invoker, execution, spec, best=best, platform=_platform(limits))
-    result = _result(store, execution, opened, deadline if wait else 0.0, body)
+    body = _dataset(store, checkpoint.spec.dataset)
+
+    def open_run(new: str) -> Opened:
+        spec, best = resumed_plan(checkpoint, stopped, new, limits, optimizer)
+        return create(store, invoker, new, spec, best=best, platform=_platform(limits))
+
+    new, opened = _open(store, key, execution, resume_asked(stopped, learning_rate), open_run)
+    result = _result(store, new, opened, deadline if wait else 0.0, body)
     return {**result, "predict": {}}
+
+
+def _open(
+    store: Store, key: str | None, execution: str, asked: Asked, open_run: Callable[[str], Opened]
+) -> tuple[str, Opened]:
+    """Open the run that the key names, or that has no key; the run's id with it.
+
+    A run that is deleted just then is not what was asked for: the key gets a new one.
+    """
+    while True:
+        run = ids.check_key(execution) if key is None else claim(store, key, asked)
+        opened = open_run(run)
+        if key is None or opened.state is not None or opened.summary is not None:
+            return run, opened
+        if RunKeys(store).names(run):
+            return run, opened  # it ended just now
 
 
 def _dataset(store: Store, dataset: str) -> DatasetBody:
@@ -180,21 +212,28 @@ def _result(
     store: Store, run: str, opened: Opened, deadline: float, dataset: DatasetBody
 ) -> RunResult:
     """Wait for the summary; shortly before the deadline return what is known then."""
-    archive = RunArchive(store, run)
-    summary = opened.summary or archive.wait_for_summary(deadline - MARGIN)
+    archive, keys = RunArchive(store, run), RunKeys(store)
+    summary = opened.summary or archive.wait_for_summary(
+        deadline - MARGIN, given_up=lambda: not keys.names(run)
+    )
     if summary is not None:
         return result_of(summary)
-    state = RunRecords(store, run).read() or opened.state
-    if state is not None:
+    state = RunRecords(store, run).read()
+    if state is not None and keys.names(run):
         return _so_far(state, dataset)
     summary = archive.summary()  # the run ended just now
-    return result_of(summary) if summary is not None else {"status": "training", "run": run}
+    if summary is not None:
+        return result_of(summary)
+    raise TrainingError(
+        f"Run {ids.key_of(run)!r} was deleted before it had ended.", code="run_deleted"
+    )
 
 
 def _so_far(state: RunState, dataset: DatasetBody) -> RunResult:
     return {
         "status": "training",
-        "run": state.run,
+        "run": ids.key_of(state.run),
+        "run_id": state.run,
         "model": state.model,
         "task": state.spec.task,
         "classes": [*dataset["classes"]] if dataset["classes"] else None,

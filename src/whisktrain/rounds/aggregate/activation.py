@@ -12,6 +12,7 @@ from typing import TypedDict
 from whisktrain.errors import StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
@@ -174,7 +175,7 @@ def _look(context: AggregateContext) -> str | None:
     if state.final:
         finish(records)
         return f"the run is {state.status}"
-    if state.round == 0 and RunArchive(records.store, records.run).summary() is not None:
+    if state.round == 0 and _was_recreated(records):
         sweep_recreated(records, state.rev)
         return "the run has ended before"
     if not context.swept:
@@ -189,6 +190,12 @@ def _look(context: AggregateContext) -> str | None:
     context.clock.lease = state.spec.lease
     context.state, context.listing = state, True
     return None
+
+
+def _was_recreated(records: RunRecords) -> bool:
+    """Whether a late CREATE has made a run again that has ended, or that was deleted (A1)."""
+    store, run = records.store, records.run
+    return RunArchive(store, run).summary() is not None or not RunKeys(store).names(run)
 
 
 def _put_next_params(records: RunRecords, state: RunState, closed: ClosedRound) -> Params | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from whisktrain.errors import Damaged
-from whisktrain.records.blueprint import Builder
+from whisktrain.records.params import Builder
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.updates import Update

@@ -17,6 +17,7 @@ from whisktrain.records.run import Outcome, RunState, Status
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import summarize
 from whisktrain.rounds.aggregate.optimizer_state import restore
+from whisktrain.rounds.aggregate.sweep import forget_deleted
 from whisktrain.rounds.caches import blueprint_of
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.tensors import Tensors
@@ -62,6 +63,7 @@ def finish(records: RunRecords) -> None:
     archive = RunArchive(records.store, records.run)
     if archive.summary() is None and not _archive(records, archive, state):
         return  # the parameters are gone: another execution has put the summary and is cleaning up
+    forget_deleted(records)
 
     failpoint(Step.DELETE_DOCUMENTS)
     found = records.leftovers()

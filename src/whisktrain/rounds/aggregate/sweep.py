@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rules.deletion import sweepable
 
-__all__ = ["sweep_absent", "sweep_recreated"]
+__all__ = ["forget_deleted", "sweep_absent", "sweep_recreated"]
 
 
 def sweep_absent(records: RunRecords) -> None:
@@ -15,10 +17,17 @@ def sweep_absent(records: RunRecords) -> None:
     found = records.leftovers()
     # The run is read after the listing, so that documents of a run created since then are not deleted.
     records.delete_documents(sweepable(found, records.run, records.read()), found)
+    forget_deleted(records)
+
+
+def forget_deleted(records: RunRecords) -> None:
+    """Delete summary and checkpoint of a run that was deleted while an aggregate was writing them."""
+    if not RunKeys(records.store).names(records.run):
+        RunArchive(records.store, records.run).delete()
 
 
 def sweep_recreated(records: RunRecords, rev: str) -> None:
-    """Delete everything of an ended run that a late CREATE made again, its run document by its revision (A1)."""
+    """Delete everything of an ended or deleted run that a late CREATE made again, its run document by its revision (A1)."""
     failpoint(Step.SWEEP)
     found = records.leftovers()
     records.delete_documents(found, found)

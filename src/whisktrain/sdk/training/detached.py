@@ -22,9 +22,9 @@ class Job(TypedDict):
     """What the process is to do: a request, or a run to resume.
 
     Attributes:
-        key: The id of the run.
+        key: The run's key.
         request: The request.
-        resume: The run to resume.
+        resume: The id of the run to resume.
         learning_rate: The learning rate with which it is resumed; None: its own.
     """
 

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from whisktrain.records import round_times
+from whisktrain.records import ids, round_times
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rules import batches
 from whisktrain.spec import Spec
@@ -30,7 +31,7 @@ class Progress:
     """A snapshot of a run.
 
     Attributes:
-        run: Its id.
+        run: Its key, or its id where it has none.
         model: The model that it will publish.
         dataset: The data set that it trains on.
         status: "running" or a final state.
@@ -83,7 +84,7 @@ def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress
     spec = state.spec
     timed = round_times.count(state.timing) >= batches.rounds_per_epoch(spec)
     shown = Progress(
-        run=state.run,
+        run=ids.key_of(state.run),
         model=state.model,
         dataset=spec.dataset,
         status=state.status,
@@ -122,15 +123,21 @@ class Snapshots:
 
     Args:
         store: The store.
-        run: The run's id.
+        run: The run's id; or where it is awaited, its key.
+        awaited: Whether the run may not be there yet.
         every: Seconds between two snapshots at least.
+
+    Attributes:
+        run: The run's key, or its id where it has none.
     """
 
-    def __init__(self, store: Store, run: str, *, every: float = 0.2) -> None:
-        self.run = run
+    def __init__(
+        self, store: Store, run: str, *, awaited: bool = False, every: float = 0.2
+    ) -> None:
+        self.run = ids.key_of(run)
         self._store = store
-        self._records = RunRecords(store, run)
-        self._archive = RunArchive(store, run)
+        self._keys = RunKeys(store)
+        self._id: str | None = None
         self._every = every
         self._position: str | None = None
         self._state: RunState | None = None
@@ -140,6 +147,21 @@ class Snapshots:
         self._changed = 0.0
         self._counted = (0, 0)
         self._count_at = 0.0
+        if not awaited:
+            self.bind(run)
+
+    def bind(self, id_: str) -> None:
+        """Follow the run of this id from now on."""
+        if id_ != self._id:
+            self._id, self._position, self._state = id_, None, None
+            self._records = RunRecords(self._store, id_)
+            self._archive = RunArchive(self._store, id_)
+
+    def find(self) -> str | None:
+        """The run's id; None while its key names none."""
+        if self._id is None and (found := self._keys.find_run(self.run)) is not None:
+            self.bind(found)
+        return self._id
 
     @property
     def seen(self) -> bool:
@@ -174,6 +196,9 @@ class Snapshots:
 
     def wait(self, seconds: float) -> None:
         """Wait until the run has changed, at most so long."""
+        if self._id is None:
+            self._position = self._keys.wait(self.run, self._position, seconds)
+            return
         if self._position is None:
             self._position = self._records.position()
             return
@@ -189,6 +214,8 @@ class Snapshots:
     def take(self) -> Progress | None:
         """The run as it is now; None where it is not there, or has not changed since the last time."""
         first, self._looked = not self._looked, True
+        if self.find() is None:
+            return None
         state = self._records.read()
         if state is None or (self._state is not None and state.rev == self._state.rev):
             return None
@@ -206,11 +233,15 @@ class Snapshots:
 
     def exists(self) -> bool:
         """Whether there is a run document."""
-        return self._records.exists()
+        return self.find() is not None and self._records.exists()
 
     def summary(self) -> RunSummary | None:
         """The summary of the run; None while it has not ended."""
-        return self._archive.summary()
+        return self._archive.summary() if self.find() is not None else None
+
+    def deleted(self) -> bool:
+        """Whether nothing is left of the run: it has not ended, it is gone."""
+        return not self.exists() and self.summary() is None
 
     def last(self) -> Progress | None:
         """The last snapshot, from the run's summary; None without one.
@@ -242,7 +273,7 @@ def _ended(summary: RunSummary) -> Progress:
     spec = Spec.from_json(summary["spec"])
     epochs = batches.epoch_of(spec, spec.rounds) + 1
     return Progress(
-        run=summary["run"],
+        run=ids.key_of(summary["run"]),
         model=summary["model"] or spec.name,
         dataset=spec.dataset,
         status=summary["status"],

@@ -14,6 +14,7 @@ from whisktrain.errors import (
 )
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import requests
 from whisktrain.sdk.training import detached, outcomes
@@ -27,11 +28,12 @@ from whisktrain.version import __version__
 
 if TYPE_CHECKING:
     from whisktrain.jsontypes import JsonObject
+    from whisktrain.records.summary import RunSummary
     from whisktrain.sdk.requests import RequestObject
     from whisktrain.sdk.session import Session
     from whisktrain.serving.results import RunResult
 
-__all__ = ["resume", "train", "watch"]
+__all__ = ["resume", "train", "watch", "without_schema"]
 
 _LONGEST_TRAINING_S = 7 * 24 * 3600.0
 _LONGEST_START_S = 60.0
@@ -53,7 +55,7 @@ def train(
         RequestError: The request is not valid.
     """
     checked = requests.check(request)
-    key = ids.check_run_id(checked.key or requests.new_run_id(checked.name))
+    key = ids.check_key(checked.key or requests.new_key(checked.name))
     if checked.key and session.has_store:
         _withdraw_early_stop(session, key)
     settings: JsonObject = {**request.get("train", {}), "key": key}
@@ -78,17 +80,18 @@ def resume(
     wait: bool = True,
     learning_rate: float | None = None,
 ) -> RunResult:
-    """Resume a run from its checkpoint, under a new id.
+    """Resume a run from its checkpoint, as a new run.
 
     Args:
         session: The platform and store.
-        run: The stopped run.
-        key: The new run's id.
+        run: The stopped run's id.
+        key: The new run's key; made of the stopped run's otherwise.
         progress: Called with snapshots of the run.
         wait: Whether to wait for the end.
         learning_rate: The learning rate from here on; the run's own by default.
     """
-    key = key or requests.new_run_id(run.rpartition("-")[0] or run)
+    name = ids.key_of(run)
+    key = ids.check_key(key or requests.new_key(name.rpartition("-")[0] or name))
     if not wait and session.embedded:
         return _leave_behind(session, {"key": key, "resume": run, "learning_rate": learning_rate})
     arguments: JsonObject = {"resume": run, "key": key, "wait": wait, "lib_version": __version__}
@@ -118,8 +121,8 @@ def watch(
         DeadlineExceeded: Nothing serves it.
     """
     snapshots = Snapshots(session.store, run)
-    stall, recovery = Stall(session, snapshots, stopping=stopping), Recovery(session, run)
-    outage = Outage(session, run)
+    stall, recovery = Stall(session, snapshots, stopping=stopping), Recovery(session, snapshots)
+    outage = Outage(session, snapshots.run)
     while True:
         try:
             summary = snapshots.summary()
@@ -130,7 +133,7 @@ def watch(
             if shown is not None and progress is not None:
                 progress(shown)
             if shown is None and not snapshots.exists() and snapshots.summary() is None:
-                raise no_such_run(run)
+                raise no_such_run(snapshots.run)
             stall.check()
             snapshots.wait(_POLL_S)
             outage.answered()
@@ -140,11 +143,14 @@ def watch(
     end = snapshots.last() if snapshots.seen else None
     if end is not None and progress is not None:
         progress(end)
-    session.forget_run(run)
-    return cast(
-        "RunResult",
-        {"run": run, **{key: value for key, value in summary.items() if key != "schema"}},
-    )
+    session.forget_run(snapshots.run)
+    return cast("RunResult", without_schema(summary, run))
+
+
+def without_schema(summary: RunSummary, run: str) -> dict[str, object]:
+    """The summary of the run of an id, as a result shows it."""
+    shown = {key: value for key, value in summary.items() if key != "schema"}
+    return {**shown, "run": ids.key_of(run), "run_id": run}
 
 
 def _run(
@@ -177,8 +183,11 @@ def _run(
         return result
 
 
-def _withdraw_early_stop(session: Session, run: str) -> None:
+def _withdraw_early_stop(session: Session, key: str) -> None:
     """Withdraw a request to stop that came before the run had begun, and that would end the one that begins now."""
+    run = RunKeys(session.store).find_run(key)
+    if run is None or RunArchive(session.store, run).summary() is not None:
+        return
     records = RunRecords(session.store, run)
     if records.stop_requested() and not records.exists():
         records.withdraw_stop()
@@ -186,14 +195,23 @@ def _withdraw_early_stop(session: Session, run: str) -> None:
 
 def _interrupted(session: Session, run: str) -> Interrupted:
     """Ask a run to stop that is not waited for any longer; the error that says how to go on with it."""
-    records, ended = RunRecords(session.store, run), RunArchive(session.store, run).summary()
-    if session.embedded and not records.exists() and ended is None:  # it ends with this host
-        records.withdraw_stop()
-        error = Interrupted(f"Run {run} was interrupted before it had begun.", hint="Train again.")
-    else:
-        records.request_stop()
+    store, id_ = session.store, RunKeys(session.store).find_run(run)
+    begun = id_ is not None and (
+        RunRecords(store, id_).exists() or RunArchive(store, id_).summary() is not None
+    )
+    if id_ is not None and (begun or not session.embedded):
+        RunRecords(store, id_).request_stop()
         hint = f"Go on with `whisktrain runs resume {run}`."
         error = Interrupted(f"Run {run} was interrupted.", hint=hint)
+    else:  # on this machine it ends with its host
+        if id_ is not None:
+            RunRecords(store, id_).withdraw_stop()
+        hint = (
+            "Train again."
+            if session.embedded
+            else f"OpenWhisk may still begin it: `whisktrain runs stop {run}` stops it then."
+        )
+        error = Interrupted(f"Run {run} was interrupted before it had begun.", hint=hint)
     error.run = run
     return error
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from whisktrain.errors import RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.keys import RunKeys
 from whisktrain.sdk.decisions import with_decisions
 from whisktrain.serving import messages
+from whisktrain.serving.results import named
 
 if TYPE_CHECKING:
     from whisktrain.jsontypes import Json
@@ -40,7 +42,7 @@ def result_of(session: Session, record: Activation, run: str) -> RunResult:
         error = _training_error(error)
     error.run = run
     if session.has_store:
-        summary = RunArchive(session.store, run).summary()
+        summary = RunArchive(session.store, RunKeys(session.store).resolve(run)).summary()
         error.workers_log = summary.get("workers_log") if summary else None  # type: ignore[attr-defined]
     raise error
 
@@ -57,7 +59,7 @@ def late_result(session: Session, early: RunResult, summary: RunSummary, rows: J
     Raises:
         WhisktrainError: The run failed.
     """
-    known = {**early, **summary}
+    known = {**early, **summary, **named(summary["run"])}
     result = cast(
         "RunResult", {key: value for key, value in known.items() if key not in _ONLY_IN_SUMMARIES}
     )

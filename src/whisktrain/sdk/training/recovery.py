@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from whisktrain.openwhisk.client import Client
     from whisktrain.records.run import RunState
     from whisktrain.sdk.session import Session
+    from whisktrain.sdk.training.following import Snapshots
 
 __all__ = ["Recovery", "carry_on"]
 
@@ -24,26 +25,26 @@ class Recovery:
 
     Args:
         session: The platform and store.
-        run: The run's id.
+        snapshots: The run.
     """
 
-    def __init__(self, session: Session, run: str) -> None:
+    def __init__(self, session: Session, snapshots: Snapshots) -> None:
         self._session = session
-        self._run = run
-        self._records = RunRecords(session.store, run)
+        self._snapshots = snapshots
         self._hosts = HostsOfHome(session.where.home, str(session.where.store))
         self._next_look = 0.0
 
     def look(self) -> None:
         """Carry the run on, where its host has ended; looks at most once a second."""
-        session, run = self._session, self._run
+        session, run = self._session, self._snapshots.run
         if not session.embedded or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _LOOK_S
         orphan = run in self._hosts.orphans()
         if not orphan and self._hosts.serving():
             return
-        state = self._records.read()
+        id_ = self._snapshots.find()
+        state = RunRecords(session.store, id_).read() if id_ is not None else None
         if state is None or state.final:
             return
         if not session.hosts:

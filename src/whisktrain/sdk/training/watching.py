@@ -50,7 +50,7 @@ class Started:
 
     Attributes:
         activation: The activation of the sequence, or of `train`.
-        run: The run's id.
+        run: The run's key.
         rows: The request's `predict` section, where rows were given.
     """
 
@@ -84,12 +84,13 @@ class TrainingWatch:
         self._interrupts = interrupts
         self._progress = progress
         self._wait = wait
-        self._snapshots = Snapshots(session.store, started.run)
+        self._snapshots = Snapshots(session.store, started.run, awaited=True)
         self._stall = Stall(session, self._snapshots)
-        self._recovery = Recovery(session, started.run)
+        self._recovery = Recovery(session, self._snapshots)
         self._store_outage = Outage(session, started.run)
         self._platform_outage = Outage(session, started.run)
         self._stop_requested: float | None = None
+        self._stop_announced = False
         self._early: RunResult | None = None
         self._begun = time.monotonic()
         self._unseen_until: float | None = None
@@ -130,9 +131,14 @@ class TrainingWatch:
     def _request_stop_on_interrupt(self) -> None:
         """Ask the run to stop at the first Ctrl-C; give up where it does not move any more."""
         if self._interrupts.asked and self._stop_requested is None:
-            self._stop_requested = time.monotonic()
-            RunRecords(self._session.store, self._started.run).request_stop()
-            self._session.narrate("stopping after this round; Ctrl-C again stops at once")
+            run = self._snapshots.find()
+            if run is not None:
+                self._stop_requested = time.monotonic()
+                RunRecords(self._session.store, run).request_stop()
+                self._session.narrate("stopping after this round; Ctrl-C again stops at once")
+            elif not self._stop_announced:  # there is nothing yet that could be asked to stop
+                self._stop_announced = True
+                self._session.narrate("stopping once the run has begun; Ctrl-C again stops at once")
         if self._stop_requested is not None and not self._session.embedded:
             waited = time.monotonic() - self._stop_requested
             if min(self._snapshots.idle(), waited) > stalls.INFORM_S:
@@ -218,6 +224,8 @@ class TrainingWatch:
 
     def _follow_in_store(self, early: RunResult, why: str) -> None:
         self._early = early
+        if "run_id" in early:
+            self._snapshots.bind(early["run_id"])
         self._session.narrate(why)
 
     def _look_without_record(self) -> RunResult | None:
@@ -260,11 +268,7 @@ class TrainingWatch:
         """The result of a run that outlived its activation, where the run has ended."""
         summary = self._snapshots.summary()
         if summary is None:
-            if (
-                self._snapshots.seen
-                and not self._snapshots.exists()
-                and not self._snapshots.summary()
-            ):
+            if (self._snapshots.seen or "run_id" in early) and self._snapshots.deleted():
                 raise no_such_run(self._started.run, "It was deleted while it was waited for.")
             return None
         self._show_the_end()
