@@ -122,7 +122,9 @@ def _label(cell: object, found: ColumnType, *, numeric: bool, integers: bool) ->
         return int(cell)
     if isinstance(cell, (float, np.floating)):
         return float(cell)
-    return _text_label(str(cell).strip(), found, numeric=numeric, integers=integers)
+    if not isinstance(cell, str):
+        return str(cell)
+    return _text_label(cell.strip(), found, numeric=numeric, integers=integers)
 
 
 def _text_label(text: str, found: ColumnType, *, numeric: bool, integers: bool) -> Label:

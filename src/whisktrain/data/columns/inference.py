@@ -18,7 +18,10 @@ from whisktrain.data.columns.numeric import infer_numeric, infer_plain_numeric
 from whisktrain.data.columns.series import Series
 from whisktrain.errors import DataError
 
-__all__ = ["infer_type"]
+__all__ = ["NESTED", "infer_type"]
+
+NESTED = (dict, list, tuple, set, np.ndarray)
+"""Types of cells that hold several values."""
 
 
 def infer_type(
@@ -44,7 +47,7 @@ def infer_type(
         return ColumnType("empty", "no values", cells.missing)
     if force is not None:
         return _forced_type(cells, column, name, decimal, force)
-    if any(isinstance(value, (dict, list, tuple, set, np.ndarray)) for value in cells.values):
+    if any(isinstance(value, NESTED) for value in cells.values):
         return ColumnType("nested", "objects or lists in cells", cells.missing, len(cells.values))
     return (
         _infer_boolean(cells)

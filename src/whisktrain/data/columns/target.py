@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from whisktrain.data.columns.cells import shown
 from whisktrain.data.columns.classes import MOST_INTEGER_CLASSES, one_value, read_classes
 from whisktrain.data.columns.column_type import ColumnType
-from whisktrain.data.columns.inference import infer_type
+from whisktrain.data.columns.inference import NESTED, infer_type
 from whisktrain.data.columns.numbers import PLAIN, parse_number
 from whisktrain.data.columns.series import Series, factorize, missing_mask, parse_numbers
 from whisktrain.errors import DataError
@@ -64,9 +65,14 @@ def read_target(
         )
     present = column[~missing]
     found = infer_type(present, name, decimal=decimal)
+    if found.kind == "nested":
+        raise DataError(
+            f"The target {name!r} holds objects or lists, such as {_nested_example(present)}; expected one value in each row.",
+            code="bad_target",
+            hint="Choose another target, or give each of its values a column.",
+        )
     numeric = found.kind == "numeric" or (found.kind == "id" and _all_numbers(present, found))
-    if numeric:
-        _check_finite(column, name)
+    _check_finite(column, name, texts=numeric)
     if numeric and found.tolerant and task != "classification":
         other = parse_numbers(present, found.style).invalid
         rows = np.flatnonzero(~missing)[other]
@@ -91,9 +97,17 @@ def _all_numbers(column: Series, found: ColumnType) -> bool:
     return not invalid.any() and not np.isnan(values).any()
 
 
-def _check_finite(column: Series, name: str) -> None:
+def _nested_example(present: Series) -> str:
+    return next(shown(cell, 40) for cell in present if isinstance(cell, NESTED))
+
+
+def _check_finite(column: Series, name: str, *, texts: bool) -> None:
+    """Refuse infinite values, and texts that spell one among numbers."""
     codes, values = factorize(column)
-    infinite = np.array([_is_infinite(value) for value in values], dtype=bool)
+    infinite = np.array(
+        [(texts or not isinstance(value, str)) and _is_infinite(value) for value in values],
+        dtype=bool,
+    )
     if infinite.any():
         rows = np.flatnonzero(infinite[codes])
         raise DataError(
