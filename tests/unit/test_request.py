@@ -152,3 +152,65 @@ def test_rows_as_text_are_json() -> None:
 )
 def test_what_a_setting_may_hold_is_said_in_words(name: str, words: list[str]) -> None:
     assert alternatives(options()[name].main_field, "<{}>".format) == words
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"target": "x"}, "'target' is not known here: it is 'data.target' in the request"),
+        ({"data": {"epochs": 3}}, "it is 'train.epochs' in the request"),
+        ({"train": {"beta_1": 0.9}}, "it is 'train.optimizer.beta_1' in the request"),
+        ({"data": {"model": "cnn"}}, "it is 'model' in the request"),
+        ({"rows": [[1]]}, "it is 'predict.rows' in the request"),
+        ({"batch_size": 3}, "did you mean 'train.batch'?"),
+        ({"zzz": 1}, "expected one of data, model, train, predict."),
+    ],
+)
+def test_a_key_at_the_wrong_level_is_answered_with_the_right_one(
+    request_: Json, words: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(Request, request_)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_what_is_empty_is_not_given(empty: str | None) -> None:
+    sections: Json = dict.fromkeys(("data", "model", "train", "predict"), empty)
+    assert parse(Request, sections) == Request()
+    for section, model in Request.model_fields.items():
+        inner = model.annotation
+        assert inner is not None
+        settings: Json = {section: dict.fromkeys(inner.model_fields, empty)}
+        assert parse(Request, settings) == Request(), section
+    nested: Json = {"data": {"shards": {"by": empty}}, "train": {"optimizer": {"name": empty}}}
+    assert parse(Request, nested) == Request()
+    parsed = parse(Request, {"train": {"epochs": empty, "seed": 3}})
+    assert parsed.train.model_fields_set == {"seed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [(2024, "2024"), (True, "true"), (0.5, "0.5"), ("a", "a")]
+)
+def test_a_number_or_boolean_is_a_name(value: Json, name: str) -> None:
+    data = parse(
+        DataRequest,
+        {"target": value, "drop": [value, "b"], "keep": value, "shards": {"by": value}},
+    )
+    assert (data.target, data.drop, data.keep) == (name, [name, "b"], [name])
+    assert data.shards.column == name
+    train = parse(TrainRequest, {"name": value, "key": value})
+    assert (train.name, train.key) == (name, name)
+    assert parse(PredictRequest, {"model": value}).model == name
+    assert parse(ModelRequest, {"init": value}).init == name
+
+
+def test_lists_may_come_as_one_text() -> None:
+    data = parse(DataRequest, {"image_size": "28x28", "types": "a=numeric, b=date", "drop": "a,b"})
+    assert data.image_size == (28, 28)
+    assert data.types == {"a": "numeric", "b": "date"}
+    assert data.drop == ["a,b"], "the data will tell whether this is one column"
+    assert parse(ModelRequest, {"metrics": "accuracy, auc"}).metrics == ["accuracy", "auc"]
+    for wrong in ({"types": "a"}, {"image_size": "28"}, {"target": [1]}, {"drop": [[1]]}):
+        with pytest.raises(RequestError):
+            parse(DataRequest, wrong)

@@ -1,6 +1,7 @@
 """What a caller may ask for: the one schema, from which CLI options, SDK options and the reference follow.
 
     marks.py         the annotations of a field: how a caller gives it
+    values.py        values as callers write them: names that are numbers, lists in a text
     data_section.py  the section `data`, and what all sections have in common
     sections.py      the schema: every setting with its type, bounds, default and description
     options.py       the settings, and which of them are options of a training

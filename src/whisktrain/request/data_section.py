@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from whisktrain.request.marks import NotAnOption, Option, Shorthand
+from whisktrain.request.values import as_name, as_names, as_pair, as_types, as_words, is_given
 
 __all__ = ["BUNDLED", "DataRequest", "Section", "ShardsRequest"]
 
@@ -25,6 +26,16 @@ class Section(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_given(cls, value: object) -> object:
+        """Leave out what is not given: null, and the empty texts that a deployment tool binds."""
+        if not is_given(value):
+            return {}
+        if not isinstance(value, dict):
+            return value
+        return {key: setting for key, setting in value.items() if is_given(setting)}
+
 
 def _known_split(value: str) -> str:
     how, colon, column = value.partition(":")
@@ -42,7 +53,9 @@ class ShardsRequest(Section):
             description="By class, in the rows' order, or one shard after another by a column's values."
         ),
     ] = "stratified"
-    column: Annotated[str | None, Field(description="The column, with `by`.")] = None
+    column: Annotated[
+        str | None, BeforeValidator(as_name), Field(description="The column, with `by`.")
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +63,7 @@ class ShardsRequest(Section):
         if not isinstance(value, dict):
             return value
         if set(value) == {"by"}:
-            return {"how": "by", "column": value["by"]}
+            return {"how": "by", "column": value["by"]} if is_given(value["by"]) else {}
         how = value.get("how")
         if set(value) == {"how"} and isinstance(how, str) and how.startswith("by:"):
             return {"how": "by", "column": how.removeprefix("by:")}
@@ -61,13 +74,6 @@ class ShardsRequest(Section):
         if (self.how == "by") != (self.column is not None):
             raise ValueError('shards by a column are given as {"by": "COLUMN"}')
         return self
-
-
-def _no_words(value: object) -> object:
-    """No words for the text "none", and a list for one with commas."""
-    if not isinstance(value, str):
-        return value
-    return [] if value.strip() == "none" else [word.strip() for word in value.split(",")]
 
 
 class DataRequest(Section):
@@ -88,6 +94,7 @@ class DataRequest(Section):
     ] = None
     target: Annotated[
         str | None,
+        BeforeValidator(as_name),
         Option(metavar="COLUMN"),
         Field(description="The column to predict; found by its name or place otherwise."),
     ] = None
@@ -100,21 +107,26 @@ class DataRequest(Section):
         Field(description="The file's format; auto: found from its name and content."),
     ] = "auto"
     drop: Annotated[
-        list[str], Option(metavar="COLUMN"), Field(description="Columns to leave out.")
+        list[str],
+        BeforeValidator(as_names),
+        Option(metavar="COLUMN"),
+        Field(description="Columns to leave out."),
     ] = []
     keep: Annotated[
         list[str],
+        BeforeValidator(as_names),
         Option(metavar="COLUMN"),
         Field(description="Columns to use though they look like ids or free text."),
     ] = []
     types: Annotated[
         dict[str, Literal["numeric", "categorical", "boolean", "date"]],
+        BeforeValidator(as_types),
         Option(flag="--type", metavar="COLUMN=TYPE"),
         Field(description="Column types to force: numeric, categorical, boolean or date."),
     ] = {}
     missing_words: Annotated[
         list[str] | None,
-        BeforeValidator(_no_words),
+        BeforeValidator(as_words),
         Option(flag="--missing-words", metavar="WORD,WORD", free_text=True),
         Field(
             description="Words that mean a missing value, or none: only empty cells do; otherwise NA, NaN, null and the like, "
@@ -160,6 +172,7 @@ class DataRequest(Section):
     ] = None
     image_size: Annotated[
         tuple[int, int] | None,
+        BeforeValidator(as_pair),
         Option(metavar="HEIGHT WIDTH"),
         Field(description="Height and width that images are brought to; found otherwise."),
     ] = None

@@ -59,7 +59,7 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     location = error["loc"]
     where = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        return _unknown_key(where, str(location[-1]), _keys_at(model, location[:-1]))
+        return _unknown_key(model, location)
     received = repr(error.get("input"))
     if len(received) > _LONGEST_VALUE:
         received = received[: _LONGEST_VALUE - 3] + "..."
@@ -71,10 +71,38 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     return f"{where or 'the request'}: {text[0].lower()}{text[1:]} (received {received})"
 
 
-def _unknown_key(where: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    rest = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
+def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """That a key is not known here, with the place where it is known, or the nearest known key."""
+    where, key = ".".join(str(part) for part in location), str(location[-1])
+    here = _keys_at(model, location[:-1])
+    everywhere = _places(model)
+    if key in everywhere:
+        return f"{where!r} is not known here: it is {everywhere[key]!r} in the request"
+    near = difflib.get_close_matches(key, here, n=1, cutoff=0.5)
+    far = difflib.get_close_matches(key, everywhere, n=1, cutoff=0.6)
+    if far and (not near or _likeness(key, far[0]) > _likeness(key, near[0])):
+        near = [everywhere[far[0]]]
+    rest = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(here)}."
     return f"{where!r} is not known: {rest}"
+
+
+def _likeness(key: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, key, other).ratio()
+
+
+def _places(model: type[BaseModel]) -> dict[str, str]:
+    """Where each key stands in a request, at the outermost of its places."""
+    found: dict[str, str] = {}
+    level: list[tuple[str, type[BaseModel]]] = [("", model)]
+    while level:
+        inner = []
+        for path, section in level:
+            for name, field in section.model_fields.items():
+                found.setdefault(name, path + name)
+                if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                    inner.append((f"{path}{name}.", field.annotation))
+        level = inner
+    return found
 
 
 def _field_at(

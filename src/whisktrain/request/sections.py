@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from whisktrain.request.data_section import BUNDLED, DataRequest, Section, ShardsRequest
 from whisktrain.request.marks import NotAnOption, Option, Shorthand
+from whisktrain.request.values import as_list, as_name
 
 __all__ = [
     "BUNDLED",
@@ -64,6 +65,7 @@ class ModelRequest(Section):
     ] = None
     init: Annotated[
         str | None,
+        BeforeValidator(as_name),
         NotAnOption("given as --init"),
         Field(description="Start from the weights of this model, NAME or NAME:VERSION."),
     ] = None
@@ -74,6 +76,7 @@ class ModelRequest(Section):
     ] = None
     metrics: Annotated[
         list[str] | None,
+        BeforeValidator(as_list),
         Option(flag="--metric", metavar="NAME"),
         Field(description="Metrics to report; chosen from the task otherwise."),
     ] = None
@@ -191,6 +194,7 @@ class TrainRequest(Section):
     ] = None
     name: Annotated[
         str | None,
+        BeforeValidator(as_name),
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
             description="The model's name; made from the data's otherwise.",
@@ -207,6 +211,7 @@ class TrainRequest(Section):
     ] = None
     key: Annotated[
         str | None,
+        BeforeValidator(as_name),
         Field(description="Names the run: the same request with it finds the same run."),
     ] = None
     wait: Annotated[
@@ -227,6 +232,7 @@ class PredictRequest(Section):
 
     model: Annotated[
         str | None,
+        BeforeValidator(as_name),
         NotAnOption("the model just trained"),
         Field(
             description="NAME (the newest version) or NAME:VERSION; the model just trained otherwise."

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from whisktrain.data.columns.column_names import (
+    find_column,
+    folded,
+    known_columns,
+    nearest_hint,
+)
 from whisktrain.errors import DataError
 
 __all__ = ["TargetColumn", "find_target"]
@@ -28,8 +33,6 @@ NAMES = (
     "price",
 )
 """Names that a target often has (in lower case), the likeliest first."""
-
-MOST_SHOWN = 20
 
 
 class TargetColumn(NamedTuple):
@@ -79,20 +82,15 @@ def find_target(
 
 
 def _named_column(names: Sequence[str], named: str) -> str:
-    """The column that the request names, exactly or but for case and blanks around it."""
-    if named in names:
-        return named
-    alike = [name for name in names if _folded(name) == _folded(named)]
-    if len(alike) == 1:
-        return alike[0]
-    near = difflib.get_close_matches(named, names, n=1, cutoff=0.5)
-    known = ", ".join(repr(name) for name in names[:MOST_SHOWN])
-    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-    raise DataError(
-        f"The target was {named!r}; expected one of the columns {known}{more}.",
-        code="no_target",
-        hint=f"Did you mean {near[0]!r}?" if near else "Name one of them.",
-    )
+    """The column that the request names."""
+    found = find_column(names, named)
+    if found is None:
+        raise DataError(
+            f"The target was {named!r}; expected one of the columns {known_columns(names)}.",
+            code="no_target",
+            hint=nearest_hint(names, named),
+        )
+    return found
 
 
 def _by_usual_name(names: Sequence[str], usable: Sequence[str]) -> TargetColumn | None:
@@ -101,10 +99,6 @@ def _by_usual_name(names: Sequence[str], usable: Sequence[str]) -> TargetColumn 
         if usual == "y" and coordinates:
             continue
         for name in names:
-            if _folded(name) == usual and name in usable:
+            if folded(name) == usual and name in usable:
                 return TargetColumn(name, f"a column called {usual!r} is usually the target")
     return None
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +32,7 @@ from whisktrain.data.preprocessing.features import Features
 from whisktrain.data.preprocessing.fit import Scale, fit
 from whisktrain.data.preprocessing.image_scaler import fit_image_scaler
 from whisktrain.data.preprocessing.missing_words import empty_words, word_notices, words_of
+from whisktrain.data.preprocessing.named_columns import with_known_columns
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
 from whisktrain.data.preprocessing.target_scaling import scale_target
 from whisktrain.data.preprocessing.validation_split import random_split, split_table
@@ -137,7 +137,7 @@ def _pixel_names(shape: tuple[int, ...]) -> list[str]:
 
 
 def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
-    _check_names(table, request)
+    request = with_known_columns(request, table.names)
     words = words_of(table, request)
     table, marked = empty_words(table, words)
     inferred = _infer_types(table, request)
@@ -184,26 +184,6 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     rows = SplitRows(x, y, numbers, held_out, groups)
     names = list(features.names)
     return Prepared(preprocessor, rows, target, len(table), split.report, names, columns, warnings)
-
-
-def _check_names(table: Table, request: DataRequest) -> None:
-    """Check that the columns that the request names exist."""
-    named = [("drop", request.drop), ("keep", request.keep), ("types", list(request.types))]
-    if request.shards.column is not None:
-        named.append(("shards.by", [request.shards.column]))
-    if request.split.startswith("time:"):
-        named.append(("split", [request.split.removeprefix("time:")]))
-    known = table.names
-    for option, names in named:
-        for name in names:
-            if name in known:
-                continue
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            raise DataError(
-                f"data.{option} names the column {name!r}, which the data does not have.",
-                code="no_column",
-                hint=f"Did you mean {near[0]!r}?" if near else "",
-            )
 
 
 def _infer_types(table: Table, request: DataRequest) -> dict[str, ColumnType]:
