@@ -162,7 +162,7 @@ def test_web_action_answers_the_same_however_it_is_asked(platform: Platform) -> 
     namespace = requests.get(
         f"{platform.apihost}/api/v1/namespaces", auth=tuple(platform.auth.split(":", 1)), timeout=30
     ).json()[0]
-    url = f"{platform.apihost}/api/v1/web/{namespace}/whisktrain/predict.json"
+    url = f"{platform.apihost}/api/v1/web/{namespace}/whisktrain/predict"
     row = [5.1, 3.5, 1.4, 0.2]
     assert requests.post(url, json={"model": "web", "rows": [row]}, timeout=60).status_code in (
         401,
@@ -178,3 +178,18 @@ def test_web_action_answers_the_same_however_it_is_asked(platform: Platform) -> 
     ).json()
     assert by_json["decisions"][0]["class"] in ("setosa", "versicolor", "virginica")
     assert by_json == by_query == by_form
+    parts = ("sepal length", "sepal width", "petal length", "petal width")
+    named = {f"{part} (cm)": value for part, value in zip(parts, row, strict=True)}
+    columns = {"model": "web", **named}
+    for answer in (
+        requests.post(url, json=columns, auth=auth, timeout=60),
+        requests.get(url, params=columns, auth=auth, timeout=60),
+        requests.post(url, data=columns, auth=auth, timeout=60),
+    ):
+        assert answer.status_code == 200
+        assert answer.json()["decisions"] == by_json["decisions"]
+    missing = requests.get(url, params={"model": "no-such", **named}, auth=auth, timeout=60)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "no_such_model")
+    wrong = requests.post(url, json={"model": "web", "sepal": 1}, auth=auth, timeout=60)
+    assert wrong.status_code == 400
+    assert "sepal" in wrong.json()["error"]["message"]

@@ -9,8 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisktrain.errors import NotFound, RequestError
-from whisktrain.openwhisk.action.answers import RESULT_LIMIT, encode, failure
+from whisktrain.errors import (
+    ConfigurationError,
+    Conflict,
+    DataError,
+    DeadlineExceeded,
+    NotFound,
+    PlatformUnreachable,
+    RequestError,
+    StoreError,
+    StoreUnreachable,
+    TooManyRequests,
+)
+from whisktrain.openwhisk.action.answers import (
+    RESULT_LIMIT,
+    encode,
+    failure,
+    web_answer,
+    web_failure,
+)
 from whisktrain.openwhisk.client.activation import activation_of, failure_of
 
 SCALARS = st.one_of(
@@ -66,6 +83,25 @@ def test_an_answer_that_is_too_large_is_refused_with_the_fix() -> None:
         encode({"x": "ä" * (RESULT_LIMIT // 2)})
     assert refused.value.code == "answer_too_large"
     assert "fewer rows" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DataError("m"), 400),
+        (NotFound("m"), 404),
+        (Conflict("m"), 409),
+        (TooManyRequests("m"), 429),
+        (PlatformUnreachable("m"), 502),
+        (StoreUnreachable("m"), 503),
+        (DeadlineExceeded("m"), 504),
+        (StoreError("m"), 500),
+        (ConfigurationError("m"), 500),
+    ],
+)
+def test_a_failed_web_call_has_a_status_and_the_same_error_in_its_body(error, status) -> None:
+    assert web_failure(error) == {"error": web_answer(failure(error), status)}
+    assert web_failure(error)["error"]["statusCode"] == status
 
 
 def test_a_failure_is_data_and_comes_back_as_the_same_error() -> None:

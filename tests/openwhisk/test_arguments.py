@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from whisktrain.errors import RequestError
 from whisktrain.openwhisk.action.arguments import decode, required
-from whisktrain.request import PredictRequest, parse
+from whisktrain.request.rows import as_rows, parse_flat
 
 CELLS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
@@ -48,11 +48,11 @@ def test_query_form_and_json_bodies_mean_the_same(model, rows, top_k) -> None:
         {**WEB, "__ow_body": base64.b64encode(json.dumps(request).encode()).decode()}
     )
     answers = [
-        parse(PredictRequest, found.given)
-        for found in (as_json, as_texts, plain, as_text_body, as_bytes_body)
+        parse_flat(found.given) for found in (as_json, as_texts, plain, as_text_body, as_bytes_body)
     ]
     assert all(answer == answers[0] for answer in answers)
     assert answers[0].model == model
+    assert answers[0].rows == as_rows(rows)
 
 
 def test_keys_of_the_platform_and_the_deployment_are_not_the_callers() -> None:
@@ -80,9 +80,21 @@ def test_rows_may_stand_alone() -> None:
     }
 
 
-def test_texts_of_plain_calls_stay_texts() -> None:
+def test_texts_stay_texts() -> None:
     assert decode({"column": "[1]"}).given == {"column": "[1]"}
-    assert decode({**WEB, "model": "{odd"}).given == {"model": "{odd"}
+    assert decode({**WEB, "model": "{odd", "note": "[1]"}).given == {"model": "{odd", "note": "[1]"}
+
+
+def test_columns_beside_the_other_keys_are_one_row() -> None:
+    texts = {"model": "m", "top_k": "2", "age": "41", "plan": "[gold]", "store": "north"}
+    found = parse_flat(decode({**WEB, **texts}).given)
+    assert found.rows == [{"age": "41", "plan": "[gold]", "store": "north"}]
+    assert (found.model, found.top_k) == ("m", 2)
+    assert parse_flat({"model": "m"}).rows is None
+    with pytest.raises(RequestError, match="'age' is not known"):
+        parse_flat({"model": "m", "rows": [[1]], "age": 41})
+    with pytest.raises(RequestError, match="'row' is not known: did you mean 'rows'"):
+        parse_flat({"model": "m", "row": [[1, 2]]})
 
 
 @pytest.mark.parametrize("body", ["just text", "%%%", "12"])

@@ -53,8 +53,8 @@ def test_deploying_again_as_wskdeploy_does_loses_nothing_of_open_runs(place) -> 
     assert client.entities("actions") == client.entities("packages") == []
 
 
-def ask(client, method, *, query=None, headers=None, **body):
-    url = f"{client.apihost}/api/v1/web/guest/whisktrain/predict.json"
+def ask(client, method, *, query=None, headers=None, extension="", **body):
+    url = f"{client.apihost}/api/v1/web/guest/whisktrain/predict{extension}"
     return requests.request(method, url, params=query, headers=headers, timeout=60, **body)
 
 
@@ -72,14 +72,23 @@ def test_the_web_action_wants_the_key_and_every_kind_of_body_gets_the_same_answe
         ask(client, "POST", json=request, auth=auth),
         ask(client, "POST", query={"model": "none", "top_k": "1"}, json=request["rows"], auth=auth),
     ]
-    assert {a.status_code for a in answers} == {200}
+    answers.append(ask(client, "GET", query=texts, auth=auth, extension=".http"))
+    assert {a.status_code for a in answers} == {404}
     assert {a.text for a in answers} == {answers[0].text}
-    assert answers[0].json()["code"] == "no_such_model"
+    assert {a.headers["Content-Type"] for a in answers} == {"application/json"}
+    assert answers[0].json()["error"]["code"] == "no_such_model"
+    enveloped = ask(client, "GET", query=texts, auth=auth, extension=".json")
+    assert enveloped.status_code == 200, "OpenWhisk sends whatever .json is asked for with 200"
+    assert enveloped.json()["statusCode"] == 404
+    assert enveloped.json()["body"] == answers[0].json()
+    broken = ask(client, "POST", data="x", headers={"Content-Type": "text/csv"}, auth=auth)
+    assert (broken.status_code, broken.json()["error"]["code"]) == (400, "bad_request")
     elsewhere = {settings.PARAMETERS["store"]: "sqlite:/elsewhere"}
     assert ask(client, "GET", query={**texts, **elsewhere}, auth=auth).status_code == 400
     assert ask(client, "POST", json={**request, **elsewhere}, auth=auth).status_code == 400
     named = ask(client, "GET", query={**texts, "store": "sqlite:/elsewhere"}, auth=auth)
-    assert "'store' is not known" in named.json()["message"]
+    assert named.status_code == 400
+    assert "'store' is not known" in named.json()["error"]["message"]
 
 
 INVOCABLE = [e.name for part in (PACKAGE.actions, PACKAGE.sequences) for e in part]
@@ -134,6 +143,8 @@ def test_a_secret_takes_the_keys_place(place) -> None:
         == 401
     )
     assert (
-        ask(client, "GET", query=query, headers={"X-Require-Whisk-Auth": SECRET}).json()["code"]
+        ask(client, "GET", query=query, headers={"X-Require-Whisk-Auth": SECRET}).json()["error"][
+            "code"
+        ]
         == "no_such_model"
     )

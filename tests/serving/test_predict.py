@@ -46,6 +46,18 @@ def test_a_row_alone_and_in_a_batch_gives_the_same_answer(store: Store, publish:
     )
 
 
+def test_the_columns_of_one_row_may_stand_beside_the_other_keys(
+    store: Store, publish: Publish
+) -> None:
+    publish("churn", TABLE)
+    expected = predict({"model": "churn", "rows": [ROW]}, store=store)
+    assert predict({"model": "churn", **ROW}, store=store) == expected
+    texts = {key: str(value) for key, value in ROW.items()}  # as the query of an address has them
+    assert predict({"model": "churn", **texts}, store=store) == expected
+    with pytest.raises(RequestError, match="lacks the column"):
+        predict({"model": "churn", "age": 31}, store=store)
+
+
 def test_columns_come_in_any_order_extra_ones_are_ignored_and_missing_ones_named(
     store: Store, publish: Publish
 ) -> None:

@@ -11,7 +11,7 @@ from whisktrain.jsontypes import Json
 from whisktrain.request.parsing import parse
 from whisktrain.request.sections import PredictRequest
 
-__all__ = ["as_rows", "parse_predict", "read_rows"]
+__all__ = ["as_rows", "parse_flat", "parse_predict", "read_rows"]
 
 
 def parse_predict(section: Mapping[str, Json]) -> PredictRequest:
@@ -23,6 +23,20 @@ def parse_predict(section: Mapping[str, Json]) -> PredictRequest:
         PredictRequest,
         {**section, "rows": as_rows(read_rows(rows) if isinstance(rows, str) else rows)},
     )
+
+
+def parse_flat(payload: Mapping[str, Json]) -> PredictRequest:
+    """Check a call of its own, as `parse_predict`; keys that are no settings are the columns of one row.
+
+    So that a form or the query of an address can ask: `?model=churn&age=41&plan=gold`. Where rows are given too, or a value
+    is a list or an object, such a key is unknown as anywhere else.
+    """
+    row = {key: value for key, value in payload.items() if key not in PredictRequest.model_fields}
+    flat = payload.get("rows") is None and payload.get("source") is None
+    if not row or not flat or any(isinstance(value, (dict, list)) for value in row.values()):
+        return parse_predict(payload)
+    settings = {key: value for key, value in payload.items() if key not in row}
+    return parse_predict({**settings, "rows": [row]})
 
 
 def as_rows(content: Json) -> Json:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from whisktrain.errors import RequestError, WhisktrainError
 from whisktrain.jsontypes import Json
 from whisktrain.request import PredictRequest
-from whisktrain.request.rows import parse_predict
+from whisktrain.request.rows import parse_flat, parse_predict
 from whisktrain.serving import answers, messages
 from whisktrain.serving.loaded import LoadedModel, open_model
 from whisktrain.serving.results import DecisionAnswer, RunResult
@@ -36,7 +36,7 @@ def predict(payload: Mapping[str, Json], *, store: Store) -> RunResult | Decisio
     Args:
         payload: Stage 2's result, with the request's `predict` section in it; or a request of its own: the keys of
             `PredictRequest`, where texts that hold JSON count as that JSON (a web query has only texts), and one row may stand
-            for a list of rows.
+            for a list of rows; or the columns of one row stand beside the other keys.
         store: The store.
 
     Returns:
@@ -48,7 +48,7 @@ def predict(payload: Mapping[str, Json], *, store: Store) -> RunResult | Decisio
     """
     if "run" in payload and "status" in payload:
         return _after_training(cast(RunResult, dict(payload)), store)
-    request = parse_predict(payload)
+    request = parse_flat(payload)
     if request.model is None:
         raise RequestError(
             "The request names no model.",

@@ -9,13 +9,35 @@ import json
 import math
 from collections.abc import Mapping
 
-from whisktrain.errors import RequestError, WhisktrainError
+from whisktrain.errors import (
+    Conflict,
+    DeadlineExceeded,
+    NotFound,
+    PlatformError,
+    RequestError,
+    StoreUnreachable,
+    TooManyRequests,
+    WhisktrainError,
+)
 from whisktrain.jsontypes import Json, JsonObject
 
-__all__ = ["RESULT_LIMIT", "encode", "failure"]
+__all__ = ["RESULT_LIMIT", "encode", "failure", "web_answer", "web_failure"]
 
 RESULT_LIMIT = 1_000_000
 """Bytes that an answer may have: OpenWhisk's 1 MB (1,048,576) less what it wraps around it."""
+
+
+_STATUSES: tuple[tuple[type[WhisktrainError], int], ...] = (
+    (RequestError, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (TooManyRequests, 429),
+    (PlatformError, 502),
+    (StoreUnreachable, 503),
+    (DeadlineExceeded, 504),
+    (WhisktrainError, 500),
+)
+"""The HTTP status of a failed web call, by the error's class; the first that fits."""
 
 
 def plain(value: object) -> Json:
@@ -50,6 +72,21 @@ def failure(error: WhisktrainError) -> JsonObject:
     The kind, the class of the error, gives a caller the exit code.
     """
     return {"error": plain({**error.to_record(), "kind": type(error).__name__})}
+
+
+def web_answer(answer: Json, status: int = 200) -> JsonObject:
+    """An answer as OpenWhisk's web actions take it: status, headers and body of the HTTP answer."""
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": answer,
+    }
+
+
+def web_failure(error: WhisktrainError) -> JsonObject:
+    """A failed web call: an application error, of which OpenWhisk sends the status and the body `{"error": …}`."""
+    status = next(status for cls, status in _STATUSES if isinstance(error, cls))
+    return {"error": web_answer(failure(error), status)}
 
 
 def encode(result: object) -> JsonObject | list[Json]:

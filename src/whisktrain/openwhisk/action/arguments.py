@@ -17,7 +17,7 @@ from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
 from whisktrain.openwhisk import settings
 
-__all__ = ["LIB_VERSION", "PROBE", "Arguments", "decode", "required"]
+__all__ = ["LIB_VERSION", "PROBE", "Arguments", "decode", "is_web", "required"]
 
 Value = TypeVar("Value")
 
@@ -46,6 +46,11 @@ class Arguments:
     probe: bool
 
 
+def is_web(arguments: Json) -> bool:
+    """Whether it is a web call: OpenWhisk adds the method, which no caller on the web can give."""
+    return isinstance(arguments, dict) and "__ow_method" in arguments
+
+
 def decode(arguments: Json) -> Arguments:
     """Separate an action's arguments by their origin.
 
@@ -60,7 +65,7 @@ def decode(arguments: Json) -> Arguments:
         raise RequestError(f"The arguments are {type(received).__name__}; expected an object.")
     given = {str(key): value for key, value in received.items() if not str(key).startswith("__ow_")}
     deployment = {name: given.pop(key) for name, key in settings.PARAMETERS.items() if key in given}
-    web = "__ow_method" in received
+    web = is_web(received)
     if web:
         given = _web_arguments(given, received.get("__ow_body"))
     lib_version = given.pop(LIB_VERSION, None)
@@ -72,19 +77,7 @@ def decode(arguments: Json) -> Arguments:
 
 def _web_arguments(given: JsonObject, body: Json) -> JsonObject:
     """A web call's arguments: of the query or form, and of a body that the platform has not merged into them."""
-    merged = {key: _text_as_json(value) for key, value in given.items()}
-    return merged if body in (None, "") else merged | _web_body(body)
-
-
-def _text_as_json(value: Json) -> Json:
-    """A list or object that came as a text, as from a query or form; any other value as it is."""
-    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
-        return value
-    try:
-        parsed: Json = json.loads(value)
-    except ValueError:
-        return value
-    return parsed
+    return given if body in (None, "") else given | _web_body(body)
 
 
 def _web_body(body: Json) -> JsonObject:
@@ -101,13 +94,13 @@ def _web_body(body: Json) -> JsonObject:
 
 def _decoded_text(body: str) -> Json:
     """The JSON of a body's text, which the platform encodes as base64 for media types that it does not know."""
-    if not body.strip():
+    text: str | bytes = body.strip()
+    if not text:
         return {}
-    content = _text_as_json(body)
-    if not isinstance(content, str):
-        return content
     try:
-        parsed: Json = json.loads(base64.b64decode(body, validate=True))
+        if body.lstrip()[0] not in "[{":
+            text = base64.b64decode(body, validate=True)
+        parsed: Json = json.loads(text)
     except (binascii.Error, ValueError):
         raise RequestError(
             "The body is neither JSON nor a form.",

@@ -69,29 +69,39 @@ def action(stage: Callable[[JsonObject, Context], object]) -> Callable[[Json], J
         A function that answers with JSON in any case and never raises.
     """
 
+    def answer(args: Json) -> JsonObject | list[Json]:
+        received = arguments.decode(args)
+        _apply(received.deployment)
+        where = context.current(str(received.deployment.get("store") or ""))
+        if received.probe:
+            return answers.encode(_describe(where))
+        _compare(received.lib_version)
+        return answers.encode(stage(received.given, where))
+
     @functools.wraps(stage)
     def main(args: Json) -> Json:
+        web = arguments.is_web(args)
         try:
-            received = arguments.decode(args)
-            _apply(received.deployment)
-            where = context.current(str(received.deployment.get("store") or ""))
-            if received.probe:
-                return answers.encode(_describe(where))
-            _compare(received.lib_version)
-            return answers.encode(stage(received.given, where))
+            found = answer(args)
         except WhisktrainError as error:
-            return answers.failure(error)
+            failed = error
         except Exception:  # noqa: BLE001 - the launcher would answer with the exception's text
-            print(_CREDENTIALS.sub("//***@", traceback.format_exc()), flush=True)  # noqa: T201 - the activation's log
-            activation = os.environ.get("__OW_ACTIVATION_ID", "")
-            return answers.failure(
-                InternalError(
-                    "The action failed in an unexpected way.",
-                    hint=f"Its log says more: wsk activation logs {activation}".strip(),
-                )
-            )
+            failed = _unexpected()
+        else:
+            return answers.web_answer(found) if web else found
+        return answers.web_failure(failed) if web else answers.failure(failed)
 
     return main
+
+
+def _unexpected() -> InternalError:
+    """The error for an exception that nothing expected; its traceback goes to the log."""
+    print(_CREDENTIALS.sub("//***@", traceback.format_exc()), flush=True)  # noqa: T201 - the activation's log
+    activation = os.environ.get("__OW_ACTIVATION_ID", "")
+    return InternalError(
+        "The action failed in an unexpected way.",
+        hint=f"Its log says more: wsk activation logs {activation}".strip(),
+    )
 
 
 def _apply(deployment: JsonObject) -> None:
