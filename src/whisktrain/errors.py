@@ -165,18 +165,21 @@ class StoreUnreachable(StoreError):
 
     code = "store_unreachable"
     retryable = True
+    default_hint = "Check that the store runs, and try again; `whisktrain doctor` looks at it."
 
 
 class Conflict(StoreError):
     """A document already has another revision than the writer thought."""
 
     code = "conflict"
+    default_hint = "Try again."
 
 
 class Damaged(StoreError):
     """Stored bytes do not match their recorded length or checksum."""
 
     code = "damaged"
+    default_hint = "Try again; what stays damaged has to be restored from a backup, or made again."
 
 
 class NotFound(WhisktrainError):

@@ -19,6 +19,7 @@ from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.hosting import Hosting
 from whisktrain.sdk.hosts import HostsOfHome
+from whisktrain.sdk.training.following import Snapshots
 from whisktrain.sdk.training.recovery import Recovery
 from whisktrain.store.opening import open_store
 from whisktrain.store.protocol import Store
@@ -159,7 +160,7 @@ def test_the_run_of_a_killed_host_is_carried_on_at_once_whatever_its_leases_say(
     held = [session.registry.claim() for _ in range(others)]
     open_run(session.store, 3)
     killed_host(tmp_path, session.store.url)
-    recovery = Recovery(session, "r")  # type: ignore[arg-type]
+    recovery = Recovery(session, Snapshots(session.store, "r"))  # type: ignore[arg-type]
     for _ in range(3):
         recovery.look()
         recovery._next_look = 0.0
@@ -173,7 +174,7 @@ def test_a_host_that_dies_later_is_noticed(session: OwnHost) -> None:
     open_run(session.store, 0)
     other = session.registry.claim()
     session.registry.note_run(other[0], "r")
-    recovery = Recovery(session, "r")  # type: ignore[arg-type]
+    recovery = Recovery(session, Snapshots(session.store, "r"))  # type: ignore[arg-type]
     recovery.look()
     assert session.started == []
     session.registry.release(*other)
@@ -184,5 +185,5 @@ def test_a_host_that_dies_later_is_noticed(session: OwnHost) -> None:
 
 
 def test_a_run_that_is_not_there_needs_no_host(session: OwnHost) -> None:
-    Recovery(session, "r").look()  # type: ignore[arg-type]
+    Recovery(session, Snapshots(session.store, "r")).look()  # type: ignore[arg-type]
     assert (session.started, session.hosts) == ([], False)

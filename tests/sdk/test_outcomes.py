@@ -32,7 +32,6 @@ SUMMARY: dict[str, Any] = {
     "spec": {},
     "resumable": False,
 }
-EARLY: Any = {"status": "training", "run": "r", "predict": {"rows": [[1]]}}
 
 
 def session(answer: Any = None) -> Any:
@@ -49,16 +48,15 @@ def session(answer: Any = None) -> Any:
 
 
 def test_a_late_result_is_the_summary_with_a_message() -> None:
-    result = late_result(session(), EARLY, SUMMARY, None)  # type: ignore[arg-type]
-    assert set(RESULT_KEYS) <= set(result)
-    assert not {"schema", "history", "predict", "ended", "workers_log"} & set(result)
+    result = late_result(session(), SUMMARY, None)  # type: ignore[arg-type]
+    assert set(result) == {*RESULT_KEYS, "reason", "message"}, "as the sequence answers"
     assert result["message"] == "Model m:1 is trained: training accuracy 0.5."
 
 
 @pytest.mark.parametrize("rows", [[[1, 2]], {"rows": [[1, 2]], "top_k": 1}])
 def test_the_decisions_that_the_sequence_could_not_make_are_made(rows: Any) -> None:
     here = session({"decisions": [{"value": 1.0}], "message": "One."})
-    result = late_result(here, EARLY, SUMMARY, rows)  # type: ignore[arg-type]
+    result = late_result(here, SUMMARY, rows)  # type: ignore[arg-type]
     assert result["decisions"] == [{"value": 1.0}]
     assert result["message"].endswith(" One.")
     [(action, arguments)] = here.calls
@@ -67,14 +65,14 @@ def test_the_decisions_that_the_sequence_could_not_make_are_made(rows: Any) -> N
 
 
 def test_a_mistake_in_the_rows_does_not_hide_the_model() -> None:
-    result = late_result(session(DataError("Bad rows.")), EARLY, SUMMARY, [[1]])  # type: ignore[arg-type]
+    result = late_result(session(DataError("Bad rows.")), SUMMARY, [[1]])  # type: ignore[arg-type]
     assert (result["model"], result["decisions"]) == ("m:1", None)
     assert result["decisions_error"]["message"] == "Bad rows."
 
 
 def test_a_stopped_run_decides_on_nothing() -> None:
     here = session()
-    result = late_result(here, EARLY, {**SUMMARY, "status": "stopped"}, [[1]])  # type: ignore[arg-type,typeddict-item]
+    result = late_result(here, {**SUMMARY, "status": "stopped"}, [[1]])  # type: ignore[arg-type,typeddict-item]
     assert here.calls == []
     assert "decisions" not in result
 
@@ -91,9 +89,7 @@ def test_a_failed_run_is_an_error_of_training_or_request(
     error: WhisktrainError, kind: type[WhisktrainError]
 ) -> None:
     with pytest.raises(kind) as caught:
-        late_result(
-            session(), EARLY, {**SUMMARY, "status": "failed", "error": error.to_record()}, None
-        )  # type: ignore[arg-type,typeddict-item]
+        late_result(session(), {**SUMMARY, "status": "failed", "error": error.to_record()}, None)  # type: ignore[arg-type,typeddict-item]
     assert caught.value.code == error.code
 
 

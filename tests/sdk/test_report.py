@@ -57,7 +57,7 @@ BODY = {
 def test_rows_target_columns_and_warnings_are_told() -> None:
     assert data_report(BODY) == [
         "data: churn.csv: 401 rows read, 400 used, 1 dropped; 320 to train in 2 shards, 80 to validate",
-        "target: churned: classification, 2 classes (the target holds booleans)",
+        "target: 'churned', classification, 2 classes (the target holds booleans)",
         f"columns: {', '.join(f'n{k}' for k in range(12))} and 2 more: standardised",
         "columns: plan (18 missing): one feature for each of 3 categories",
         "left out: customer: every row has its own value; --keep uses it",

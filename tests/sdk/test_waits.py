@@ -14,6 +14,7 @@ from plans import plan_of
 
 import whisktrain
 from whisktrain.errors import (
+    DataError,
     DeadlineExceeded,
     NotFound,
     PlatformError,
@@ -24,6 +25,7 @@ from whisktrain.errors import (
 from whisktrain.openwhisk.client import Activation
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run import Outcome, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import summarize
@@ -55,8 +57,9 @@ def open_run(connection: whisktrain.Connection, **changes: Any) -> RunState:
     """A run in its third round that nothing serves."""
     now = time.time()
     known = {"round": 3, "phase": "train", "params": "params:r:3", "created": now, "opened": now}
-    state = RunState("r", plan_of(), 1, **{**known, **changes})
-    made = RunRecords(connection.store, "r").create(state)
+    run = RunKeys(connection.store).claim("r", {})["run"]
+    state = RunState(run, plan_of(), 1, **{**known, **changes})
+    made = RunRecords(connection.store, run).create(state)
     assert made is not None
     return made
 
@@ -68,8 +71,8 @@ def end_run(connection: whisktrain.Connection, state: RunState, status: str = "c
     )
     final = replace(state, status=status, reason="Done.", outcome=outcome)
     summary = summarize(final, TrainingHistory(), ["a", "b", "c"], published=True)
-    RunArchive(connection.store, "r").put_summary(summary)
-    RunRecords(connection.store, "r").delete_all()
+    RunArchive(connection.store, state.run).put_summary(summary)
+    RunRecords(connection.store, state.run).delete_all()
 
 
 def test_a_run_that_is_not_there_is_not_waited_for(connection: whisktrain.Connection) -> None:
@@ -90,11 +93,11 @@ def test_a_run_that_was_stopped_before_it_began_is_not_waited_for(
 def test_a_stop_that_nothing_serves_ends_and_stays_requested(
     connection: whisktrain.Connection,
 ) -> None:
-    open_run(connection)
+    state = open_run(connection)
     with pytest.raises(DeadlineExceeded, match="'r' was asked to stop") as caught:
         connection.runs.stop("r")
     assert (caught.value.run, caught.value.code) == ("r", "not_served")
-    assert RunRecords(connection.store, "r").stop_requested()
+    assert RunRecords(connection.store, state.run).stop_requested()
 
 
 def test_a_run_that_nothing_serves_is_not_followed_for_ever(
@@ -107,7 +110,7 @@ def test_a_run_that_nothing_serves_is_not_followed_for_ever(
 
 def test_a_run_with_a_living_lease_is_waited_for(connection: whisktrain.Connection) -> None:
     state = open_run(connection, leases={0: time.time() + 60})
-    snapshots = Snapshots(connection.store, "r")
+    snapshots = Snapshots(connection.store, "r", awaited=True)
     assert snapshots.take() is not None
     assert snapshots.leased()
     stall = stalls.Stall(connection, snapshots)
@@ -201,10 +204,29 @@ def test_a_run_that_never_begins_ends_the_wait(
 def test_a_run_that_is_deleted_while_it_is_waited_for_ends_the_wait(
     connection: whisktrain.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_run(connection, leases={0: time.time() + 60})
-    deleted = RunRecords(connection.store, "r").delete_all
+    state = open_run(connection, leases={0: time.time() + 60})
+    deleted = RunRecords(connection.store, state.run).delete_all
     with pytest.raises(NotFound, match="'r'"):
         watch(connection, Platform(None, deleted, None), monkeypatch)
+
+
+def test_a_run_that_was_refused_before_it_began_is_listed_with_its_reason(
+    connection: whisktrain.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = DataError("The target was 'kpt'.", hint="Did you mean 'kept'?").to_record()
+    answer = {"error": {**refused, "kind": "DataError"}}
+    ended = Activation("a", "preprocess", "g/preprocess", 1, 2, 1, "application error", answer)
+    with pytest.raises(DataError, match="kpt") as caught:
+        watch(connection, Platform(ended), monkeypatch)
+    assert caught.value.run == "r"
+    [entry] = connection.runs.list()
+    assert (entry["run"], entry["status"], entry["reason"]) == ("r", "failed", refused["message"])
+    assert connection.runs.show("r")["error"] == refused
+    open_run(connection)
+    [entry] = connection.runs.list()
+    assert entry["status"] == "running", "the key was used again"
+    connection.runs.delete("r", force=True)
+    assert connection.runs.list() == []
 
 
 def test_a_store_that_comes_back_does_not_end_the_wait(
@@ -245,14 +267,14 @@ def test_a_run_that_ends_before_the_first_look_is_narrated_all_the_same(
 def test_epochs_from_before_the_watch_are_marked(connection: whisktrain.Connection) -> None:
     from whisktrain.records.params import ParamsBody
 
-    open_run(connection)
+    state = open_run(connection)
     history = TrainingHistory(entries=[{"epoch": 1, "round": 2, "loss": 1.0}])
     body: ParamsBody = {"parent": "", "merged": [], "digest": "", "history": history.to_body()}
-    connection.store.rounds.put("params:r:3", body)
-    shown = Snapshots(connection.store, "r").take()
+    connection.store.rounds.put(state.params, body)
+    shown = Snapshots(connection.store, "r", awaited=True).take()
     assert shown is not None
     assert shown.missed == 1
-    fresh = Snapshots(connection.store, "r")
+    fresh = Snapshots(connection.store, "r", awaited=True)
     fresh._looked = True  # the run was not there at the first look
     seen = fresh.take()
     assert seen is not None

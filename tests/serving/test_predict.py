@@ -132,7 +132,7 @@ def test_what_is_missing_is_named(store: Store, publish: Publish) -> None:
     publish("churn", TABLE)
     with pytest.raises(NotFound, match="Did you mean 'churn'"):
         predict({"model": "chrun", "rows": [ROW]}, store=store)
-    with pytest.raises(NotFound, match="has the versions 1"):
+    with pytest.raises(NotFound, match="has version 1"):
         predict({"model": "churn:9", "rows": [ROW]}, store=store)
     with pytest.raises(RequestError, match="no rows"):
         predict({"model": "churn"}, store=store)

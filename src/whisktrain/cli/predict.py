@@ -43,7 +43,9 @@ def predict(
     """Decide on rows with a trained model."""
     if (rows_file is None) == (rows is None):
         raise RequestError(
-            "Rows are given either with --input FILE or with --rows JSON.", code="usage"
+            "Rows are given either with --input FILE or with --rows JSON.",
+            code="usage",
+            hint="Give one of the two.",
         )
     given: Json | Path = rows_file
     if rows is not None or str(rows_file) == "-":

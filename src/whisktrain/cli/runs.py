@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["add_to"]
 
 _RUN = typer.Argument(..., metavar="RUN", help="The run's key, or its id.")
+_REASON = 100
+"""Characters of a reason in the list."""
 _PROGRESS = typer.Option("auto", "--progress", help="Whether to show progress on stderr.")
 
 
@@ -33,13 +35,20 @@ def list_runs(context: CommandContext) -> None:
             f"{r['round']}/{r['rounds']}",
             main_figure(r["metrics"]),
             r["when"],
+            _brief(r["reason"]) if r["status"] not in ("running", "completed") else None,
         )
         for r in found
     ]
-    text = columns(("run", "status", "model", "round", "result", "when"), rows) if rows else None
+    head = ("run", "status", "model", "round", "result", "when", "reason")
+    text = columns(head, rows) if rows else None
     if not rows:
         context.say("There are no runs yet; `whisktrain train digits` makes one.")
     context.answer({"runs": found}, text)
+
+
+def _brief(reason: str) -> str:
+    """A reason in one line of a table; `runs show` has all of it."""
+    return reason if len(reason) <= _REASON else reason[: _REASON - 1] + "…"
 
 
 def main_figure(metrics: Figures) -> str:

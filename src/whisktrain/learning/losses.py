@@ -201,5 +201,8 @@ def make(loss: LossConfig, dtype: str | None) -> Loss:
         made: Loss = kind(**options, name=name, dtype=dtype)
     except (TypeError, ValueError) as error:
         reason = backend.one_line(error, 200)
-        raise RequestError(f"the loss {name} cannot be built with {options}: {reason}") from None
+        raise RequestError(
+            f"the loss {name} cannot be built with {options}: {reason}",
+            hint="Give only arguments of Keras' loss of that name.",
+        ) from None
     return made

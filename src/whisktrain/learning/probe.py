@@ -61,12 +61,14 @@ def probe(spec: Spec, blueprint: Blueprint, params: Tensors) -> KerasLayout:
     except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
         reason = backend.one_line(error)
         raise RequestError(
-            f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}"
+            f"the model cannot compute a loss for rows of shape {spec.x_shape}: {reason}",
+            hint="Call the model once on such rows with Keras itself, which shows where it fails.",
         ) from None
     if dry_run.reused_normalisation is not None:
         name = dry_run.reused_normalisation
         raise RequestError(
-            f"the batch normalisation {name} is used more than once: its statistics would mix."
+            f"the batch normalisation {name} is used more than once: its statistics would mix.",
+            hint="Give each place a batch normalisation of its own.",
         )
     _check_unchanged(opened, params)
     layout = layout_of(blueprint)
@@ -156,6 +158,7 @@ def _with_frozen(layout: KerasLayout, names: set[str]) -> KerasLayout:
         entries.append({**entry, "role": "frozen"} if entry["name"] in names else entry)
     if not any(entry["role"] == "trainable" for entry in entries):
         raise RequestError(
-            "the loss depends on no trainable weight of the model; there is nothing to train."
+            "the loss depends on no trainable weight of the model; there is nothing to train.",
+            hint="Leave the layers before the output trainable.",
         )
     return {**layout, "tensors": entries}

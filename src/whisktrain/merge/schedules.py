@@ -110,7 +110,8 @@ def _check_names(name: str, given: Mapping[str, object]) -> None:
         )
     if missing := [k for k in required if k not in given]:
         raise RequestError(
-            f"{name} needs {' and '.join(missing)}, which the schedule does not give."
+            f"{name} needs {' and '.join(missing)}, which the schedule does not give.",
+            hint="Add them to the schedule.",
         )
 
 

@@ -84,7 +84,9 @@ def handle(event: Mapping[str, object], store: Store, *, namespace: str = "_") -
             continue
         return {"trigger": full, "status": _status(body)}
     raise Conflict(
-        f"The registration of {full} is being changed by others all the time.", retryable=True
+        f"The registration of {full} is being changed by others all the time.",
+        retryable=True,
+        hint="Try again.",
     )
 
 

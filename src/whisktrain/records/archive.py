@@ -1,18 +1,35 @@
-"""Every read and write of what stays of a run in the library once it has ended: its summary and its checkpoint."""
+"""Every read and write of what stays of a run in the library once it has ended: its summary and its checkpoint.
+
+Of a run that could not begin, because its request or its data was refused, the reason stays: its rejection.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TypedDict, cast
 
-from whisktrain.errors import Conflict, NotFound
+from whisktrain.errors import Conflict, ErrorRecord, NotFound
 from whisktrain.records import ids
 from whisktrain.records.checkpoint import Checkpoint
 from whisktrain.records.summary import RunSummary
 from whisktrain.store.protocol import Store
 
-__all__ = ["RunArchive", "list_summaries"]
+__all__ = ["Rejection", "RunArchive", "list_rejections", "list_summaries"]
+
+
+class Rejection(TypedDict):
+    """Why a run did not begin.
+
+    Attributes:
+        schema: The schema number.
+        error: The failure of the stage that refused it.
+        ended: When, in seconds of the epoch.
+    """
+
+    schema: int
+    error: ErrorRecord
+    ended: float
 
 
 class RunArchive:
@@ -102,6 +119,25 @@ class RunArchive:
             )
         return Checkpoint.of(found)
 
+    def rejection(self) -> Rejection | None:
+        """Why the run did not begin; None where it did, or where nothing is known of it."""
+        found = self._library.get(ids.rejection(self.run))
+        return cast(Rejection, found.body) if found is not None else None
+
+    def put_rejection(self, error: ErrorRecord) -> None:
+        """Write why the run did not begin; the newest reason counts, as a key may be tried again."""
+        body: Rejection = {"schema": ids.SCHEMA, "error": error, "ended": time.time()}
+        found = self._library.get(ids.rejection(self.run))
+        rev = found.rev if found is not None else None
+        try:
+            self._library.put(ids.rejection(self.run), body, rev=rev)
+        except Conflict:
+            return
+
+    def delete_rejection(self) -> None:
+        """Delete the rejection."""
+        self._library.delete(ids.rejection(self.run))
+
     def delete(self) -> None:
         """Delete the checkpoint and then the summary: as long as that is there, the run can be found and deleted again."""
         self._library.delete(ids.checkpoint(self.run))
@@ -118,3 +154,9 @@ def list_summaries(store: Store) -> dict[str, RunSummary]:
     """The summaries of all ended runs, by run."""
     prefix = ids.summary("")
     return {d.id.removeprefix(prefix): cast(RunSummary, d.body) for d in store.library.list(prefix)}
+
+
+def list_rejections(store: Store) -> dict[str, Rejection]:
+    """The rejections of all runs that did not begin, by run."""
+    prefix = ids.rejection("")
+    return {d.id.removeprefix(prefix): cast(Rejection, d.body) for d in store.library.list(prefix)}

@@ -1,7 +1,7 @@
 """The ids of all documents, and the database that holds them.
 
     library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
-              version:<name>:<v>  alias:<name>  key:<K>  summary:<R>  checkpoint:<R>
+              version:<name>:<v>  alias:<name>  key:<K>  summary:<R>  checkpoint:<R>  rejection:<K>
     rounds    run:<R>  blueprint:<R>  params:<R>:<r>  moments:<R>:<r>  <R>:<r>:<k>  failure:<R>:<r>:<k>:<attempt>
               stop:<R>  registration:<namespace>:<trigger>
 
@@ -43,6 +43,7 @@ __all__ = [
     "prefixes",
     "registration",
     "registration_prefix",
+    "rejection",
     "round_of",
     "run",
     "shard",
@@ -167,6 +168,11 @@ def registration_prefix() -> str:
 def summary(run_id: str) -> str:
     """The summary of a run that ended."""
     return f"summary:{run_id}"
+
+
+def rejection(run_id: str) -> str:
+    """Why a run did not begin."""
+    return f"rejection:{run_id}"
 
 
 def checkpoint(run_id: str) -> str:

@@ -62,7 +62,11 @@ def file_of_frame(table: object) -> FrameFile:
 
     columns = _named_columns(table)
     if not columns:
-        raise RequestError("The table has no columns.", code="no_rows")
+        raise RequestError(
+            "The table has no columns.",
+            code="no_rows",
+            hint="Give it columns with features, and one with the target.",
+        )
     categorical = tuple(name for name, column in columns.items() if column.dtype == "category")
     try:
         arrays = {name: _arrow_cells(column, name) for name, column in columns.items()}

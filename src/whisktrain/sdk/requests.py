@@ -147,7 +147,9 @@ def _existing(file: str, given: str) -> Path:
     path = Path(file).expanduser()
     if not path.is_file():
         raise RequestError(
-            f"The model was given as {given!r}, but there is no file {file!r}.", code="no_such_file"
+            f"The model was given as {given!r}, but there is no file {file!r}.",
+            code="no_such_file",
+            hint="Check the path.",
         )
     return path
 
@@ -272,11 +274,17 @@ def rows_file(path: str | Path) -> list[Json] | None:
         content: Json = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise RequestError(
-            f"The file {str(path)!r} is no JSON: {error}.", code="bad_rows"
+            f"The file {str(path)!r} is no JSON: {error}.",
+            code="bad_rows",
+            hint='Such as [{"age": 31}] or [[0.1, 2]].',
         ) from None
     if isinstance(content, dict) and isinstance(content.get("rows"), list):
         content = content["rows"]
     rows = as_rows(content)
     if not isinstance(rows, list):
-        raise RequestError(f"The file {str(path)!r} holds no list of rows.", code="bad_rows")
+        raise RequestError(
+            f"The file {str(path)!r} holds no list of rows.",
+            code="bad_rows",
+            hint='Such as [{"age": 31}] or [[0.1, 2]].',
+        )
     return rows

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from whisktrain.errors import ErrorRecord, NotFound, RequestError
 from whisktrain.records import ids
-from whisktrain.records.archive import RunArchive, list_summaries
+from whisktrain.records.archive import (
+    Rejection,
+    RunArchive,
+    list_rejections,
+    list_summaries,
+)
 from whisktrain.records.keys import RunKeys, delete_run
 from whisktrain.records.run_records import RunRecords, list_runs
 from whisktrain.sdk.training import lifecycle
@@ -30,12 +35,16 @@ __all__ = ["FailureReport", "RunEntry", "RunReport", "Runs"]
 
 
 class RunEntry(TypedDict):
-    """One run of a list: `when` it ended, or began where it goes on; figures as of its last closed round."""
+    """One run of a list: `when` it ended, or began where it goes on; figures as of its last closed round.
+
+    `reason` says why it is in a final state; "" where it goes on.
+    """
 
     run: str
     run_id: str
     model: str | None
     status: str
+    reason: str
     round: int
     rounds: int
     metrics: Figures
@@ -73,6 +82,7 @@ class RunReport(TypedDict, total=False):
         cost: Activations and GB-seconds.
         history: The entries of closed epochs.
         failures: All failures.
+        reason: Why the run is in a final state.
         error: Why the run failed.
     """
 
@@ -93,6 +103,7 @@ class RunReport(TypedDict, total=False):
     cost: CostTotal
     history: list[Figures]
     failures: list[FailureReport]
+    reason: str
     error: ErrorRecord
 
 
@@ -121,6 +132,10 @@ class Runs:
         for run, entry in found.items():
             if ids.has_key(run) and run not in named:
                 entry["run"] = run
+        names = {entry["run"] for entry in found.values()}
+        for run, rejection in list_rejections(store).items():
+            if run not in names:
+                found[run] = _rejected(run, rejection)
         return sorted(found.values(), key=lambda entry: str(entry["when"]), reverse=True)
 
     def show(self, run: str) -> RunReport:
@@ -136,7 +151,17 @@ class Runs:
         records = RunRecords(store, id_)
         state = records.read()
         if state is None:
-            raise self._missing(run)
+            rejection = RunArchive(store, run).rejection()
+            if rejection is None:
+                raise self._missing(run)
+            reason = rejection["error"]["message"]
+            return {
+                "run": run,
+                "run_id": run,
+                "status": "failed",
+                "reason": reason,
+                "error": rejection["error"],
+            }
         failures = sorted(records.failures(), key=lambda f: (f.round, f.shard, f.attempt))
         return _report(state, snapshot(store, state), [_failure_report(f) for f in failures])
 
@@ -254,8 +279,10 @@ class Runs:
                 hint=f"Stop it first: `whisktrain runs stop {run}`; or delete it as it is: "
                 f"`whisktrain runs delete {run} --force`.",
             )
-        if not (ended or owned or records.exists() or records.leftovers()):
+        refused = RunArchive(store, run).rejection() is not None
+        if not (ended or owned or refused or records.exists() or records.leftovers()):
             raise self._missing(run)
+        RunArchive(store, ids.key_of(run)).delete_rejection()
         delete_run(store, id_)
 
     def _missing(self, run: str) -> NotFound:
@@ -270,11 +297,27 @@ def _ended(run: str, summary: RunSummary) -> RunEntry:
         "run_id": run,
         "model": summary["model"],
         "status": summary["status"],
+        "reason": summary["reason"] or "",
         "round": summary["rounds"],
         "rounds": summary["rounds"],
         "metrics": summary["metrics"] or {},
         "seconds": summary["seconds"],
         "when": summary["ended"],
+    }
+
+
+def _rejected(run: str, rejection: Rejection) -> RunEntry:
+    return {
+        "run": run,
+        "run_id": run,
+        "model": None,
+        "status": "failed",
+        "reason": rejection["error"]["message"],
+        "round": 0,
+        "rounds": 0,
+        "metrics": {},
+        "seconds": 0.0,
+        "when": _iso(rejection["ended"]),
     }
 
 
@@ -284,6 +327,7 @@ def _running(state: RunState, shown: Progress) -> RunEntry:
         "run_id": state.run,
         "model": shown.model,
         "status": shown.status,
+        "reason": shown.reason,
         "round": shown.round,
         "rounds": shown.rounds,
         "metrics": _without_epoch(shown.latest),

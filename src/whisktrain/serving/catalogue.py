@@ -72,10 +72,18 @@ def missing(store: Store, reference: Reference) -> NotFound:
     """Make the failure that names the nearest model, or the versions that exist."""
     models = ModelRecords(store)
     existing = models.versions(reference.name)
+    if reference.version in existing or (existing and reference.version is None):
+        return NotFound(
+            f"The model {str(reference)!r} is being published just now.",
+            code="no_such_model",
+            hint="Ask again in a moment.",
+            retryable=True,
+        )
     if existing:
         listed = ", ".join(str(version) for version in existing[-_LISTED_VERSIONS:])
+        word = "version" if len(existing) == 1 else "versions"
         return NotFound(
-            f"There is no model {str(reference)!r}; {reference.name!r} has the versions {listed}.",
+            f"There is no model {str(reference)!r}; {reference.name!r} has {word} {listed}.",
             code="no_such_model",
             hint=f"Ask for {reference.name}:{existing[-1]}.",
         )

@@ -101,7 +101,9 @@ def _frequencies(counts: Counter[str]) -> str:
         named.append(f"class {label} {count} times" if count > 1 else f"class {label} once")
     text = ", ".join(named)
     rest = len(counts) - _NAMED_CLASSES
-    return f"{text} and {rest} other classes" if rest > 0 else text
+    if rest > 0:
+        return f"{text} and {rest} other {'class' if rest == 1 else 'classes'}"
+    return text
 
 
 def _quality(metrics: Mapping[str, object]) -> str:

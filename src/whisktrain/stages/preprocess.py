@@ -125,7 +125,10 @@ def _reuse(request: Request, store: Store, workers: int) -> Preprocessed:
     earlier = (request.data.source or "").removeprefix(PREFIX)
     known = find_dataset(store, earlier, attachment=True) if earlier else None
     if known is None:
-        raise NotFound(f"There is no data set {request.data.source!r} in the store.")
+        raise NotFound(
+            f"There is no data set {request.data.source!r} in the store.",
+            hint="`whisktrain data list` shows what there is; give the original data to have it made again.",
+        )
     _check_unchanged(request.data, known.body)
     same_shards = (
         len(known.body["shards"]) == workers and "shards" not in request.data.model_fields_set

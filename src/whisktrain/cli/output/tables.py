@@ -19,7 +19,9 @@ def value(thing: object) -> str:
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table: a line of names in capitals, then one line for each row."""
+    """A table: a line of names in capitals, then one line for each row. Columns with nothing in any row are left out."""
+    kept = [i for i in range(len(head)) if any(row[i] is not None for row in rows)]
+    head, rows = [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
     cells = [[name.upper() for name in head], *([value(c) for c in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     return "\n".join(

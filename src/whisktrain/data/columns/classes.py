@@ -69,7 +69,7 @@ def read_classes(column: Series, name: str, found: ColumnType, *, numeric: bool)
     return Classes(used, tuple(classes), class_of_cell[codes][used])
 
 
-def one_value(name: str, value: object) -> DataError:
+def one_value(name: str, value: Label) -> DataError:
     """The error of a target that is the same in every row."""
     return DataError(
         f"The target {name!r} is {value!r} in every row; expected at least two different values.",

@@ -167,5 +167,5 @@ def _read_values(
     used = ~np.isnan(values)
     y = values[used]
     if y.size and (y == y[0]).all():
-        raise one_value(name, y[0])
+        raise one_value(name, float(y[0]))
     return Target("regression", reason, used, None, y)

@@ -162,7 +162,9 @@ def _image_files(data: bytes, what: str) -> Iterator[_File]:
         yield from _zip_members(data, what) if is_zip else _tar_members(data, what)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise DataError(
-            f"{what} cannot be read as a tar or zip archive ({error}).", code="bad_archive"
+            f"{what} cannot be read as a tar or zip archive ({error}).",
+            code="bad_archive",
+            hint="Pack the images again as .zip or .tar.gz, or give their folder.",
         ) from None
 
 

@@ -42,5 +42,9 @@ def images_of_array(
         )
     check_matrix(len(pixels), int(np.prod(pixels.shape[1:])))
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise DataError(f"The images in {what} have values that are not finite.", code="bad_rows")
+        raise DataError(
+            f"The images in {what} have values that are not finite.",
+            code="bad_rows",
+            hint="Replace NaN and infinity by numbers, or leave these images out.",
+        )
     return Images(pixels, 255.0 if pixels.dtype == np.uint8 else None, labels)

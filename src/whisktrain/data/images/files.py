@@ -106,6 +106,7 @@ def decode_image(
         raise DataError(
             f"The image {name!r} is grey; the training images have {channels} channels.",
             code="bad_image",
+            hint="Convert it to the training images' colours.",
         )
     return pixels.reshape(shape)
 
@@ -131,7 +132,11 @@ def _deep_grey(opened: OpenImage, size: tuple[int, int], name: str) -> NDArray[n
         white = np.iinfo(np.uint16).max
         pixels = np.where(pixels == transparent, np.uint16(white), pixels)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise DataError(f"The image {name!r} has values that are not finite.", code="bad_image")
+        raise DataError(
+            f"The image {name!r} has values that are not finite.",
+            code="bad_image",
+            hint="Replace NaN and infinity by numbers, or leave the image out.",
+        )
     if pixels.shape == size:
         return pixels
     floats = Image.fromarray(pixels.astype(np.float32))

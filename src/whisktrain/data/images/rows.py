@@ -94,5 +94,9 @@ def _check_pixels(content: object, shape: tuple[int, ...], at: int) -> NDArray[n
             code="bad_shape",
         )
     if not np.isfinite(pixels).all():
-        raise DataError(f"Row {at + 1} has pixels that are not finite.", code="bad_cell")
+        raise DataError(
+            f"Row {at + 1} has pixels that are not finite.",
+            code="bad_cell",
+            hint="Replace NaN and infinity by numbers.",
+        )
     return pixels.reshape(shape)

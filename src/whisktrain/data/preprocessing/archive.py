@@ -79,7 +79,8 @@ def unpack(data: bytes) -> tuple[PreprocessorRecord, Estimators]:
         estimators: Estimators = skops.io.loads(stored, trusted=[])
     except UntrustedTypesFoundException as error:
         raise Damaged(
-            f"The fitted preprocessing holds types that are not trusted ({error})."
+            f"The fitted preprocessing holds types that are not trusted ({error}).",
+            hint="Preprocess the data again, or train again where a model does not open.",
         ) from None
     return record, estimators
 

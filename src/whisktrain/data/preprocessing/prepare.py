@@ -147,7 +147,9 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
     )
     if target_name in request.drop:
         raise DataError(
-            f"The column {target_name!r} is both the target and in data.drop.", code="no_target"
+            f"The column {target_name!r} is both the target and in data.drop.",
+            code="no_target",
+            hint="Leave it out of data.drop, or name another target.",
         )
     target = read_target(
         table.column(target_name), target_name, task=request.task, decimal=table.decimal

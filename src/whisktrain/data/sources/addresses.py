@@ -32,7 +32,10 @@ def resolve(host: str, port: int, what: str) -> str:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise DataError(
-            f"The host of {what} is not known.", code="bad_address", retryable=True
+            f"The host of {what} is not known.",
+            code="bad_address",
+            retryable=True,
+            hint="Check the address's spelling, and that it can be reached from where the data is read.",
         ) from None
     addresses = [str(entry[4][0]) for entry in found]
     private_allowed = os.environ.get(ALLOW_PRIVATE) == "1"

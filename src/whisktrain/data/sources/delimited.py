@@ -68,7 +68,11 @@ def read_delimited(
     else:
         header = _numbered_header(width)
     if not len(frame):
-        raise DataError(f"{what} has a header but no rows.", code="no_rows")
+        raise DataError(
+            f"{what} has a header but no rows.",
+            code="no_rows",
+            hint="Check that it is the right file.",
+        )
     named = with_names(frame, header.names)
     decimal = decimal or find_decimal(named, delimiter)
     return Table(named, (*notices, *header.notices), decimal, is_text=True)

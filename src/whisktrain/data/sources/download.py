@@ -71,7 +71,9 @@ def download(url: str) -> tuple[bytes, str]:
         finally:
             pool.close()
     raise DataError(
-        f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.", code="bad_address"
+        f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.",
+        code="bad_address",
+        hint="Give the address to which it leads in the end.",
     )
 
 
@@ -151,6 +153,7 @@ def _request(
             f"{redact_url(url)} does not answer ({type(error).__name__}).",
             code="bad_address",
             retryable=True,
+            hint="Try again, or download it yourself and give the file.",
         ) from None
 
 
@@ -208,11 +211,13 @@ def _read(response: BaseHTTPResponse, url: str, until: float) -> bytes:
             f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}).",
             code="bad_address",
             retryable=True,
+            hint="Try again, or download it yourself and give the file.",
         ) from None
     if expected is not None and size != expected:
         raise DataError(
             f"{redact_url(url)} broke off after {size} of {expected} bytes.",
             code="bad_address",
             retryable=True,
+            hint="Try again, or download it yourself and give the file.",
         )
     return b"".join(parts)

@@ -58,7 +58,11 @@ def unpack(data: bytes, name: str) -> tuple[bytes, str]:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             content = file.read(max_bytes() + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} cannot be unpacked ({error}).", code="bad_archive") from None
+        raise DataError(
+            f"{name} cannot be unpacked ({error}).",
+            code="bad_archive",
+            hint="Pack it again, or give it unpacked.",
+        ) from None
     check_size(len(content), name)
     return content, name.removesuffix(".gz") + (".tar" if name.endswith(".tgz") else "")
 
@@ -119,7 +123,9 @@ def read_file(data: bytes, name: str, request: DataRequest) -> Table | Images:
     content, name = unpack(data, name)
     rows = _read(content, name, find_format(content, name, request.format), request)
     if isinstance(rows, Table) and not len(rows):
-        raise DataError(f"{name} has no rows.", code="no_rows")
+        raise DataError(
+            f"{name} has no rows.", code="no_rows", hint="Check that it is the right file."
+        )
     return rows
 
 

@@ -83,7 +83,9 @@ def _load_array(data: bytes, name: str) -> Array:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
     except (ValueError, OSError, EOFError) as error:
         raise DataError(
-            f"{name} cannot be read as a NumPy array ({error}).", code="bad_array"
+            f"{name} cannot be read as a NumPy array ({error}).",
+            code="bad_array",
+            hint="Write it with numpy.save, from numbers or text.",
         ) from None
 
 
@@ -95,7 +97,9 @@ def _load_arrays(data: bytes, name: str) -> dict[str, Array]:
             return {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(
-            f"{name} cannot be read as NumPy arrays ({error}).", code="bad_array"
+            f"{name} cannot be read as NumPy arrays ({error}).",
+            code="bad_array",
+            hint="Write it with numpy.savez, from numbers or text.",
         ) from None
 
 

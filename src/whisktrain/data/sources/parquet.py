@@ -54,7 +54,9 @@ def _read_arrow(data: bytes, name: str) -> pa.Table:
         return file.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"{name} cannot be read as Parquet ({error}).", code="bad_parquet"
+            f"{name} cannot be read as Parquet ({error}).",
+            code="bad_parquet",
+            hint="Check that the file is whole, and that it is Parquet.",
         ) from None
 
 

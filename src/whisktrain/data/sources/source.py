@@ -105,7 +105,8 @@ def _open_upload(ref: str, request: DataRequest, store: Store) -> Source:
     upload = get_upload(store, ref)
     if upload.meta["format"] == "images" and request.format not in ("auto", "images"):
         raise DataError(
-            f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}."
+            f"The upload {upload.name!r} is a folder of images; data.format was {request.format!r}.",
+            hint="Leave data.format out.",
         )
     return Source(upload.name, _short_name(upload.name), ref, _File(upload.name, upload.bytes))
 

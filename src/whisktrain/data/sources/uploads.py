@@ -193,7 +193,9 @@ def _read(path: Path) -> tuple[bytes, str]:
         return path.read_bytes(), "auto"
     except OSError as error:
         raise DataError(
-            f"The file {str(path)!r} cannot be read: {error.strerror}.", code="no_file"
+            f"The file {str(path)!r} cannot be read: {error.strerror}.",
+            code="no_file",
+            hint="Check the path and its permissions.",
         ) from None
 
 

@@ -128,7 +128,10 @@ def tensor_entries(model: Model) -> list[TensorEntry]:
                 entry["mean"] = statistic.mean
         entries.append(entry)
     if not any(entry["role"] == "trainable" for entry in entries):
-        raise RequestError("the model has no trainable weight; there is nothing to train.")
+        raise RequestError(
+            "the model has no trainable weight; there is nothing to train.",
+            hint="Leave at least one layer trainable.",
+        )
     return entries
 
 
@@ -162,11 +165,13 @@ def _check_layers(model: Model) -> None:
         check_policy(policy, f"the layer {layer.name} computes in")
         if getattr(layer, "stateful", False):
             raise RequestError(
-                f"the layer {layer.name} keeps state between batches (stateful), which shards cannot share."
+                f"the layer {layer.name} keeps state between batches (stateful), which shards cannot share.",
+                hint="Build it without stateful=True.",
             )
     for layer in batch_normalisations(model):
         option = "renorm" if layer.renorm else "synchronized" if layer.synchronized else None
         if option is not None:
             raise RequestError(
-                f"the batch normalisation {layer.name} has {option}=True, which is not supported."
+                f"the batch normalisation {layer.name} has {option}=True, which is not supported.",
+                hint="Build it without that option.",
             )

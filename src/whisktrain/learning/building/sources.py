@@ -98,7 +98,8 @@ def assign(model: Model, params: Mapping[str, Tensor]) -> None:
         if value is None or tuple(value.shape) != tuple(variable.shape):
             received = "none" if value is None else f"one of shape {tuple(value.shape)}"
             raise RequestError(
-                f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}."
+                f"the model expects a weight {name} of shape {tuple(variable.shape)}; received {received}.",
+                hint="Start from a model that is built the same way.",
             )
         variable.assign(value)
     derived.derive(model)

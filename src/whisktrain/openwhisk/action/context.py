@@ -36,7 +36,10 @@ def _client(environment: Mapping[str, str]) -> Client:
     """The client for the platform that runs this action; kept for later activations of this process."""
     apihost, key = environment.get("__OW_API_HOST", ""), environment.get("__OW_API_KEY", "")
     if not apihost:
-        raise ConfigurationError("The platform gave the action no API host (__OW_API_HOST).")
+        raise ConfigurationError(
+            "The platform gave the action no API host (__OW_API_HOST).",
+            hint="Invoke it through OpenWhisk.",
+        )
     if not key:
         raise ConfigurationError(
             "The action has no key to invoke others with (__OW_API_KEY).",

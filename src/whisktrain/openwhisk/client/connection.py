@@ -267,6 +267,7 @@ class Connection:
                 f"The key may not do this at {self.address} ({method} {path}): {text}",
                 status=status,
                 code="forbidden",
+                hint="Use a key of the namespace that whisktrain is deployed in.",
             )
         if status in _REDIRECTS:
             target = response.headers.get("Location", "another address").partition("?")[0]

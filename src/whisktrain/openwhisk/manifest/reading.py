@@ -196,7 +196,8 @@ class _PackageReader:
                 code = file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigurationError(
-                    f"The source of action {name!r}, {file}, cannot be read: {error}"
+                    f"The source of action {name!r}, {file}, cannot be read: {error}",
+                    hint="Correct 'function', which is relative to the manifest.",
                 ) from None
         if not code.strip():
             raise ConfigurationError(
@@ -243,7 +244,9 @@ class _PackageReader:
         entry = _mapping(value, "rule", name)
         trigger, action = self._text(entry.get("trigger")), self._text(entry.get("action"))
         if not trigger or not action:
-            raise ConfigurationError(f"The rule {name!r} needs a trigger and an action.")
+            raise ConfigurationError(
+                f"The rule {name!r} needs a trigger and an action.", hint="Name both."
+            )
         return Rule(name, trigger, action, self._annotations(entry.get("annotations"), name))
 
 

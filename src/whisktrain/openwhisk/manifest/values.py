@@ -115,7 +115,8 @@ def _resolve_text(name: str, text: str, kind: str, environment: Mapping[str, str
         parsed: Json = json.loads(text)
     except ValueError:
         raise ConfigurationError(
-            f"The input {name!r} has the type json, and its value is not JSON."
+            f"The input {name!r} has the type json, and its value is not JSON.",
+            hint="Write the value as JSON.",
         ) from None
     return parsed
 

@@ -80,6 +80,7 @@ def start(where: Where, job: Job) -> Started:
         raise PlatformError(
             f"The background process ended before the run began; its log is {file}.",
             code="not_started",
+            hint="The last lines of the log say why.",
         )
     answer: Started | NotStarted = json.loads(line)
     if "error" in answer:

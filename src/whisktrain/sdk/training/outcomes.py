@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 from whisktrain.errors import RequestError, TrainingError, WhisktrainError, from_record
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
+from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.decisions import with_decisions
 from whisktrain.serving import messages
-from whisktrain.serving.results import named
+from whisktrain.serving.results import result_of as serving_result
 
 if TYPE_CHECKING:
     from whisktrain.jsontypes import Json
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from whisktrain.serving.results import DecisionAnswer, RunResult
 
 __all__ = ["late_result", "result_of"]
-
-_ONLY_IN_SUMMARIES = ("schema", "history", "predict", "ended", "workers_log")
 
 
 def result_of(session: Session, record: Activation, run: str) -> RunResult:
@@ -42,29 +41,32 @@ def result_of(session: Session, record: Activation, run: str) -> RunResult:
         error = _training_error(error)
     error.run = run
     if session.has_store:
-        summary = RunArchive(session.store, RunKeys(session.store).resolve(run)).summary()
+        id_ = RunKeys(session.store).resolve(run)
+        summary = RunArchive(session.store, id_).summary()
+        if summary is None and not RunRecords(session.store, id_).exists():
+            RunArchive(session.store, run).put_rejection(error.to_record())
         error.workers_log = summary.get("workers_log") if summary else None  # type: ignore[attr-defined]
     raise error
 
 
-def late_result(session: Session, early: RunResult, summary: RunSummary, rows: Json) -> RunResult:
+def late_result(session: Session, summary: RunSummary, rows: Json) -> RunResult:
     """The result of a run that outlived its sequence, with the decisions that the sequence could not make.
+
+    It is the same as the sequence would have answered.
 
     Args:
         session: The platform and store.
-        early: What the sequence answered.
         summary: How the run ended.
         rows: The request's `predict` section, where rows were given.
 
     Raises:
         WhisktrainError: The run failed.
     """
-    known = {**early, **summary, **named(summary["run"])}
-    result = cast(
-        "RunResult", {key: value for key, value in known.items() if key not in _ONLY_IN_SUMMARIES}
-    )
+    result = serving_result(summary)
     if error := result.get("error"):
-        raise _training_error(from_record(error))
+        failed_run = _training_error(from_record(error))
+        failed_run.workers_log = summary.get("workers_log")  # type: ignore[attr-defined]
+        raise failed_run
     message = messages.of_training(result)
     if not rows or result["status"] != "completed":
         return {**result, "message": message}

@@ -40,7 +40,8 @@ def _rows_line(body: DatasetBody) -> str:
 def _target_line(body: DatasetBody) -> str:
     classes = body["classes"]
     kind = f"{len(classes)} classes" if classes else "values"
-    return f"target: {body['target']}: {body['task']}, {kind} ({body['reason']})"
+    column = f"{body['target']!r}, " if body["target"] else ""
+    return f"target: {column}{body['task']}, {kind} ({body['reason']})"
 
 
 def _column_lines(columns: list[ColumnReport]) -> list[str]:

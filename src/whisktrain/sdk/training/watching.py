@@ -91,7 +91,8 @@ class TrainingWatch:
         self._platform_outage = Outage(session, started.run)
         self._stop_requested: float | None = None
         self._stop_announced = False
-        self._early: RunResult | None = None
+        self._outlived = False
+        self._named = False
         self._begun = time.monotonic()
         self._unseen_until: float | None = None
         self._ended: float | None = None
@@ -124,9 +125,9 @@ class TrainingWatch:
         self._stall.check()
         self._recovery.look()
         training = self._show_progress()
-        if self._early is None:
+        if not self._outlived:
             return self._look_at_activation(training)
-        return self._look_at_summary(self._early)
+        return self._look_at_summary()
 
     def _request_stop_on_interrupt(self) -> None:
         """Ask the run to stop at the first Ctrl-C; give up where it does not move any more."""
@@ -177,8 +178,8 @@ class TrainingWatch:
                 self._show_the_end()
                 return result
             self._follow_in_store(
-                result,
                 f"run {self._started.run} outlives its train stage; following it in the store",
+                result.get("run_id"),
             )
         elif training:
             training = self._snapshots.exists()
@@ -190,9 +191,9 @@ class TrainingWatch:
             else _LOOK_UNSEEN_S
         )
         self._next_look = time.monotonic() + self._pause
-        if self._early is None:
+        if not self._outlived:
             return None if training else self._look_without_record()
-        return self._look_at_summary(self._early)
+        return self._look_at_summary()
 
     def _read_activation(self) -> RunResult | None:
         """The result of the activation; None while it has none, and where only the store can say how the run goes on.
@@ -217,15 +218,15 @@ class TrainingWatch:
             if not self._wait or not (self._snapshots.exists() or self._snapshots.summary()):
                 raise
             self._follow_in_store(
-                {"status": "training", "run": started.run},
                 f"{error.message} Run {started.run} goes on; following it in the store",
             )
             return None
 
-    def _follow_in_store(self, early: RunResult, why: str) -> None:
-        self._early = early
-        if "run_id" in early:
-            self._snapshots.bind(early["run_id"])
+    def _follow_in_store(self, why: str, run_id: str | None = None) -> None:
+        self._outlived = True
+        if run_id is not None:
+            self._snapshots.bind(run_id)
+            self._named = True
         self._session.narrate(why)
 
     def _look_without_record(self) -> RunResult | None:
@@ -246,7 +247,7 @@ class TrainingWatch:
         lost = self._platform_outage.seen
         if now - self._ended < (_LOST_RECORD_S if lost else _RECORD_S):
             return None
-        return self._look_at_summary({"status": "training", "run": self._started.run})
+        return self._look_at_summary()
 
     def _check_start(self, now: float) -> None:
         """Raise `DeadlineExceeded` where the run should have begun long ago."""
@@ -264,15 +265,15 @@ class TrainingWatch:
                 hint="OpenWhisk may have lost the activation: `whisktrain doctor` checks that; then train again.",
             )
 
-    def _look_at_summary(self, early: RunResult) -> RunResult | None:
+    def _look_at_summary(self) -> RunResult | None:
         """The result of a run that outlived its activation, where the run has ended."""
         summary = self._snapshots.summary()
         if summary is None:
-            if (self._snapshots.seen or "run_id" in early) and self._snapshots.deleted():
+            if (self._snapshots.seen or self._named) and self._snapshots.deleted():
                 raise no_such_run(self._started.run, "It was deleted while it was waited for.")
             return None
         self._show_the_end()
-        return outcomes.late_result(self._session, early, summary, self._started.rows)
+        return outcomes.late_result(self._session, summary, self._started.rows)
 
     def _show_the_end(self) -> None:
         if (end := self._snapshots.last()) is not None:

@@ -77,7 +77,10 @@ def _store_error(error: couchdb_http.HTTPError, database: str, url: str) -> Stor
             code="store_missing",
             hint="Create it with `whisktrain deploy`, as an administrator.",
         )
-    return StoreError(f"The store {url} refused a request to the database {database}: {details}.")
+    return StoreError(
+        f"The store {url} refused a request to the database {database}: {details}.",
+        hint="`whisktrain doctor` checks the store.",
+    )
 
 
 def _details(error: couchdb_http.HTTPError) -> str:

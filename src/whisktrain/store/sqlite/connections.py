@@ -141,7 +141,9 @@ class Connections:
         with self._lock:
             if self._closed:
                 raise StoreError(
-                    f"The store {self.path} was used after it had been closed.", code="store_closed"
+                    f"The store {self.path} was used after it had been closed.",
+                    code="store_closed",
+                    hint="Use it inside its with block.",
                 )
             if self._pid != os.getpid():
                 # A forked child must not use its parent's connections, nor close them (that would drop the parent's locks).

@@ -32,6 +32,7 @@ def busy(path: Path) -> StoreUnreachable:
     return StoreUnreachable(
         f"Other writers held the store {path} for more than {BUSY_SECONDS:.0f} s.",
         code="store_busy",
+        hint="Try again; fewer commands at once on one home wait less.",
     )
 
 
@@ -57,7 +58,11 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> StoreError:
         return _full(path)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
         return _read_only(path)
-    return StoreError(f"The store {path} answered: {error}.", code="store_io")
+    return StoreError(
+        f"The store {path} answered: {error}.",
+        code="store_io",
+        hint="Check the disk and its permissions, or choose another --home.",
+    )
 
 
 def _of_system(path: Path, error: OSError) -> StoreError:
@@ -65,7 +70,11 @@ def _of_system(path: Path, error: OSError) -> StoreError:
         return _full(path)
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return _read_only(path)
-    return StoreError(f"The store {path} cannot be used: {error.strerror}.", code="store_io")
+    return StoreError(
+        f"The store {path} cannot be used: {error.strerror}.",
+        code="store_io",
+        hint="Check the disk and its permissions, or choose another --home.",
+    )
 
 
 def _full(path: Path) -> StoreError:
