@@ -10,7 +10,7 @@ help: ## list these verbs
 
 install: .venv/.installed ## build .venv from the locked requirements
 
-.venv/.installed: requirements/dev.txt pyproject.toml scripts/install
+.venv/.installed: requirements/build.txt requirements/dev.txt pyproject.toml scripts/install
 	@scripts/install
 
 demo: install ## train on scikit-learn's digits with four workers, then predict

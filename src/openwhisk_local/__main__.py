@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=3233, help="the port; 0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--home", type=Path, metavar="DIR", help="keep the key there, and write a wskprops file"
+        "--home", type=_folder, metavar="DIR", help="keep the key there, and write a wskprops file"
     )
     parser.add_argument(
         "--memory",
@@ -83,6 +83,13 @@ def _loopback(text: str) -> str:
         if ipaddress.ip_address(address).is_loopback:
             return address
     raise argparse.ArgumentTypeError(f"{text!r} is not a loopback address such as 127.0.0.1 or ::1")
+
+
+def _folder(text: str) -> Path:
+    """Read a folder; an empty text, as of a variable that is not set, would be the current one."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty text; leave it out, or name a directory")
+    return Path(text)
 
 
 def _memory(text: str) -> int:

@@ -208,6 +208,7 @@ def test_help_loads_nothing_heavy(machine: Any) -> None:
         ["train"],
         ["nonsense"],
         ["runs", "show"],
+        ["runs", "list", "--home", ""],
     ],
 )
 def test_a_usage_error_is_two_lines_and_exit_2(words: list[str], fresh: Any) -> None:

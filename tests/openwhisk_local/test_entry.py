@@ -104,6 +104,12 @@ def test_it_listens_on_loopback_addresses_only(tmp_path: Path) -> None:
         assert f"'{address}' is not a loopback address" in refused.stderr
 
 
+def test_an_empty_home_is_refused() -> None:
+    refused = run("--home", "")
+    assert refused.returncode == 2
+    assert "argument --home: an empty text" in refused.stderr
+
+
 def test_too_little_memory_is_refused() -> None:
     refused = run("--memory", "255")
     assert refused.returncode == 2

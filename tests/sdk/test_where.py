@@ -29,6 +29,14 @@ def test_a_key_alone_changes_nothing(machine: dict[str, str]) -> None:
     assert find_platform(environment={**machine, "WHISK_AUTH": KEY}).platform == "embedded"
 
 
+@pytest.mark.parametrize("home", ["", "  "])
+def test_an_empty_home_is_not_the_current_directory(home: str, machine: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="The home was an empty text"):
+        find_platform(home=home, environment=machine)
+    del machine["WHISKTRAIN_HOME"]
+    assert default_home({**machine, "WHISKTRAIN_HOME": home}) == default_home(machine)
+
+
 def test_wsk_config_file_names_the_platform(machine: dict[str, str], tmp_path: Path) -> None:
     where = find_platform(environment={**machine, "WSK_CONFIG_FILE": str(tmp_path / ".wskprops")})
     assert (where.platform, where.apihost, where.auth, where.store) == (

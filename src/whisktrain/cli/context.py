@@ -74,6 +74,15 @@ class CommandContext:
             print(text, flush=True)  # noqa: T201
 
 
+def _home(text: str) -> Path:
+    """Read a home; an empty text, as of a variable that is not set, would be the current directory."""
+    if not text.strip():
+        raise typer.BadParameter(
+            "expected a directory, received an empty text; leave it out for the default."
+        )
+    return Path(text)
+
+
 def _shared(
     *,
     apihost: str | None = typer.Option(
@@ -107,6 +116,7 @@ def _shared(
         "--home",
         metavar="DIR",
         envvar="WHISKTRAIN_HOME",
+        parser=_home,
         help="Where the embedded host and store keep their state; the user's data directory by default.",
     ),
     insecure: bool = typer.Option(False, "--insecure", help="Accept a self-signed certificate."),

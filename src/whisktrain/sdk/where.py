@@ -37,7 +37,7 @@ class Where:
 
 def default_home(environment: Mapping[str, str] = os.environ) -> Path:
     """`WHISKTRAIN_HOME`, else the user's data directory for whisktrain."""
-    given = environment.get("WHISKTRAIN_HOME")
+    given = environment.get("WHISKTRAIN_HOME", "").strip()
     if given:
         return Path(given).expanduser()
     import platformdirs
@@ -74,6 +74,11 @@ def find_platform(
         ConfigurationError: The answers contradict each other, or something is missing.
     """
     _check_platform(platform, apihost)
+    if isinstance(home, str) and not home.strip():
+        raise ConfigurationError(
+            "The home was an empty text; expected a directory.",
+            hint="Leave it out for the user's data directory, or name one.",
+        )
     place = (Path(home).expanduser() if home is not None else default_home(environment)).absolute()
     address = store or environment.get("WHISKTRAIN_STORE") or None
     openwhisk = (
