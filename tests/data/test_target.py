@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whisktrain.data.columns.target import read_target
+from whisktrain.data.columns.target import ModelTarget, read_target
 from whisktrain.data.columns.target_column import find_target
 from whisktrain.errors import DataError
 
@@ -159,3 +159,15 @@ def test_regression_is_standardised_on_training_rows(make: Callable[..., Any]) -
         + made.body["y"]["mean"]
     )
     assert np.allclose(np.sort(back), np.sort(values), rtol=1e-6)
+
+
+def test_a_model_decides_where_the_caller_does_not() -> None:
+    cells = column(1, 3, 5, 7)
+    values = ModelTarget("regression", "the model's loss is mse")
+    found = read_target(cells, "t", model=values)
+    assert (found.task, found.reason) == ("regression", "the model's loss is mse")
+    assert read_target(cells, "t", task="classification", model=values).task == "classification"
+    single = ModelTarget(most_classes=2)
+    assert read_target(cells, "t", model=single).task == "regression"
+    assert read_target(column(0, 1, 1), "t", model=single).task == "classification"
+    assert read_target(column("a", "b", "c"), "t", model=single).task == "classification"

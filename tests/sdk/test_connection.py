@@ -94,17 +94,68 @@ def test_fit_trains_the_keras_model_in_place_from_its_own_weights(
     assert [a["class"] for a in answers] == model.predict(x[:5], verbose=0).argmax(axis=1).tolist()
 
 
-def test_fit_of_a_regression_says_where_its_answers_are(connection: whisktrain.Connection) -> None:
+def test_fit_of_a_regression_is_the_one_of_keras(connection: whisktrain.Connection) -> None:
+    """Whole numbers as targets: the model decides, not what they look like."""
     from whisktrain.learning import backend
 
     keras = backend.keras()
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="line")
-    model.compile(optimizer="adam", loss="mse")
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=keras.losses.Huber(delta=0.5))
+    alone = keras.models.clone_model(model)
+    alone.set_weights(model.get_weights())
+    alone.compile(keras.optimizers.SGD(0.1), keras.losses.Huber(delta=0.5))
     x = np.random.default_rng(1).normal(size=(60, 2)).astype("float32")
-    result = connection.fit(model, x, 100 + 50 * x[:, 0], workers=1, epochs=30, learning_rate=0.1)
-    assert "predict" in " ".join(result["notices"])
-    value = connection.predict("line", [[1.0, 0.0]])["decisions"][0]["value"]
-    assert value == pytest.approx(150, abs=25)
+    y = np.tile([1.0, 3.0, 5.0, 7.0], 15)
+    alone.fit(x, y, epochs=5, batch_size=60, verbose=0)
+    result = connection.fit(model, x, y, workers=2, epochs=5, batch="full", validation=0.0)
+    assert (result["task"], result.get("classes")) == ("regression", None)
+    for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    value = connection.predict("line", x[:1])["decisions"][0]["value"]
+    assert value == pytest.approx(float(alone.predict(x[:1], verbose=0)[0, 0]), abs=1e-5)
+    scaled = connection.fit(model, x, y, workers=1, epochs=1, scale="standard")
+    assert "predict" in " ".join(scaled["notices"])
+
+
+def test_fit_refuses_what_it_cannot_train_before_anything_starts(
+    connection: whisktrain.Connection,
+) -> None:
+    from whisktrain.learning import backend
+
+    keras = backend.keras()
+    x, y = np.zeros((4, 2), "float32"), np.arange(4) % 2
+
+    def own(values):
+        return values
+
+    def with_layer(*stack):
+        return keras.Sequential([keras.Input((2,)), *stack, keras.layers.Dense(2, "softmax")])
+
+    class Own(keras.layers.Layer):
+        def call(self, values):
+            return values
+
+    class Net(keras.Model):
+        def call(self, values):
+            return values
+
+    one, other = keras.Input((2,)), keras.Input((2,))
+    several = keras.Model([one, other], keras.layers.add([one, other]))
+    before = len(connection.data.list())
+    for model, words in (
+        (with_layer(Own(name="mine")), r"layer 'mine' \(Own\)"),
+        (with_layer(keras.layers.Dense(2, lambda v: v, name="d")), "activation of the layer 'd'"),
+        (with_layer(keras.layers.Dense(2, own, name="d")), "activation 'own' of the layer 'd'"),
+        (Net(), "a Net, a class of its own"),
+        (several, "2 inputs"),
+        (keras.layers.Dense(2), "given a Dense; expected a Keras model"),
+        ("mlp", "given a str; expected a Keras model"),
+    ):
+        with pytest.raises(RequestError, match=words), backend.quiet():
+            connection.fit(model, x, y)
+    with pytest.raises(RequestError, match="no targets"):
+        connection.fit(with_layer(), x)
+    assert len(connection.data.list()) == before
 
 
 def test_own_code_and_earlier_models_are_starting_points(

@@ -23,6 +23,7 @@ __all__ = [
     "check_policy",
     "is_allowed",
     "last_activation",
+    "output_units",
     "read_archive",
 ]
 
@@ -149,15 +150,45 @@ def last_activation(config: Mapping[str, Json]) -> str | None:
     if last is None:
         return None
     kind, arguments = last.get("class_name"), last.get("config")
-    if isinstance(kind, str) and kind in allowed.MODELS:
+    if not isinstance(kind, str):
+        return None
+    if kind in allowed.MODELS:
         return last_activation(last)
-    if kind == "Softmax":
-        return "softmax"
+    if kind in _OWN_ACTIVATION:
+        return _OWN_ACTIVATION[kind]
     activation = arguments.get("activation") if isinstance(arguments, dict) else None
     if isinstance(activation, dict):
         function = activation.get("config")
         activation = function if isinstance(function, str) else activation.get("class_name")
     return str(activation).lower() if activation else None
+
+
+_SAME_SHAPE = frozenset(
+    "Activation Dropout ELU Identity LeakyReLU PReLU ReLU Rescaling Softmax Relu Sigmoid Tanh".split()  # noqa: SIM905
+)
+_OWN_ACTIVATION = {
+    "Softmax": "softmax",
+    "ReLU": "relu",
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+}
+"""Layers and operations that are an activation."""
+
+
+def output_units(config: Mapping[str, Json]) -> int | None:
+    """The units of the model's last layer that has any; None where another kind of layer shapes the output."""
+    last = _output_layer(config)
+    before = [layer for layer in _layers(config) if layer is not last]
+    while last is not None:
+        kind, arguments = last.get("class_name"), last.get("config")
+        if isinstance(kind, str) and kind in allowed.MODELS:
+            return output_units(last)
+        units = arguments.get("units") if isinstance(arguments, dict) else None
+        if isinstance(units, int):
+            return units
+        last = before.pop() if before and kind in _SAME_SHAPE else None
+    return None
 
 
 def _check_part(part: Part, also: Callable[[Part], bool] | None) -> None:

@@ -10,7 +10,7 @@ from whisktrain.learning import backend
 from whisktrain.learning.keras_types import Loss
 from whisktrain.spec import LossConfig
 
-__all__ = ["LOSSES", "Link", "Targets", "check", "link", "make", "resolve", "targets"]
+__all__ = ["LOSSES", "Link", "Targets", "check", "kind_of", "link", "make", "resolve", "targets"]
 
 Link: TypeAlias = Literal["softmax", "sigmoid", "hinge"]
 """The function from outputs to probabilities; of "hinge", (x + 1) / 2."""
@@ -68,7 +68,7 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
         RequestError: The loss is not known, not for this task, or its reduction is not a sum or a mean.
     """
     given = str(loss.get("name", "auto"))
-    name = _CLASS_NAMES.get(given) or _SHORT.get(given.lower(), given.lower())
+    name = _full_name(given)
     if name not in LOSSES and name != "auto":
         raise RequestError(
             f"the loss {given!r} is not supported; expected one of {', '.join(LOSSES)}, or their classes."
@@ -86,6 +86,21 @@ def check(loss: Mapping[str, object], task: str, *, standardised: bool) -> LossC
             "without a reduction there is no single loss to minimise."
         )
     return cast(LossConfig, {**loss, "name": name})
+
+
+def kind_of(loss: Mapping[str, object] | None) -> Literal["classes", "values", "positive"] | None:
+    """What a loss is for: classes, values, or values above 0; None for "auto", an unknown one, and none."""
+    name = _full_name(str((loss or {}).get("name", "auto")))
+    if name in _POSITIVE:
+        return "positive"
+    if name in _VALUE:
+        return "values"
+    return "classes" if name in LOSSES else None
+
+
+def _full_name(given: str) -> str:
+    """Keras' full name of a loss that is given by its name, class or abbreviation."""
+    return _CLASS_NAMES.get(given) or _SHORT.get(given.lower(), given.lower())
 
 
 def _check_task(given: str, name: str, task: str, *, standardised: bool) -> None:

@@ -108,7 +108,7 @@ class Connection(Session):
         self,
         keras_model: KerasModel,
         x: ArrayLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         *,
         progress: Report = None,
         **options: Unpack[TrainOptions],
@@ -116,15 +116,20 @@ class Connection(Session):
         """Train a Keras model on arrays; as compiled, where options do not say otherwise. Its weights are set in place.
 
         Args:
-            keras_model: A single-output Keras model; it starts from its own weights.
-            x: Features, shape (rows, ...), also pixels; used as they are (`scale="none"`) unless an option says otherwise.
-            y: Targets, shape (rows,).
+            keras_model: A Keras model with one input and one output; it starts from its own weights. Its loss and its last
+                layer decide between classes and values.
+            x: Features, shape (rows, ...); used as they are (`scale="none"`) unless an option says otherwise.
+            y: Targets, shape (rows,): class numbers, labels or values; or one-hot rows, shape (rows, classes).
             progress: As of `train`.
             **options: As of `train`; `name` is the Keras model's by default.
 
         Returns:
-            As `train`. `notices` says where the weights were not set in place: the targets of a regression are standardised
-            and classes renumbered for training, so that such a model answers through `predict`.
+            As `train`. `notices` says where the weights were not set in place: where classes were renumbered for training, or
+            values scaled, so that such a model answers through `predict`.
+
+        Raises:
+            RequestError: Model or arrays cannot be used; nothing has started then.
+            TrainingError: The run ended without a model.
         """
         from whisktrain.sdk.training.fitting import fit
 

@@ -15,6 +15,7 @@ from whisktrain.request.sections import DEFAULT_EPOCHS, DEFAULT_LEARNING_RATE, R
 from whisktrain.rules import batches
 from whisktrain.rules.capacity import Limits, plan_lease, plan_slots
 from whisktrain.spec import LossConfig, ModelSource, OptimizerConfig, OuterConfig, Spec
+from whisktrain.stages.given_model import given_loss
 
 if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
@@ -119,20 +120,7 @@ def _model(request: Request, body: DatasetBody) -> ModelSource:
 def _loss(
     request: Request, given: Mapping[str, Json] | None, task: str, *, standardised: bool
 ) -> LossConfig:
-    asked = request.model.loss
-    loss: JsonObject | None = None
-    if isinstance(asked, str):
-        loss = {"name": asked}
-    elif asked is not None:
-        # Keras writes {"class_name", "config"}; plain options beside a name are the short form.
-        options = {
-            k: v
-            for k, v in dict(asked.get("config", asked)).items()
-            if k not in ("class_name", "fn", "dtype")
-        }
-        loss = {**options, "name": str(asked.get("class_name") or asked.get("name") or "auto")}
-    elif given is not None:
-        loss = compiled.loss_of(given)
+    loss = given_loss(request.model, given)
     return losses.check(loss or {"name": "auto"}, task, standardised=standardised)
 
 

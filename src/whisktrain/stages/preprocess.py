@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TypedDict
 
 import numpy as np
 
 from whisktrain import tensors
+from whisktrain.data.columns.target import ModelTarget
 from whisktrain.data.dataset import DataReport, DatasetBody
 from whisktrain.data.preprocessing.prepare import prepare
 from whisktrain.data.preprocessing.preprocessor import load
@@ -25,6 +27,7 @@ from whisktrain.errors import DataError, NotFound
 from whisktrain.jsontypes import JsonObject
 from whisktrain.request import DataRequest, Request
 from whisktrain.spec import Task
+from whisktrain.stages.given_model import given_target
 from whisktrain.store.protocol import Store
 from whisktrain.version import __version__
 
@@ -64,12 +67,13 @@ def preprocess(request: Request, store: Store, *, workers: int) -> Preprocessed:
     """
     if (request.data.source or "").startswith(PREFIX):
         return _reuse(request, store, workers)
+    model = given_target(request, store)
     source = open_source(request.data, store)
-    dataset = _dataset_id(source.digest, request, workers)
+    dataset = _dataset_id(source.digest, request, workers, model)
     known = find_dataset(store, dataset)
     if known is not None:
         return _payload(request, dataset, known.body)
-    prepared = prepare(source.read(request.data), request.data, request.train.seed)
+    prepared = prepare(source.read(request.data), request.data, request.train.seed, model)
     sharded = shard_rows(prepared.rows, _plan(request, prepared.target.task, workers))
     body = dataset_body(prepared, sharded, request.data, source)
     write_dataset(store, dataset, body, prepared.preprocessor.to_bytes(), sharded)
@@ -86,7 +90,9 @@ def _plan(request: Request, task: Task, workers: int) -> ShardingPlan:
     )
 
 
-def _dataset_id(digest: str, request: Request, workers: int) -> str:
+def _dataset_id(
+    digest: str, request: Request, workers: int, model: ModelTarget | None = None
+) -> str:
     """A name for everything that determines the bytes that are written."""
     import pandas
     import sklearn
@@ -107,6 +113,7 @@ def _dataset_id(digest: str, request: Request, workers: int) -> str:
         request.train.workers == "auto",
         request.train.seed,
         versions,
+        *([] if model is None else [asdict(model)]),
     ]
     return tensors.digest(json.dumps(made_of, sort_keys=True).encode())
 

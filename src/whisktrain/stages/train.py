@@ -21,11 +21,12 @@ from whisktrain.request.comparison import Asked, resume_asked, training_asked
 from whisktrain.rounds.opening import Opened, claim, create
 from whisktrain.rules.resuming import resumed_plan
 from whisktrain.serving.results import RunResult, result_of
+from whisktrain.stages.given_model import given_config
 from whisktrain.stages.planning import resolve_spec, with_learning_rate
 
 if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
-    from whisktrain.jsontypes import Json, JsonObject
+    from whisktrain.jsontypes import Json
     from whisktrain.records.run import PlatformFacts, RunState
     from whisktrain.rounds.invoker import Invoker
     from whisktrain.rules.capacity import Limits
@@ -175,15 +176,9 @@ def _dataset(store: Store, dataset: str) -> DatasetBody:
 
 def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limits: Limits) -> Spec:
     """The plan, after reading what the model of the request refers to (never Keras)."""
-    model, given = request.model, None
-    if model.config is not None:
-        given = _checked(model.config, body)
-    elif model.file is not None and model.factory is None:
-        from whisktrain.data.sources.uploads import get_upload
-        from whisktrain.learning.checks import read_archive
-
-        given = _checked(read_archive(get_upload(store, model.file).bytes), body)
-    elif model.init is not None:
+    model = request.model
+    given = given_config(model, store, tuple(body["x_shape"]))
+    if given is None and model.init is not None:
         from whisktrain.serving.catalogue import resolve
 
         name, version = resolve(store, model.init)
@@ -191,13 +186,6 @@ def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limit
             update={"model": model.model_copy(update={"init": f"{name}:{version}"})}
         )
     return resolve_spec(request, dataset, body, limits, given)
-
-
-def _checked(config: JsonObject, body: DatasetBody) -> JsonObject:
-    from whisktrain.learning.checks import check_config
-
-    check_config(config, tuple(body["x_shape"]))
-    return config
 
 
 def _platform(limits: Limits) -> PlatformFacts:

@@ -18,7 +18,7 @@ from whisktrain.data.columns.series import Series, factorize, missing_mask, pars
 from whisktrain.errors import DataError
 from whisktrain.spec import Label, Task
 
-__all__ = ["Target", "read_target"]
+__all__ = ["ModelTarget", "Target", "read_target"]
 
 MOST_SHOWN = 10
 
@@ -42,8 +42,30 @@ class Target:
     y: NDArray[np.int64] | NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelTarget:
+    """What a given model decides about its targets.
+
+    Attributes:
+        task: "classification" or "regression"; None where the targets decide.
+        reason: Why.
+        most_classes: How many classes it can tell apart, at most; more whole numbers are values.
+        standardise: Whether its outputs can have any value, so that values may be standardised.
+    """
+
+    task: Task | None = None
+    reason: str = ""
+    most_classes: int = MOST_INTEGER_CLASSES
+    standardise: bool = True
+
+
 def read_target(
-    column: Series, name: str, *, task: Task | Literal["auto"] = "auto", decimal: str = "."
+    column: Series,
+    name: str,
+    *,
+    task: Task | Literal["auto"] = "auto",
+    decimal: str = ".",
+    model: ModelTarget | None = None,
 ) -> Target:
     """Choose between classes and values, and read them.
 
@@ -52,6 +74,7 @@ def read_target(
         name: Its name.
         task: "auto", or the caller's choice.
         decimal: The file's decimal mark.
+        model: What a given model decides, where the caller does not.
 
     Raises:
         DataError: All are missing, values are infinite or no numbers, or there is only one class.
@@ -73,6 +96,9 @@ def read_target(
         )
     numeric = found.kind == "numeric" or (found.kind == "id" and _all_numbers(present, found))
     _check_finite(column, name, texts=numeric)
+    reason = f"data.task is {task!r}"
+    if task == "auto" and model is not None and model.task is not None:
+        task, reason = model.task, model.reason
     if numeric and found.tolerant and task != "classification":
         other = parse_numbers(present, found.style).invalid
         rows = np.flatnonzero(~missing)[other]
@@ -81,9 +107,9 @@ def read_target(
             code="bad_target",
             hint="Correct them, leave them empty to drop these rows, or set data.task to 'classification'.",
         )
-    reason = f"data.task is {task!r}"
     if task == "auto":
-        task, reason = _infer_task(present, found, numeric=numeric)
+        most = MOST_INTEGER_CLASSES if model is None else model.most_classes
+        task, reason = _infer_task(present, found, numeric=numeric, most_classes=most)
     if task == "regression":
         if not numeric:
             found = infer_type(present, name, decimal=decimal, force="numeric")
@@ -130,7 +156,9 @@ def _row_numbers(rows: NDArray[np.int64]) -> str:
     return named + (f" and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else "")
 
 
-def _infer_task(present: Series, found: ColumnType, *, numeric: bool) -> tuple[Task, str]:
+def _infer_task(
+    present: Series, found: ColumnType, *, numeric: bool, most_classes: int
+) -> tuple[Task, str]:
     """The task that suits the target's cells, and why."""
     if not numeric:
         return (
@@ -141,14 +169,14 @@ def _infer_task(present: Series, found: ColumnType, *, numeric: bool) -> tuple[T
     distinct = np.unique(numbers[~np.isnan(numbers)])
     if not (distinct == np.floor(distinct)).all():
         return "regression", "the target holds numbers with fractions"
-    if len(distinct) <= MOST_INTEGER_CLASSES:
+    if len(distinct) <= most_classes:
         return (
             "classification",
-            f"the target holds {len(distinct)} whole numbers, at most {MOST_INTEGER_CLASSES}",
+            f"the target holds {len(distinct)} whole numbers, at most {most_classes}",
         )
     return (
         "regression",
-        f"the target holds {len(distinct)} whole numbers, more than {MOST_INTEGER_CLASSES}",
+        f"the target holds {len(distinct)} whole numbers, more than {most_classes}",
     )
 
 

@@ -11,7 +11,7 @@ from whisktrain.data.columns.cells import cell_category, is_missing
 from whisktrain.data.columns.column_type import ColumnType
 from whisktrain.data.columns.inference import infer_type
 from whisktrain.data.columns.series import factorize
-from whisktrain.data.columns.target import Target, read_target
+from whisktrain.data.columns.target import ModelTarget, Target, read_target
 from whisktrain.data.columns.target_column import find_target
 from whisktrain.data.dataset import ColumnReport, SplitReport
 from whisktrain.data.limits import check_matrix
@@ -72,23 +72,33 @@ class Prepared:
     warnings: list[str]
 
 
-def prepare(source: Table | Images, request: DataRequest, seed: int) -> Prepared:
+def prepare(
+    source: Table | Images, request: DataRequest, seed: int, model: ModelTarget | None = None
+) -> Prepared:
     """Turn a source's rows into features and targets.
 
     Args:
         source: The rows as read.
         request: The request's section `data`.
         seed: The request's seed.
+        model: What a given model decides about its targets.
 
     Raises:
         DataError: They cannot be used as asked; the message says which column or row.
     """
     if isinstance(source, Images):
-        return _prepare_images(source, request, seed)
-    return _prepare_table(source, request, seed)
+        return _prepare_images(source, request, seed, model)
+    return _prepare_table(source, request, seed, model)
 
 
-def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared:
+def _standardises(request: DataRequest, model: ModelTarget | None) -> bool:
+    """Whether values to predict are standardised: not where nothing is scaled, or the model could not answer with them."""
+    return request.scale != "none" and (model is None or model.standardise)
+
+
+def _prepare_images(
+    images: Images, request: DataRequest, seed: int, model: ModelTarget | None
+) -> Prepared:
     names_columns = (
         request.keep or request.types or request.drop or request.target not in (None, "target")
     )
@@ -97,10 +107,10 @@ def _prepare_images(images: Images, request: DataRequest, seed: int) -> Prepared
             "Images have no columns; expected no drop, keep, types, target, shards by a column or split by time.",
             code="no_columns",
         )
-    target = read_target(images.labels, "target", task=request.task)
+    target = read_target(images.labels, "target", task=request.task, model=model)
     split = random_split(target, request.validation, seed, "images have no order of time")
     held_out = split.held_out
-    y, mean, scale = scale_target(target, held_out)
+    y, mean, scale = scale_target(target, held_out, standardise=_standardises(request, model))
     numbers = np.flatnonzero(target.used)
     scaler, done = fit_image_scaler(images, numbers[~held_out], request.scale)
     preprocessor = Preprocessor((), scaler, target.classes, mean, scale, "target")
@@ -136,7 +146,9 @@ def _pixel_names(shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
+def _prepare_table(
+    table: Table, request: DataRequest, seed: int, model: ModelTarget | None
+) -> Prepared:
     request = with_known_columns(request, table.names)
     words = words_of(table, request)
     table, marked = empty_words(table, words)
@@ -152,7 +164,11 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
             hint="Leave it out of data.drop, or name another target.",
         )
     target = read_target(
-        table.column(target_name), target_name, task=request.task, decimal=table.decimal
+        table.column(target_name),
+        target_name,
+        task=request.task,
+        decimal=table.decimal,
+        model=model,
     )
     of_others = {name: found for name, found in inferred.items() if name != target_name}
     split = split_table(table, of_others, target, request, seed)
@@ -165,7 +181,7 @@ def _prepare_table(table: Table, request: DataRequest, seed: int) -> Prepared:
         raise no_features(selection.types, target_name, constant=selection.chosen)
     check_matrix(len(numbers), len(features.names))
     x = _transform(table, features, numbers)
-    y, mean, scale = scale_target(target, held_out)
+    y, mean, scale = scale_target(target, held_out, standardise=_standardises(request, model))
     others = tuple(name for name in table.names if name != target_name)
     preprocessor = Preprocessor(
         others, features, target.classes, mean, scale, target_name, missing_words=words

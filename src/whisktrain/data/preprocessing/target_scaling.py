@@ -28,12 +28,13 @@ class ScaledTarget(NamedTuple):
     scale: float
 
 
-def scale_target(target: Target, held_out: NDArray[np.bool_]) -> ScaledTarget:
+def scale_target(target: Target, held_out: NDArray[np.bool_], *, standardise: bool) -> ScaledTarget:
     """Standardise a regression target by its mean and standard deviation on training rows; classes stay.
 
     Args:
         target: The target.
         held_out: Which of its rows validate, shape (rows,).
+        standardise: Whether to; otherwise values stay as they are.
 
     Raises:
         DataError: A value is too large.
@@ -47,8 +48,9 @@ def scale_target(target: Target, held_out: NDArray[np.bool_]) -> ScaledTarget:
             code="value_too_large",
         )
     training = target.y[~held_out]
-    mean = float(training.mean())
-    scale = float(training.std()) or 1.0
+    mean, scale = 0.0, 1.0
+    if standardise:
+        mean, scale = float(training.mean()), float(training.std()) or 1.0
     with np.errstate(over="ignore"):
         y = ((target.y - mean) / scale).astype(np.float32)
     finite = np.isfinite(y)
