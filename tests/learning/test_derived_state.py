@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from learning_rig import layers, sequential
 
-from whisktrain.learning import backend, inference
+from whisktrain.learning import backend, exporting, inference
 from whisktrain.rules import scores
 from whisktrain.spec import Rows
 
@@ -141,7 +141,7 @@ def test_a_model_trains_answers_and_exports_as_in_keras(
     answers = own.predict(rows.x, verbose=0)
     predicted = inference.predictor(spec, built.blueprint, params)(rows.x)
     assert predicted == pytest.approx(answers, abs=1e-5)
-    inference.export(spec, built.blueprint, params, tmp_path / "out.keras")
+    exporting.export(spec, built.blueprint, params, tmp_path / "out.keras")
     exported = keras.models.load_model(tmp_path / "out.keras")
     assert exported.predict(rows.x, verbose=0) == pytest.approx(answers, abs=1e-5)
 

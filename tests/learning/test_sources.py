@@ -16,7 +16,7 @@ import pytest
 
 from whisktrain import metrics, tensors
 from whisktrain.errors import RequestError
-from whisktrain.learning import KerasLearner, backend, checks, compiled, inference
+from whisktrain.learning import KerasLearner, backend, checks, compiled, exporting, inference
 from whisktrain.rules import scores
 from whisktrain.spec import Rows, Work
 
@@ -270,7 +270,7 @@ def test_exported_models_answer_alike(tmp_path: Path) -> None:
     spec = rig.spec_of({"preset": "cnn"}, x_shape=(8, 8))
     built = KerasLearner().build(spec, {})
     target = tmp_path / "out.keras"
-    inference.export(spec, built.blueprint, built.params, target)
+    exporting.export(spec, built.blueprint, built.params, target)
     assert list(tmp_path.iterdir()) == [target]
     loaded = backend.keras().models.load_model(target)
     assert (

@@ -21,12 +21,22 @@ from typing import TypeVar
 from whisktrain.errors import ConfigurationError
 from whisktrain.learning.keras_types import BackendTensor, Signature, Variable
 
-__all__ = ["NAME", "differentiate", "keras", "one_line", "quiet", "signature", "trace"]
+__all__ = [
+    "NAME",
+    "differentiate",
+    "keras",
+    "one_line",
+    "quiet",
+    "require_exact",
+    "signature",
+    "trace",
+]
 
 NAME = "tensorflow"
 
 _START = threading.Lock()
 _started: ModuleType | None = None
+_inexact: ConfigurationError | None = None
 
 T = TypeVar("T")
 
@@ -80,11 +90,7 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def keras() -> ModuleType:
-    """The Keras module, on TensorFlow with a fixed number of threads; imported at the first call.
-
-    Raises:
-        ConfigurationError: Keras already runs on another back-end in this process, or TensorFlow on more threads.
-    """
+    """The Keras module, imported at the first call; on TensorFlow with a fixed number of threads, unless it runs already."""
     global _started
     if _started is None:
         with _START:
@@ -92,7 +98,25 @@ def keras() -> ModuleType:
     return _started
 
 
+def require_exact() -> None:
+    """Refuse to compute where the bits of the result are not fixed.
+
+    Raises:
+        ConfigurationError: Keras already ran on another back-end in this process, or TensorFlow on more threads.
+    """
+    keras()
+    if _inexact is not None:
+        raise _inexact
+
+
 def _start() -> ModuleType:
+    global _inexact
+    if "keras" in sys.modules and (running := sys.modules["keras"].backend.backend()) != NAME:
+        _inexact = ConfigurationError(
+            f"Keras already runs on {running} in this process; expected {NAME}.",
+            hint=f"Set KERAS_BACKEND={NAME} before Keras is imported.",
+        )
+        return sys.modules["keras"]
     os.environ["KERAS_BACKEND"] = NAME
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     wanted = int(os.environ.get("WHISKTRAIN_THREADS", "1"))
@@ -115,24 +139,20 @@ def _start() -> ModuleType:
         import keras
 
         module: ModuleType = keras
-    if module.backend.backend() != NAME:
-        raise ConfigurationError(
-            f"Keras already runs on {module.backend.backend()} in this process; expected {NAME}.",
-            hint=f"Set KERAS_BACKEND={NAME} before Keras is imported.",
-        )
     return module
 
 
 def _set_threads(wanted: int, read: Callable[[], int], write: Callable[[int], None]) -> None:
+    global _inexact
     try:
         write(wanted)
     except RuntimeError:
         if read() == wanted:
             return
-        raise ConfigurationError(
+        _inexact = ConfigurationError(
             f"TensorFlow already runs with {read() or 'all'} threads in this process; expected {wanted}.",
             hint="Compute in a process of its own, or import whisktrain.learning first.",
-        ) from None
+        )
 
 
 def quiet() -> warnings.catch_warnings[None]:

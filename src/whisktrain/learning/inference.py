@@ -1,4 +1,4 @@
-"""Open a trained model as a function from features to answers, or export it as a file for Keras.
+"""Open a trained model as a function from features to answers.
 
 A matrix product may round a row differently in a batch of 1 than in a batch of 100. So rows are always computed in blocks of
 one size, padded; and when a model is opened, one row in every position of a block shows whether the position matters. If it
@@ -8,23 +8,20 @@ does, rows are computed one at a time.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias, cast
 
 import numpy as np
 
-from whisktrain.learning import backend, losses
+from whisktrain.learning import backend
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import layout_of
 from whisktrain.learning.computing.batches import probabilities
-from whisktrain.learning.computing.local import keras_optimizer
 from whisktrain.learning.keras_types import BackendTensor, Model
 from whisktrain.spec import Blueprint, Spec
 from whisktrain.tensors import Floats, Tensor, Tensors
 
-__all__ = ["Predictor", "export", "predictor"]
+__all__ = ["Predictor", "predictor"]
 
 Predictor: TypeAlias = Callable[[Tensor], Floats]
 """From features, shape (rows, *x_shape), to probabilities, shape (rows, classes), or standardised values, shape (rows,)."""
@@ -44,7 +41,8 @@ def predictor(spec: Spec, blueprint: Blueprint, params: Tensors) -> Predictor:
         A function from features to probabilities, or to the (standardised) values of a regression, as float64. A row's answer
         has the same bits in any batch.
     """
-    model = _restore(spec, blueprint, params)
+    backend.require_exact()
+    model = sources.restore(spec, blueprint, params)
     dtype = str(model.inputs[0].dtype)
     size = _BLOCK
     compute = _traced(model, size, spec.x_shape, dtype)
@@ -64,34 +62,6 @@ def predictor(spec: Spec, blueprint: Blueprint, params: Tensors) -> Predictor:
         return np.asarray(probabilities(output, layout["link"], layout["targets"]))
 
     return answer
-
-
-def export(spec: Spec, blueprint: Blueprint, params: Tensors, path: Path) -> None:
-    """Write a trained model as a `.keras` file, compiled as it was trained, in one atomic step.
-
-    Args:
-        spec: The plan that it was trained by.
-        blueprint: The model.
-        params: Its tensors.
-        path: The file; replaced if it is there.
-    """
-    model = _restore(spec, blueprint, params)
-    model.compile(keras_optimizer(spec.optimizer), losses.make(layout_of(blueprint)["loss"], None))
-    model.optimizer.build(model.trainable_variables)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with backend.quiet():
-            model.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _restore(spec: Spec, blueprint: Blueprint, params: Tensors) -> Model:
-    model = sources.from_config(blueprint.config, spec)
-    names = [entry["name"] for entry in blueprint.layout["tensors"]]
-    sources.assign(model, {name: params[name] for name in names})
-    return model
 
 
 def _traced(model: Model, rows: int, shape: tuple[int, ...], dtype: str) -> Predictor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from whisktrain import metrics
 from whisktrain.errors import RequestError
-from whisktrain.learning import checks, losses
+from whisktrain.learning import backend, checks, losses
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import KerasLayout, tensor_entries, variables
 from whisktrain.learning.computing.evaluation import Evaluation, RunningSums
@@ -40,6 +40,7 @@ class KerasLearner:
         Raises:
             RequestError: The model cannot be built, does not fit the data, or holds what cannot be merged.
         """
+        backend.require_exact()
         for name in spec.metrics:
             metrics.canonical(name, spec.task)
         model = sources.make(spec, files)

@@ -84,7 +84,10 @@ class Models:
         }
 
     def export(self, name: str, to: str | Path) -> Path:
-        """Write a model as a `.keras` file that Keras opens.
+        """Write a model as a `.keras` file that answers as `predict` does, wherever Keras runs.
+
+        The file scales, fills and encodes its inputs itself, and answers with probabilities or in the target's own units.
+        `FILE.keras.json` beside it says what its inputs and outputs are, and which number stands for which category.
 
         Args:
             name: The model.
@@ -94,8 +97,7 @@ class Models:
             NotFound: There is no such model.
             RequestError: The file's name ends otherwise, or its folder does not exist.
         """
-        from whisktrain.learning import inference
-        from whisktrain.spec import Spec
+        from whisktrain.serving import exporting
 
         path = Path(to).expanduser()
         if path.suffix != ".keras":
@@ -108,9 +110,7 @@ class Models:
                 hint="Make it first, or export elsewhere.",
             )
         model, files = self.read(name)
-        inference.export(
-            Spec.from_json(model.body["spec"]), model.blueprint(files), files.params, path
-        )
+        exporting.export(model, files, path)
         return path
 
     def read(self, name: str) -> tuple[StoredModel, ModelFiles]:

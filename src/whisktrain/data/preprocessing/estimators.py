@@ -12,14 +12,24 @@ __all__ = ["Estimators", "OneHotEncoding", "Transformer"]
 
 
 class Transformer(Protocol):
-    """A fitted scaler."""
+    """A fitted scaler.
+
+    Attributes:
+        scale_: What a `StandardScaler` divides by, or a `MinMaxScaler` multiplies with.
+        mean_: What a `StandardScaler` subtracts first.
+        data_min_: What a `MinMaxScaler` subtracts first.
+    """
+
+    scale_: NDArray[np.float64]
+    mean_: NDArray[np.float64]
+    data_min_: NDArray[np.float64]
 
     def transform(self, X: NDArray[np.generic], /) -> NDArray[np.float64]:
         """Transform rows, shape (rows, features)."""
         ...
 
 
-class OneHotEncoding(Transformer, Protocol):
+class OneHotEncoding(Protocol):
     """A fitted one-hot encoder of category numbers.
 
     Attributes:
@@ -27,6 +37,10 @@ class OneHotEncoding(Transformer, Protocol):
     """
 
     categories_: Sequence[NDArray[np.int64]]
+
+    def transform(self, X: NDArray[np.generic], /) -> NDArray[np.float64]:
+        """Transform rows, shape (rows, columns)."""
+        ...
 
 
 class Estimators(TypedDict, total=False):

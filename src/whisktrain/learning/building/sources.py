@@ -24,10 +24,10 @@ from whisktrain.learning.building.layout import variables
 from whisktrain.learning.building.presets import preset
 from whisktrain.learning.keras_types import Model
 from whisktrain.learning.parts import without_compile_settings
-from whisktrain.spec import Spec
-from whisktrain.tensors import Tensor
+from whisktrain.spec import Blueprint, Spec
+from whisktrain.tensors import Tensor, Tensors
 
-__all__ = ["assign", "from_config", "make", "seeded", "to_config"]
+__all__ = ["assign", "from_config", "make", "restore", "seeded", "to_config"]
 
 
 def make(spec: Spec, files: Mapping[str, bytes]) -> Model:
@@ -78,6 +78,14 @@ def to_config(model: Model) -> bytes:
 def from_config(config: bytes, spec: Spec) -> Model:
     """Open a model from its configuration; its weights are not set."""
     return _deserialise(json.loads(config), spec)
+
+
+def restore(spec: Spec, blueprint: Blueprint, params: Tensors) -> Model:
+    """A trained model: its configuration opened, and its weights set."""
+    model = from_config(blueprint.config, spec)
+    names = [entry["name"] for entry in blueprint.layout["tensors"]]
+    assign(model, {name: params[name] for name in names})
+    return model
 
 
 def assign(model: Model, params: Mapping[str, Tensor]) -> None:

@@ -163,6 +163,7 @@ def open_model(spec: Spec, blueprint: Blueprint) -> Opened:
     In gradient mode the momentum of batch normalisations is 0, so that their moving statistics hold exactly the batch's own
     after a step: these are sent, and the merge moves the averages, once.
     """
+    backend.require_exact()
     layout = layout_of(blueprint)
     with sources.seeded(
         spec.seed
