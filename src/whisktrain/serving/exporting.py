@@ -56,6 +56,7 @@ class Description(TypedDict):
         task: "classification" or "regression".
         target: The target's column.
         inputs: Of a table: each number of a row, in order.
+        missing_words: Of a table: texts that mean a missing value, in any column.
         pixels: Of images: the shape of a row, (height, width, channels), as the images' own values.
         classes: Of a classification: the class of each output. One output alone is the probability of the second class.
     """
@@ -64,6 +65,7 @@ class Description(TypedDict):
     task: Task
     target: str | None
     inputs: NotRequired[list[InputDescription]]
+    missing_words: NotRequired[list[str]]
     pixels: NotRequired[list[int]]
     classes: NotRequired[list[Label]]
 
@@ -106,6 +108,7 @@ def _describe(model: StoredModel, fitted: Preprocessor) -> tuple[Preparation, De
     else:
         preparation = _table(fitted.features)
         description["inputs"] = [*_inputs(fitted.features, plain=preparation == Preparation())]
+        description["missing_words"] = [*fitted.missing_words]
     if fitted.classes is not None:
         description["classes"] = [*fitted.classes]
     return preparation, description
