@@ -25,7 +25,7 @@ WEIGHTS = {"w": np.arange(3, dtype=np.float32)}
 
 def summary_of(reason: str = "Done.") -> RunSummary:
     state = running(status="completed", reason=reason, created=10.0, outcome=Outcome(70.0))
-    return summarize(state, TrainingHistory([{"epoch": 1}]), ["a", "b", "c"], published=True)
+    return summarize(state, [{"epoch": 1}], ["a", "b", "c"], published=True)
 
 
 def checkpoint(round_: int = 4, *, best: bool = True) -> Checkpoint:
@@ -51,7 +51,12 @@ def test_the_first_summary_stays(store: Store) -> None:
     archive.put_summary(summary_of())
     archive.put_summary(summary_of("late"))
     assert archive.summary() == summary_of()
-    assert list_summaries(store) == {"r": summary_of()}
+    assert list_summaries(store) == {"r": {**summary_of(), "history": []}}, "lists read no history"
+
+
+def test_a_summary_of_an_earlier_version_has_its_history_in_the_body(store: Store) -> None:
+    store.library.put(ids.summary("r"), summary_of())
+    assert RunArchive(store, "r").summary() == summary_of()
 
 
 def test_waiting_for_the_summary_ends_with_it_or_at_the_deadline(store: Store) -> None:
@@ -81,6 +86,7 @@ def test_a_checkpoint_is_read_back_as_it_was_written(store: Store) -> None:
     read, written = archive.read_checkpoint(), checkpoint()
     assert (read.spec, read.round, read.blueprint) == (written.spec, 4, written.blueprint)
     assert (read.best_at, read.history) == (written.best_at, written.history)
+    assert "history" not in store.library.get(ids.checkpoint("r")).body
     for part in ("params", "optimizer_state", "best"):
         assert {n: t.tolist() for n, t in getattr(read, part).items()} == {
             n: t.tolist() for n, t in getattr(written, part).items()
@@ -118,12 +124,14 @@ def test_a_summary_says_how_the_run_ended() -> None:
     failed = running(
         status="failed",
         outcome=Outcome(
-            5.0, history=[{"epoch": 2}], error={"code": "x", "message": "m"}, log=["line"]
+            5.0,
+            error={"code": "x", "message": "m"},
+            log=["line"],
         ),
         point=ResumePoint(4, "p", "m"),
         created=10.0,
     )
-    summary = summarize(failed, TrainingHistory(), None, published=False)
+    summary = summarize(failed, [{"epoch": 2}], None, published=False)
     assert (summary["model"], summary["seconds"], summary["resumable"]) == (None, 0.0, True)
     assert (summary["error"]["code"], summary["workers_log"], summary["history"]) == (
         "x",
@@ -134,7 +142,7 @@ def test_a_summary_says_how_the_run_ended() -> None:
 
 def test_only_a_run_that_has_ended_has_a_summary() -> None:
     with pytest.raises(ValueError, match="run r is not final"):
-        summarize(running(), TrainingHistory(), None, published=False)
+        summarize(running(), [], None, published=False)
 
 
 def test_rounds_that_only_evaluate_are_not_counted() -> None:

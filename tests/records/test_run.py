@@ -7,6 +7,7 @@ import json
 from plans import running
 
 from whisktrain.records.cost import Cost, Usage
+from whisktrain.records.history import TrainingHistory
 from whisktrain.records.run import Best, Ending, Outcome, ResumePoint, RunState
 
 
@@ -24,7 +25,9 @@ def test_the_run_document_is_read_back_as_it_was_written() -> None:
         best=Best(2, "p", 0.5, 0),
         ending=Ending("stopped", "why"),
         point=ResumePoint(4, "p", "m", Best(1, "q", 0.7, 0)),
-        outcome=Outcome(5.0, "p", {"loss": 1.0}, [{"epoch": 1}], {"code": "x"}, ["line"]),
+        outcome=Outcome(
+            5.0, "p", {"loss": 1.0}, TrainingHistory([{"epoch": 1}]), {"code": "x"}, ["line"]
+        ),
         leases={0: 5.0, 11: 6.0},
         cost=Cost(2, 1.5, {"0": Usage("e", 1.0, 2.0, 512)}),
         timing={"3": 4},

@@ -18,6 +18,7 @@ from whisktrain import tensors
 from whisktrain.errors import PlatformUnreachable
 from whisktrain.openwhisk import feed
 from whisktrain.records import ids
+from whisktrain.records.archive import RunArchive
 from whisktrain.records.run import PlatformFacts
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
@@ -222,9 +223,9 @@ def wait_summary(store: Store, run: str, seconds: float = 40.0) -> dict[str, Any
     """The run's summary, once it is there."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        found = store.library.get(ids.summary(run))
+        found = RunArchive(store, run).summary()
         if found is not None:
-            return found.body
+            return dict(found)
         time.sleep(0.01)
     state = RunRecords(store, run).read()
     raise AssertionError(f"no summary of {run}; {state}; {[d.id for d in store.rounds.list('')]}")

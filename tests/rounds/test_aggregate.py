@@ -67,7 +67,7 @@ def test_it_finishes_a_run_that_is_final(store: Store) -> None:
 
 def test_it_removes_an_ended_run_that_was_created_again(store: Store) -> None:
     records = create_run(store)
-    RunArchive(store, "r").put_summary({"run": "r"})
+    RunArchive(store, "r").put_summary({"run": "r", "history": []})
     assert serve_aggregate(store)["left"] == "the run has ended before"
     assert not records.exists()
 

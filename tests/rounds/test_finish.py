@@ -10,6 +10,7 @@ from single import change, open_run, serve_aggregate, serve_worker, state_of
 from whisktrain.errors import Damaged
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.history import TrainingHistory
 from whisktrain.records.models import ModelRecords
 from whisktrain.records.run import Best, Outcome, ResumePoint
 from whisktrain.records.run_records import RunRecords
@@ -38,7 +39,7 @@ def forget() -> None:
 
 def stop_at(records: RunRecords, point: ResumePoint | None, **changes: Any) -> None:
     """Bring the run into the final state "stopped"."""
-    outcome = Outcome(5.0, publish="params:r:2", history=[])
+    outcome = Outcome(5.0, publish="params:r:2", history=TrainingHistory())
     change(records, status="stopped", reason="why", point=point, outcome=outcome, **changes)
 
 

@@ -26,11 +26,9 @@ from whisktrain.data.shards.storage import read_rows
 from whisktrain.errors import Conflict, RequestError
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
-from whisktrain.records.history import TrainingHistory
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.opening import create
 from whisktrain.rules import batches
-from whisktrain.rules.next_round import after_round
 from whisktrain.rules.resuming import resumed_plan
 from whisktrain.spec import Contribution, Work
 from whisktrain.store.protocol import Store
@@ -268,20 +266,6 @@ def test_two_runs_at_once_do_not_mix(store: Store) -> None:
     made = {run: model_bytes(store, version=int(s["model"][2:])) for run, s in found.items()}
     assert made["a"] == made["c"] != made["b"]
     assert store.library.get(ids.alias("m")).body["version"] == 3
-
-
-def test_history_stays_bounded(store: Store) -> None:
-    from whisktrain.records.run import RunState
-
-    spec = plan_of(batch=0, rounds=10**6)
-    history = TrainingHistory(
-        [{"epoch": e} for e in range(1000)],
-        1000,
-        {"rows": 1, "loss": 1.0, "divisor": 1.0, "penalty": 0.0, "state": {}},
-    )
-    state = RunState("r", spec, 1, round=1002, phase="train", params="p")
-    step = after_round(state, history, [{"train": None, "validation": None}], stop=False)
-    assert 500 <= len(step.history.entries) <= 1000 and step.history.entries[-1]["epoch"] == 1001
 
 
 def newest(store: Store) -> int:

@@ -7,7 +7,7 @@ from plans import plan_of, running
 
 from whisktrain.records.history import TrainingHistory
 from whisktrain.records.run import Best, Ending
-from whisktrain.rules.next_round import MOST_ENTRIES, after_build, after_round, number_after
+from whisktrain.rules.next_round import after_build, after_round, number_after
 from whisktrain.spec import ContributionNumbers, MetricSums
 
 # Two shards of 30 and 20 rows, 25 rows a round: rounds 1 and 2 are the first epoch, 3 and 4 the second.
@@ -180,15 +180,3 @@ def test_values_that_are_undefined_come_with_their_reasons() -> None:
         "accuracy": "there are no rows",
         "val_loss": "there are no rows",
     }
-
-
-def test_a_long_history_drops_every_other_entry_except_the_last_two() -> None:
-    entries = [{"epoch": n, "round": n} for n in range(1, MOST_ENTRIES + 1)]
-    endless = plan_of(batch=0, rounds=10**6)
-    state = running(endless, round=MOST_ENTRIES + 2)
-    follows = after_round(
-        state, TrainingHistory(list(entries), MOST_ENTRIES, sums(2.0)), [trained(1.0)], stop=False
-    )
-    kept = [entry["epoch"] for entry in follows.history.entries]
-    assert len(kept) == MOST_ENTRIES // 2 + 2
-    assert kept[:2] == [1, 3] and kept[-2:] == [MOST_ENTRIES, MOST_ENTRIES + 1]

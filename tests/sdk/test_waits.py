@@ -66,11 +66,9 @@ def open_run(connection: whisktrain.Connection, **changes: Any) -> RunState:
 
 def end_run(connection: whisktrain.Connection, state: RunState, status: str = "completed") -> None:
     """Write the run's summary and delete its documents, as an aggregate does."""
-    outcome = Outcome(
-        time.time(), metrics={"val_accuracy": 0.9}, history=[{"epoch": 1, "round": 2}]
-    )
+    outcome = Outcome(time.time(), metrics={"val_accuracy": 0.9})
     final = replace(state, status=status, reason="Done.", outcome=outcome)
-    summary = summarize(final, TrainingHistory(), ["a", "b", "c"], published=True)
+    summary = summarize(final, [{"epoch": 1, "round": 2}], ["a", "b", "c"], published=True)
     RunArchive(connection.store, state.run).put_summary(summary)
     RunRecords(connection.store, state.run).delete_all()
 

@@ -5,6 +5,7 @@ Of a run that could not begin, because its request or its data was refused, the 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import TypedDict, cast
@@ -46,8 +47,11 @@ class RunArchive:
 
     def summary(self) -> RunSummary | None:
         """The summary; None while the run has not ended."""
-        found = self._library.get(ids.summary(self.run))
-        return cast(RunSummary, found.body) if found is not None else None
+        found = self._library.get(ids.summary(self.run), attachment=True)
+        if found is None:
+            return None
+        history = {"history": json.loads(found.attachment)} if found.attachment else {}
+        return cast(RunSummary, {**found.body, **history})
 
     def wait_for_summary(
         self,
@@ -80,7 +84,8 @@ class RunArchive:
 
     def put_summary(self, summary: RunSummary) -> None:
         """Create the summary; the first one stays."""
-        self._create(ids.summary(self.run), summary, None)
+        body = {key: value for key, value in summary.items() if key != "history"}
+        self._create(ids.summary(self.run), body, json.dumps(summary["history"]).encode())
 
     def put_abandoned(self, reason: str) -> None:
         """Create the summary of a run that was ended from outside: it only says why, and keeps the run from being opened."""
@@ -151,9 +156,12 @@ class RunArchive:
 
 
 def list_summaries(store: Store) -> dict[str, RunSummary]:
-    """The summaries of all ended runs, by run."""
+    """The summaries of all ended runs, by run; their histories are empty here."""
     prefix = ids.summary("")
-    return {d.id.removeprefix(prefix): cast(RunSummary, d.body) for d in store.library.list(prefix)}
+    return {
+        d.id.removeprefix(prefix): cast(RunSummary, {**d.body, "history": []})
+        for d in store.library.list(prefix)
+    }
 
 
 def list_rejections(store: Store) -> dict[str, Rejection]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -19,15 +20,18 @@ from whisktrain.tensors import Tensors
 __all__ = ["Checkpoint", "CheckpointBody"]
 
 
+_CONFIG, _HISTORY = "file/config", "file/history"
+
+
 class CheckpointBody(TypedDict):
-    """The body of a checkpoint document: see `Checkpoint`; the tensors and the configuration are its attachment."""
+    """The body of a checkpoint document: see `Checkpoint`; tensors, configuration and history are its attachment."""
 
     schema: int
     spec: JsonObject
     round: int
     layout: Layout
     best: JsonObject | None
-    history: HistoryBody
+    history: NotRequired[HistoryBody]  # of earlier versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Checkpoint:
         optimizer_state: The optimizer's state that belongs to them; None for round 1.
         best: The best parameters so far, where they are others than `params`.
         best_at: Where those were found.
-        history: The history so far.
+        history: The whole history so far, without blocks.
     """
 
     spec: Spec
@@ -62,7 +66,6 @@ class Checkpoint:
             "round": self.round,
             "layout": self.blueprint.layout,
             "best": asdict(self.best_at) if self.best_at else None,
-            "history": self.history.to_body(),
         }
 
     def attachment(self) -> bytes:
@@ -73,8 +76,12 @@ class Checkpoint:
             "best": self.best or {},
         }
         held = {f"{part}/{name}": t for part, values in parts.items() for name, t in values.items()}
+        files = {
+            _CONFIG: self.blueprint.config,
+            _HISTORY: json.dumps(self.history.to_body()).encode(),
+        }
         return tensors.encode(
-            {**held, "file/config": np.frombuffer(self.blueprint.config, np.uint8)}
+            {**held, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}}
         )
 
     @classmethod
@@ -92,13 +99,16 @@ class Checkpoint:
             }
 
         round_ = int(body["round"])
+        history: HistoryBody = (
+            body["history"] if "history" in body else json.loads(held[_HISTORY].tobytes())
+        )
         return cls(
             spec=Spec.from_json(body["spec"]),
             round=round_,
-            blueprint=Blueprint(body["layout"], np.asarray(held["file/config"]).tobytes()),
+            blueprint=Blueprint(body["layout"], held[_CONFIG].tobytes()),
             params=part("params/"),
             optimizer_state=part("moments/") if round_ > 1 else None,
             best=part("best/") or None,
             best_at=Best.from_body(body["best"]),
-            history=TrainingHistory.from_body(body["history"]),
+            history=TrainingHistory.from_body(history),
         )

@@ -3,7 +3,7 @@
     library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
               version:<name>:<v>  alias:<name>  key:<K>  summary:<R>  checkpoint:<R>  rejection:<K>
     rounds    run:<R>  blueprint:<R>  params:<R>:<r>  moments:<R>:<r>  <R>:<r>:<k>  failure:<R>:<r>:<k>:<attempt>
-              stop:<R>  registration:<namespace>:<trigger>
+              history:<R>:<block>  stop:<R>  registration:<namespace>:<trigger>
 
 R is a run's id. Where the caller chose a key K, R is `K@<incarnation>`, eight random hexadecimal digits, and `key:<K>` says
 which run K names now; no run that was deleted and its successor under the same key share an id. Without a key R is the
@@ -33,6 +33,8 @@ __all__ = [
     "failure",
     "failures",
     "has_key",
+    "histories",
+    "history",
     "key",
     "key_of",
     "model",
@@ -64,7 +66,9 @@ SCHEMA = 1
 RUN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _INCARNATION = re.compile(r"[0-9a-f]{8}")
 _AT = "@"
-RESERVED = frozenset({"run", "blueprint", "params", "moments", "failure", "stop", "registration"})
+RESERVED = frozenset(
+    {"run", "blueprint", "params", "moments", "failure", "history", "stop", "registration"}
+)
 
 
 def check_key(key: str) -> str:
@@ -150,6 +154,16 @@ def failure(run_id: str, round_: int, shard_: int, attempt: int) -> str:
     return f"failure:{run_id}:{round_}:{shard_}:{attempt}"
 
 
+def history(run_id: str, block: int) -> str:
+    """One block of the entries of closed epochs."""
+    return f"history:{run_id}:{block}"
+
+
+def histories(run_id: str) -> str:
+    """The prefix of a run's blocks of history."""
+    return f"history:{run_id}:"
+
+
 def stop(run_id: str) -> str:
     """The request to stop a run."""
     return f"stop:{run_id}"
@@ -220,7 +234,9 @@ def alias(name: str) -> str:
     return f"alias:{name}"
 
 
-Kind = Literal["run", "blueprint", "params", "optimizer_state", "update", "failure", "stop"]
+Kind = Literal[
+    "run", "blueprint", "params", "optimizer_state", "update", "failure", "history", "stop"
+]
 
 _OF_RUN: dict[str, Kind] = {"run": "run", "blueprint": "blueprint", "stop": "stop"}
 _OF_ROUND: dict[str, Kind] = {"params": "params", "moments": "optimizer_state"}
@@ -253,6 +269,8 @@ class DocumentId:
                 return cls(_OF_RUN[head], rest[0])
             if head in _OF_ROUND and len(rest) in (2, 3):
                 return cls(_OF_ROUND[head], rest[0], int(rest[1]))
+            if head == "history" and len(rest) == 2:
+                return cls("history", rest[0])
             if head == "failure" and len(rest) == 4:
                 return cls("failure", rest[0], int(rest[1]), int(rest[2]), int(rest[3]))
             if head != "registration" and len(rest) == 2:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 from whisktrain.errors import ErrorRecord
 from whisktrain.records import ids
 from whisktrain.records.cost import Cost
+from whisktrain.records.history import TrainingHistory
 from whisktrain.spec import Figures, Phase, Spec
 from whisktrain.store.protocol import Document
 
@@ -91,7 +92,7 @@ class Outcome:
         ended: When, in seconds of the epoch.
         publish: The id of the parameters to publish; None: no model.
         metrics: What was measured on exactly these.
-        history: One entry for each closed epoch; None: as in the params document of the last round.
+        history: The history to its end; None: as in the params document of the last round.
         error: Of a run that failed.
         log: The last log lines of the worker or aggregate that failed.
     """
@@ -99,7 +100,16 @@ class Outcome:
     ended: float
     publish: str | None = None
     metrics: Figures = field(default_factory=dict)
-    history: list[Figures] | None = None
+    history: TrainingHistory | None = None
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any] | None) -> Outcome | None:
+        """What a final state adds, as a document holds it."""
+        if not body:
+            return None
+        history = body["history"]
+        return cls(**{**body, "history": TrainingHistory.from_body(history) if history else None})
+
     error: ErrorRecord | None = None
     log: list[str] = field(default_factory=list)
 
@@ -227,7 +237,7 @@ class RunState:
             "ending": Ending(**body["ending"]) if body["ending"] else None,
             "point": ResumePoint.from_body(body["point"]),
             "fallback": ResumePoint.from_body(body.get("fallback")),
-            "outcome": Outcome(**body["outcome"]) if body["outcome"] else None,
+            "outcome": Outcome.from_body(body["outcome"]),
         }
         return cls(run=run, rev=rev, **known)
 

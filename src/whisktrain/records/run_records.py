@@ -15,7 +15,7 @@ from whisktrain.errors import Conflict, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.failures import Failure
 from whisktrain.records.feed import RoundChange, RunChange, watched_ids
-from whisktrain.records.history import TrainingHistory
+from whisktrain.records.history import HistoryRecords, TrainingHistory
 from whisktrain.records.params import (
     BlueprintBody,
     Builder,
@@ -49,6 +49,7 @@ class RunRecords:
         self.store = store
         self.run = run
         self._rounds = store.rounds
+        self.history = HistoryRecords(store, run)
 
     # The run document
 
@@ -159,14 +160,14 @@ class RunRecords:
         Args:
             id_: The document's id.
             values: The tensors.
-            history: The history so far.
+            history: The history so far; blocks that it fills are created first.
             parent: The id of the parameters that these were merged from.
             merged: The shards that were merged into them.
 
         Returns:
             The parameters as the store has them.
         """
-        data = tensors.encode(values)
+        data, history = tensors.encode(values), self.history.put_blocks(history)
         params = Params(id_, tensors.digest(data), values, history)
         body: ParamsBody = {
             "parent": parent,
@@ -198,11 +199,8 @@ class RunRecords:
     def read_history(self, params: str) -> TrainingHistory:
         """Read the history that the parameters `params` carry; an empty one where they are absent."""
         found = self.read_params_document(params) if params else None
-        return (
-            TrainingHistory.from_body(found.body["history"])
-            if found is not None
-            else TrainingHistory()
-        )
+        body = found.body["history"] if found is not None else None
+        return TrainingHistory.from_body(body) if body is not None else TrainingHistory()
 
     def replace_params(self, document: ParamsDocument, data: bytes) -> None:
         """Replace the tensors of a damaged params document; a conflict means that another execution was faster.
@@ -362,8 +360,9 @@ class RunRecords:
 
     def leftovers(self) -> dict[str, str]:
         """The ids of all documents of the run in the rounds' database but the run document, with their revisions."""
-        found = (self._rounds.get(id_) for id_ in ids.singles(self.run))
-        return self.round_documents() | {d.id: d.rev for d in found if d is not None}
+        found = [d for id_ in ids.singles(self.run) if (d := self._rounds.get(id_)) is not None]
+        found += self._rounds.list(ids.histories(self.run), bodies=False)
+        return self.round_documents() | {d.id: d.rev for d in found}
 
     def delete_all(self) -> None:
         """Delete the run document, so that its activations leave, and then everything else of it in the rounds' database."""

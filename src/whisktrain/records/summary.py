@@ -9,7 +9,6 @@ from whisktrain.errors import ErrorRecord
 from whisktrain.jsontypes import JsonObject
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import CostTotal
-from whisktrain.records.history import TrainingHistory
 from whisktrain.records.round_times import RoundMs
 from whisktrain.records.run import RunState, Status
 from whisktrain.spec import Figures, Label, Task
@@ -18,7 +17,7 @@ __all__ = ["RunSummary", "rounds_done", "summarize"]
 
 
 class RunSummary(TypedDict):
-    """The body of a summary document.
+    """A summary; of its document the history is the attachment, and the rest the body.
 
     Attributes:
         schema: The schema number.
@@ -73,13 +72,13 @@ def rounds_done(state: RunState) -> int:
 
 
 def summarize(
-    state: RunState, history: TrainingHistory, classes: list[Label] | None, *, published: bool
+    state: RunState, history: list[Figures], classes: list[Label] | None, *, published: bool
 ) -> RunSummary:
     """The summary of a run.
 
     Args:
         state: The run, final.
-        history: The history that its last parameters carry.
+        history: One entry for each closed epoch.
         classes: The labels of the classes; None for regression.
         published: Whether there is a model.
     """
@@ -103,7 +102,7 @@ def summarize(
         "reason": state.reason,
         "ended": _iso(outcome.ended),
         "created": _iso(state.created),
-        "history": history.entries if outcome.history is None else outcome.history,
+        "history": history,
         "spec": spec.to_json(),
         "resumable": state.point is not None,
     }

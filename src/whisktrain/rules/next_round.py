@@ -19,9 +19,6 @@ from whisktrain.spec import ContributionNumbers, Figures, MetricSums, Phase, Spe
 
 __all__ = ["NextRound", "after_build", "after_round", "number_after"]
 
-MOST_ENTRIES = 1000
-"""Entries of a history; beyond it every other one is dropped, except the last two."""
-
 
 @dataclass(frozen=True, slots=True)
 class NextRound:
@@ -142,10 +139,8 @@ def _close_epoch(
     spec = state.spec
     figures = _figures(spec, history.sums, add_sums([n.get("validation") for n in numbers]))
     entry: Figures = {"epoch": history.epoch + 1, "round": state.round - 1, **figures}
-    entries = [*history.entries, entry]
-    if len(entries) > MOST_ENTRIES:
-        entries = [*entries[:-2:2], *entries[-2:]]
-    return TrainingHistory(entries, history.epoch, None), _best_after(state, history.epoch, figures)
+    longer = replace(history, entries=[*history.entries, entry], sums=None)
+    return longer, _best_after(state, history.epoch, figures)
 
 
 def _best_after(state: RunState, epoch: int, figures: Figures) -> Best | None:

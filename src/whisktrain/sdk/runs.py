@@ -127,7 +127,7 @@ class Runs:
         found = {run: _ended(run, summary) for run, summary in list_summaries(store).items()}
         for state in list_runs(store):
             if state.run not in found:
-                found[state.run] = _running(state, snapshot(store, state, details=False))
+                found[state.run] = _running(state, snapshot(state))
         named = self._keys.runs()
         for run, entry in found.items():
             if ids.has_key(run) and run not in named:
@@ -163,7 +163,7 @@ class Runs:
                 "error": rejection["error"],
             }
         failures = sorted(records.failures(), key=lambda f: (f.round, f.shard, f.attempt))
-        return _report(state, snapshot(store, state), [_failure_report(f) for f in failures])
+        return _report(state, snapshot(state, records), [_failure_report(f) for f in failures])
 
     def stop(self, run: str, *, wait: bool = True) -> RunReport:
         """Ask a run to stop after its present round.

@@ -31,8 +31,8 @@ def complete(
 ) -> str | None:
     """FINISH as the run was to end: its last evaluation is complete."""
     ending = following.ending or Ending("completed", "")
-    entries = following.history.entries
-    outcome = Outcome(time.time(), publish=state.params, metrics=following.metrics, history=entries)
+    history = context.records.history.put_blocks(following.history)
+    outcome = Outcome(time.time(), publish=state.params, metrics=following.metrics, history=history)
     evaluated = replace(
         state, cost=cost_after(state, collected, context.clock), latest=following.latest
     )

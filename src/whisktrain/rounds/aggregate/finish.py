@@ -89,9 +89,12 @@ def _archive(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
 
     failpoint(Step.PUT_SUMMARY)
     classes = dataset.body.get("classes") if dataset is not None else None
-    archive.put_summary(
-        summarize(state, records.read_history(state.params), classes, published=published)
-    )
+    outcome = state.outcome
+    history = outcome.history if outcome is not None and outcome.history is not None else None
+    history = history or records.read_history(state.params)
+    # Where a block is gone, another execution is cleaning up, and its summary stays.
+    entries = records.history.entries(history) or history.entries
+    archive.put_summary(summarize(state, entries, classes, published=published))
     return True
 
 
@@ -180,6 +183,9 @@ def make_checkpoint(records: RunRecords, state: RunState) -> Checkpoint | None:
         best = records.read_params(point.best.params)
         if best is None:
             return None
+    entries = records.history.entries(params.history)
+    if entries is None:
+        return None
     return Checkpoint(
         spec=state.spec,
         round=point.round,
@@ -188,5 +194,5 @@ def make_checkpoint(records: RunRecords, state: RunState) -> Checkpoint | None:
         optimizer_state=optimizer_state,
         best=best.tensors if best is not None else None,
         best_at=point.best,
-        history=params.history,
+        history=replace(params.history, entries=entries, blocks=0),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from whisktrain.records import ids, round_times
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.history import TrainingHistory
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rules import batches
@@ -73,13 +74,12 @@ class Progress:
     missed: int = 0
 
 
-def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress:
+def snapshot(state: RunState, records: RunRecords | None = None) -> Progress:
     """Take a snapshot of a run.
 
     Args:
-        store: The store.
         state: The run.
-        details: Whether to read the history and the open round's documents too (three small reads).
+        records: Its documents, where the history and the open round are to be read too (three small reads).
     """
     spec = state.spec
     timed = round_times.count(state.timing) >= batches.rounds_per_epoch(spec)
@@ -99,23 +99,27 @@ def snapshot(store: Store, state: RunState, *, details: bool = True) -> Progress
         round_ms=round_times.quantile(state.timing, 0.5) if timed else None,
         latest=dict(state.latest),
     )
-    return _with_details(store, state, shown) if details else shown
+    return _with_details(records, state, shown) if records is not None else shown
 
 
-def _with_details(store: Store, state: RunState, shown: Progress) -> Progress:
+def _with_details(records: RunRecords, state: RunState, shown: Progress) -> Progress:
     """The snapshot with the history, and with what is there of the open round."""
     if state.final:
         history = state.outcome.history if state.outcome is not None else None
-        return replace(shown, history=tuple(history or ()))
-    records = RunRecords(store, state.run)
+        return replace(shown, history=_entries(records, history or TrainingHistory()))
     failures = sorted(records.failures(state.round), key=lambda f: (f.shard, f.attempt))
     return replace(
         shown,
-        history=tuple(records.read_history(state.params).entries),
+        history=_entries(records, records.read_history(state.params)),
         done=len(records.shards(state.round)),
         failed=len(failures),
         failures=tuple(failures),
     )
+
+
+def _entries(records: RunRecords, history: TrainingHistory) -> tuple[Figures, ...]:
+    """All entries of a history; the newest, where the run is being cleaned up."""
+    return tuple(records.history.entries(history) or history.entries)
 
 
 class Snapshots:
@@ -219,7 +223,7 @@ class Snapshots:
         state = self._records.read()
         if state is None or (self._state is not None and state.rev == self._state.rev):
             return None
-        shown = snapshot(self._store, state)
+        shown = snapshot(state, self._records)
         before = state.spec.first_round  # a resumed run has the epochs of the run that was stopped
         self._missed = (
             len(shown.history)
