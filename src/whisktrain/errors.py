@@ -88,6 +88,8 @@ class WhisktrainError(Exception):
         hint: str = "",
         retryable: bool | None = None,
     ) -> None:
+        # Half of a surrogate pair, as JSON and file names may hold it, could be neither printed nor sent.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint

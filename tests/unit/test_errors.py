@@ -59,3 +59,7 @@ def test_an_unknown_record_is_still_an_error() -> None:
 
 def test_exit_codes_stay_in_a_byte_and_off_zero() -> None:
     assert all(0 < cls.exit_code < 256 for cls in every_class())
+
+
+def test_half_a_character_in_a_message_can_be_printed() -> None:
+    assert errors.DataError("a file \ud83d").message.encode() == b"a file \\ud83d"

@@ -1,5 +1,6 @@
 """Requests: defaults, shorthand, and errors that say what to do."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,27 @@ def test_lists_may_come_as_one_text() -> None:
     for wrong in ({"types": "a"}, {"image_size": "28"}, {"target": [1]}, {"drop": [[1]]}):
         with pytest.raises(RequestError):
             parse(DataRequest, wrong)
+
+
+@pytest.mark.parametrize("depth", [101, 900, 100_000])
+def test_requests_nested_deeply_are_refused(depth: int) -> None:
+    value: object = 1
+    for at in range(depth):
+        value = [value] if at % 2 else {"a": value}
+    for request_ in ({"data": {"records": [{"a": value}]}}, {"model": {"config": value}}, value):
+        with pytest.raises(RequestError, match="nested more than 100 deep"):
+            parse(Request, request_)
+
+
+def test_messages_stay_short_and_printable() -> None:
+    for key in ("x" * 100_000, "\ud83d"):
+        with pytest.raises(RequestError) as caught:
+            parse(Request, {key: 1, "data": {key: key}, "train": {"workers": key}})
+        assert len(caught.value.message.encode()) < 1500
+
+
+def test_many_mistakes_are_counted_not_studied() -> None:
+    started = time.process_time()
+    with pytest.raises(RequestError, match="and 19995 more"):
+        parse(Request, {f"{'x' * 40}{k}": 1 for k in range(20_000)})
+    assert time.process_time() - started < 5

@@ -12,7 +12,7 @@ from whisktrain.cli.context import CommandContext
 from whisktrain.cli.output.ending import decision_lines
 from whisktrain.cli.schema import SchemaCommand, Settings
 from whisktrain.errors import RequestError
-from whisktrain.jsontypes import Json
+from whisktrain.jsontypes import Json, parse_json
 
 if TYPE_CHECKING:
     from whisktrain.sdk.options import PredictOptions
@@ -71,7 +71,7 @@ def predict(
 
 def _json(text: str) -> Json:
     try:
-        return cast(Json, json.loads(text))
+        return parse_json(text)
     except ValueError as error:
         raise RequestError(
             f"The rows are no JSON: {error}.",

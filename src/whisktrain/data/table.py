@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Images",
     "Table",
+    "check_dates",
     "object_series",
     "plain_cells",
     "side_by_side",
@@ -115,6 +116,26 @@ def object_series(cells: Sequence[object]) -> Series:
     for at, cell in enumerate(cells):
         array[at] = cell
     return pd.Series(array, dtype=object)
+
+
+def check_dates(cells: Series, what: str) -> Series:
+    """The same cells, if their dates are in the years that Python knows.
+
+    Raises:
+        DataError: They are dates, and one is not in the years 1 to 9999.
+    """
+    import pandas as pd
+
+    if not isinstance(cells.dtype, pd.DatetimeTZDtype) and cells.dtype.kind != "M":
+        return cells
+    years = cells.dt.year
+    if ((years < 1) | (years > 9999)).any():  # NaN where there is no date
+        raise DataError(
+            f"{what} has dates outside of the years 1 to 9999.",
+            code="bad_cell",
+            hint="Correct the column, or leave it out.",
+        )
+    return cells
 
 
 def side_by_side(columns: Sequence[Series], rows: int) -> pd.DataFrame:

@@ -8,13 +8,13 @@ the names stand for.
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
 
+from whisktrain.decoding import decoding
 from whisktrain.errors import RequestError
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import Json, JsonObject, parse_json
 from whisktrain.learning import allowed
 from whisktrain.learning.parts import Part, parts, shown
 
@@ -48,20 +48,19 @@ def read_archive(data: bytes) -> JsonObject:
         RequestError: The bytes are no .keras file, or it is too large.
     """
     hint = "Save the model with model.save('model.keras') of Keras 3."
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if "config.json" not in sizes or "model.weights.h5" not in sizes:
-                raise RequestError(
-                    "the .keras file has no config.json or no model.weights.h5 in it.", hint=hint
-                )
-            if sizes["config.json"] > _MAX_CONFIG or sum(sizes.values()) > _MAX_ARCHIVE:
-                raise RequestError("the .keras file unpacks to more than is allowed.", hint=hint)
-            config: Json = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, ValueError, KeyError, OSError) as error:
-        raise RequestError(
-            f"{len(data)} bytes were given that are no .keras file ({error}).", hint=hint
-        ) from None
+    refusal = f"{len(data)} bytes were given that are no .keras file"
+    with (
+        decoding(refusal, RequestError.code, hint, RequestError),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        if "config.json" not in sizes or "model.weights.h5" not in sizes:
+            raise RequestError(
+                "the .keras file has no config.json or no model.weights.h5 in it.", hint=hint
+            )
+        if sizes["config.json"] > _MAX_CONFIG or sum(sizes.values()) > _MAX_ARCHIVE:
+            raise RequestError("the .keras file unpacks to more than is allowed.", hint=hint)
+        config = parse_json(archive.read("config.json"))
     if not isinstance(config, dict):
         raise RequestError("the .keras file's config.json is no JSON object.", hint=hint)
     return config

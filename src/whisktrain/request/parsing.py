@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from whisktrain.errors import RequestError
+from whisktrain.jsontypes import MOST_NESTED, is_nested_too_deeply
 from whisktrain.request.options import alternatives, is_union
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ __all__ = ["parse"]
 Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_NAMED = 5
+_MOST_READ = 100
+"""Problems that are put into words: looking for a similar key takes its time."""
+
+_LONGEST_NAME = 200
 _LONGEST_VALUE = 80
 
 
@@ -44,11 +49,18 @@ def parse(model: type[Model], value: object) -> Model:
     Raises:
         RequestError: Something is unknown, missing or out of bounds; all of it is named.
     """
+    if is_nested_too_deeply(value):
+        raise RequestError(
+            f"The request has lists or objects nested more than {MOST_NESTED} deep.",
+            hint="Correct the request and send it again.",
+        )
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = list(dict.fromkeys(_sentence(model, e) for e in error.errors()))
-        more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+        errors = error.errors()
+        problems = list(dict.fromkeys(_sentence(model, e) for e in errors[:_MOST_READ]))
+        further = len(problems) - _MOST_NAMED + max(0, len(errors) - _MOST_READ)
+        more = f"; and {further} more" if further > 0 else ""
         raise RequestError(
             "; ".join(problems[:_MOST_NAMED]) + more, hint="Correct the request and send it again."
         ) from None
@@ -57,12 +69,10 @@ def parse(model: type[Model], value: object) -> Model:
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     """One problem in words; the same for each type of a union that a value does not fit."""
     location = error["loc"]
-    where = ".".join(str(part) for part in location)
+    where = _cut(".".join(str(part) for part in location), _LONGEST_NAME)
     if error["type"] == "extra_forbidden":
         return _unknown_key(model, location)
-    received = repr(error.get("input"))
-    if len(received) > _LONGEST_VALUE:
-        received = received[: _LONGEST_VALUE - 3] + "..."
+    received = _cut(repr(error.get("input")), _LONGEST_VALUE)
     field, depth = _field_at(model, location)
     if field is not None and is_union(field.annotation) and len(location) > depth:
         where = ".".join(str(part) for part in location[:depth])
@@ -71,9 +81,14 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     return f"{where or 'the request'}: {text[0].lower()}{text[1:]} (received {received})"
 
 
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """That a key is not known here, with the place where it is known, or the nearest known key."""
-    where, key = ".".join(str(part) for part in location), str(location[-1])
+    where = _cut(".".join(str(part) for part in location), _LONGEST_NAME)
+    key = _cut(str(location[-1]), _LONGEST_NAME)
     here = _keys_at(model, location[:-1])
     everywhere = _places(model)
     if key in everywhere:

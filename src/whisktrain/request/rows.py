@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import cast
 
 from whisktrain.errors import RequestError
-from whisktrain.jsontypes import Json
+from whisktrain.jsontypes import Json, parse_json
 from whisktrain.request.parsing import parse
 from whisktrain.request.sections import PredictRequest
 
@@ -56,7 +54,7 @@ def read_rows(text: str) -> Json:
         RequestError: It holds none.
     """
     try:
-        return cast(Json, json.loads(text))
+        return parse_json(text)
     except ValueError:
         raise RequestError(
             f"rows was the text {text[:60]!r}, which is no JSON.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from whisktrain.errors import RequestError
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import Json, JsonObject, parse_json
 from whisktrain.sdk.cells import is_table, plain_rows, plain_setting
 from whisktrain.sdk.frames import FrameFile, rows_of_frame
 
@@ -137,7 +136,7 @@ def _model_source(model: str, upload: Upload) -> JsonObject:
 
 def _model_config(file: str) -> Json:
     try:
-        return cast(Json, json.loads(_existing(file, file).read_text(encoding="utf-8")))
+        return parse_json(_existing(file, file).read_text(encoding="utf-8"))
     except ValueError as error:
         hint = "Write it with model.to_json()."
         raise RequestError(f"The model's file {file!r} is no JSON: {error}.", hint=hint) from None
@@ -271,7 +270,7 @@ def rows_file(path: str | Path) -> list[Json] | None:
     if file.suffix.lower() != ".json" or file.stat().st_size > _LARGEST_ROWS_FILE:
         return None
     try:
-        content: Json = json.loads(file.read_text(encoding="utf-8-sig"))
+        content: Json = parse_json(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise RequestError(
             f"The file {str(path)!r} is no JSON: {error}.",

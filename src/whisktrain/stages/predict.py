@@ -8,12 +8,11 @@ The model stays in memory between calls. Rows go through exactly the preprocessi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from whisktrain.errors import RequestError, WhisktrainError
-from whisktrain.jsontypes import Json
+from whisktrain.jsontypes import Json, parse_json
 from whisktrain.request import PredictRequest
 from whisktrain.request.rows import parse_flat, parse_predict
 from whisktrain.serving import answers, messages
@@ -129,6 +128,6 @@ def _rows(
 def _json(content: bytes) -> Json:
     """A file's JSON; None where it holds none: reading it as a table gives the better error."""
     try:
-        return cast(Json, json.loads(content))
+        return parse_json(content)
     except ValueError:
         return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whisktrain.data.columns.cells import cell_category, is_missing, is_missing_among_numbers
 from whisktrain.data.columns.column_type import ColumnType
-from whisktrain.data.columns.numbers import parse_number
+from whisktrain.data.columns.numbers import LONGEST, parse_number
 from whisktrain.data.columns.series import Series, factorize
 from whisktrain.errors import DataError
 from whisktrain.spec import Label
@@ -56,7 +56,8 @@ def read_classes(column: Series, name: str, found: ColumnType, *, numeric: bool)
         is_missing(cell) or (with_spellings and is_missing_among_numbers(cell)) for cell in cells
     ]
     present = [cell for cell, is_absent in zip(cells, absent, strict=True) if not is_absent]
-    integers = all(_is_integer_text(cell) for cell in present if isinstance(cell, str))
+    texts = [cell for cell in present if isinstance(cell, str)]
+    integers = bool(texts) and all(_is_integer_text(text) for text in texts)
     labels = [_label(cell, found, numeric=numeric, integers=integers) for cell in present]
     used = ~np.array(absent, dtype=bool)[codes]
     classes = _in_order(labels)
@@ -104,6 +105,8 @@ def _key(label: Label) -> tuple[int, Label]:
 
 def _is_integer_text(text: str) -> bool:
     digits = text.strip().removeprefix("-").removeprefix("+")
+    if len(digits) > LONGEST:
+        return False
     return digits.isascii() and digits.isdecimal() and (digits == "0" or not digits.startswith("0"))
 
 

@@ -7,10 +7,13 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["EXACT", "LEADING_ZEROS", "PLAIN", "NumberStyle", "parse_number"]
+__all__ = ["EXACT", "LEADING_ZEROS", "LONGEST", "PLAIN", "NumberStyle", "parse_number"]
 
 EXACT = 2**53
 """Above it a float64 no longer holds every whole number."""
+
+LONGEST = 400
+"""Characters of the longest number: a float64 has at most 309 digits before its point. Longer text is text."""
 
 LEADING_ZEROS = r"^[+-]?0\d+$"
 """A number with leading zeros: a code (such as a zip code) rather than a quantity."""
@@ -43,6 +46,8 @@ def parse_number(text: str, style: NumberStyle) -> float | None:
     Currency signs and per cent signs are ignored ("12 %" is 12); "(5)" is -5, as in accounting.
     """
     text = text.strip().replace("\u2212", "-")
+    if len(text) > LONGEST:
+        return None
     pattern = _pattern(style)
     if not pattern.fullmatch(text):
         infinite = _INFINITE.fullmatch(text)

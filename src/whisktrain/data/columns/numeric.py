@@ -16,7 +16,14 @@ from whisktrain.data.columns.column_type import (
     Kind,
     has_id_name,
 )
-from whisktrain.data.columns.numbers import EXACT, LEADING_ZEROS, PLAIN, NumberStyle, parse_number
+from whisktrain.data.columns.numbers import (
+    EXACT,
+    LEADING_ZEROS,
+    LONGEST,
+    PLAIN,
+    NumberStyle,
+    parse_number,
+)
 from whisktrain.data.columns.series import (
     Series,
     has_leading_zeros,
@@ -116,7 +123,9 @@ def _mostly_numbers(cells: DistinctCells) -> bool:
 
 
 def _is_large_text(text: str) -> bool:
-    return _LONG.fullmatch(text) is not None and abs(int(text)) > EXACT
+    if _LONG.fullmatch(text) is None:
+        return False
+    return len(text) > LONGEST or abs(int(text)) > EXACT
 
 
 def _is_large_integer(value: object) -> bool:

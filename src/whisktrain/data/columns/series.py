@@ -18,7 +18,7 @@ from whisktrain.data.columns.cells import (
     is_missing,
     is_missing_among_numbers,
 )
-from whisktrain.data.columns.numbers import LEADING_ZEROS, PLAIN, NumberStyle
+from whisktrain.data.columns.numbers import LEADING_ZEROS, LONGEST, PLAIN, NumberStyle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +156,8 @@ def parse_plain_numbers(column: Series) -> NDArray[np.float64] | None:
     texts = pc.if_else(pc.equal(texts, ""), None, texts)
     plain = pc.match_substring_regex(texts, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$")
     if texts.null_count == len(texts) or not pc.all(plain).as_py():
+        return None
+    if pc.max(pc.binary_length(texts)).as_py() > LONGEST:
         return None
     # Arrow does not take a leading plus; both Arrow and Python round to the nearest float64.
     unsigned = pc.replace_substring_regex(texts, r"^\+", "")

@@ -17,6 +17,7 @@ from whisktrain.data.images.files import IMAGE_SUFFIXES, decode_image, is_image,
 from whisktrain.data.images.samples import BYTE, SampleType, sample_name
 from whisktrain.data.limits import check_any_rows, check_decoded, check_matrix, check_size
 from whisktrain.data.table import Images
+from whisktrain.decoding import decoding
 from whisktrain.errors import DataError
 
 __all__ = ["read_folder", "read_unlabelled"]
@@ -58,7 +59,7 @@ def read_folder(data: bytes, what: str, image_size: tuple[int, int] | None) -> I
     """
     import pandas as pd
 
-    files = sorted(_image_files(data, what))
+    files = _image_files(data, what)
     labels = [PurePosixPath(file.name).parent.name for file in files]
     if not files or not all(labels):
         raise DataError(
@@ -89,7 +90,7 @@ def read_unlabelled(
     Raises:
         DataError: It is neither, has no images, or a file in it is no image of this kind.
     """
-    files = [_File(what, data)] if is_image(data) else sorted(_image_files(data, what))
+    files = [_File(what, data)] if is_image(data) else _image_files(data, what)
     check_any_rows(len(files))
     check_matrix(len(files), int(np.prod(shape)))
     return _decode_all(files, shape, samples)
@@ -155,17 +156,12 @@ def _common_samples(first_of: Mapping[SampleType, str]) -> SampleType:
     return next(iter(first_of))
 
 
-def _image_files(data: bytes, what: str) -> Iterator[_File]:
-    """The images in an archive; nothing is unpacked to disk."""
-    try:
+def _image_files(data: bytes, what: str) -> list[_File]:
+    """The images in an archive, in order of their names; nothing is unpacked to disk."""
+    hint = "Pack the images again as .zip or .tar.gz, or give their folder."
+    with decoding(f"{what} cannot be read as a tar or zip archive", "bad_archive", hint):
         is_zip = zipfile.is_zipfile(io.BytesIO(data))
-        yield from _zip_members(data, what) if is_zip else _tar_members(data, what)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-        raise DataError(
-            f"{what} cannot be read as a tar or zip archive ({error}).",
-            code="bad_archive",
-            hint="Pack the images again as .zip or .tar.gz, or give their folder.",
-        ) from None
+        return sorted(_zip_members(data, what) if is_zip else _tar_members(data, what))
 
 
 def _zip_members(data: bytes, what: str) -> Iterator[_File]:
@@ -180,13 +176,17 @@ def _zip_members(data: bytes, what: str) -> Iterator[_File]:
 
 
 def _tar_members(data: bytes, what: str) -> Iterator[_File]:
-    total = 0
+    """Images in a tar archive. What is between them is unpacked too, so it counts to the size."""
+    total, end = 0, -1
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
         for member in archive:
-            if not member.isfile() or not _is_image_name(member.name):
-                continue
+            if member.offset <= end or member.size < 0:  # it would be read for ever
+                raise tarfile.ReadError("a member lies before the one in front of it")
+            end = member.offset
             total += member.size
             check_size(total, what)
+            if not member.isfile() or not _is_image_name(member.name):
+                continue
             content = archive.extractfile(member)
             yield _File(member.name, content.read() if content else b"")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whisktrain.data.decoding import decoding
 from whisktrain.data.images.samples import BYTE, SampleType, check_sample_type, sample_type
+from whisktrain.decoding import decoding
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def _check_pixels(content: object, shape: tuple[int, ...], at: int) -> NDArray[n
     """Pixels given as numbers: as an image, as one without its only channel, or flat."""
     try:
         pixels = np.asarray(content, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"Row {at + 1} is no array of numbers; expected pixels of shape {shape}.",
             code="bad_cell",

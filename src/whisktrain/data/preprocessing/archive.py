@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict, cast
 
 from whisktrain.data.preprocessing.column_encoder import ColumnRecord
 from whisktrain.data.preprocessing.estimators import Estimators
+from whisktrain.decoding import decoding
 from whisktrain.errors import Damaged
 from whisktrain.jsontypes import Json
 from whisktrain.spec import Label
 
-__all__ = ["ImageRecord", "PreprocessorRecord", "pack", "unpack"]
+__all__ = ["ImageRecord", "PreprocessorRecord", "pack", "reading", "unpack"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _JSON = "fitted.json"
@@ -62,27 +64,23 @@ def unpack(data: bytes) -> tuple[PreprocessorRecord, Estimators]:
     Raises:
         Damaged: The bytes are no such archive, or hold types beyond scikit-learn's and NumPy's.
     """
-    try:
+    with reading():
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             record = cast(PreprocessorRecord, json.loads(archive.read(_JSON)))
             stored = archive.read(_ESTIMATORS) if _ESTIMATORS in archive.namelist() else None
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise Damaged(
-            f"The fitted preprocessing cannot be read ({error}).", hint="Preprocess the data again."
-        ) from None
-    if stored is None:
-        return record, {}
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
+        if stored is None:
+            return record, {}
+        import skops.io
 
-    try:
         estimators: Estimators = skops.io.loads(stored, trusted=[])
-    except UntrustedTypesFoundException as error:
-        raise Damaged(
-            f"The fitted preprocessing holds types that are not trusted ({error}).",
-            hint="Preprocess the data again, or train again where a model does not open.",
-        ) from None
-    return record, estimators
+        return record, estimators
+
+
+def reading() -> AbstractContextManager[None]:
+    """The frame around all that reads fitted preprocessing: what it cannot read is damaged."""
+    refusal = "The fitted preprocessing cannot be read"
+    hint = "Preprocess the data again, or train again where a model does not open."
+    return decoding(refusal, Damaged.code, hint, Damaged)
 
 
 def _canonical(data: bytes) -> bytes:

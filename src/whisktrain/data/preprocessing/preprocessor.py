@@ -152,16 +152,17 @@ def load(data: bytes) -> Preprocessor:
         raise Damaged(
             f"The fitted preprocessing has the format {record.get('format')!r}; expected {FORMAT}."
         )
-    classes = record["classes"]
-    return Preprocessor(
-        source_columns=tuple(record["source_columns"]),
-        features=_load_features(record, estimators),
-        classes=None if classes is None else tuple(classes),
-        mean=float(record["mean"]),
-        scale=float(record["scale"]),
-        target=record["target"],
-        missing_words=tuple(record.get("missing_words", MISSING_WORDS)),
-    )
+    with archive.reading():
+        classes = record["classes"]
+        return Preprocessor(
+            source_columns=tuple(record["source_columns"]),
+            features=_load_features(record, estimators),
+            classes=None if classes is None else tuple(classes),
+            mean=float(record["mean"]),
+            scale=float(record["scale"]),
+            target=record["target"],
+            missing_words=tuple(record.get("missing_words", MISSING_WORDS)),
+        )
 
 
 def _load_features(record: PreprocessorRecord, estimators: Estimators) -> Features | ImageScaler:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from whisktrain.data.limits import check_matrix
 from whisktrain.data.sources.dialect import find_decimal, find_delimiter, has_header, sample_records
 from whisktrain.data.sources.encoding import decode
 from whisktrain.data.table import Table, unique_names, with_names
+from whisktrain.decoding import decoding
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ __all__ = ["read_delimited"]
 
 ROW_NAMES = "rownames"
 """What a column of row names is called that R's write.table leaves without a name."""
+
+_NO_DELIMITERS = '"\r\n\0'
 
 _EXCEL_DELIMITER = re.compile(r"sep=(.)\r?", re.IGNORECASE)
 """The first line with which Excel names the delimiter."""
@@ -57,8 +61,11 @@ def read_delimited(
     text, notices = decode(data, encoding, what)
     delimiter, text = _choose_delimiter(text, delimiter, what)
     sample = sample_records(text, delimiter)
+    if not sample:
+        raise DataError(f"{what} has no rows; expected a header and rows.", code="no_rows")
     headed = has_header(sample)
     width = max(len(record) for record in sample)
+    check_matrix(text.count("\n") + 1, width)
     encoded = text.encode()
     del text  # the cells take as much memory again
     frame = _read_cells(encoded, delimiter, width, what)
@@ -91,9 +98,10 @@ def _choose_delimiter(text: str, delimiter: str | None, what: str) -> tuple[str,
         delimiter = find_delimiter(text)
     elif delimiter in ("\\t", "tab"):
         delimiter = "\t"
-    if len(delimiter) != 1:
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in _NO_DELIMITERS:
         raise DataError(
-            f"The delimiter was {delimiter!r}; expected one character.", code="bad_delimiter"
+            f"The delimiter was {delimiter!r}; expected one ASCII character, no quote and no end of a line.",
+            code="bad_delimiter",
         )
     return delimiter, text
 
@@ -109,7 +117,9 @@ def _read_cells(encoded: bytes, delimiter: str, width: int, what: str) -> pd.Dat
     """
     import pandas as pd
 
-    try:
+    refusal = f"{what} cannot be read as a table separated by {delimiter!r}"
+    hint = "Check that line's quotes and delimiters, or set data.delimiter."
+    with decoding(refusal, "bad_csv", hint):
         return pd.read_csv(
             io.BytesIO(encoded),
             sep=delimiter,
@@ -119,16 +129,9 @@ def _read_cells(encoded: bytes, delimiter: str, width: int, what: str) -> pd.Dat
             dtype=str,
             na_filter=False,
             skip_blank_lines=True,
-            skipinitialspace=True,
+            skipinitialspace=delimiter != " ",
             low_memory=False,
         )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
-        detail = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(
-            f"{what} cannot be read as a table separated by {delimiter!r}: {detail}.",
-            code="bad_csv",
-            hint="Check that line's quotes and delimiters, or set data.delimiter.",
-        ) from None
 
 
 def _read_header(sample: Sequence[Sequence[str]], width: int, what: str) -> _Header:

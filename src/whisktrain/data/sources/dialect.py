@@ -43,13 +43,9 @@ def sample_records(text: str, delimiter: str) -> list[list[str]]:
     """The first records; the last one only where the sample was not cut inside it."""
     cut = len(text) > _SAMPLE_CHARACTERS
     sample = io.StringIO(text[:_SAMPLE_CHARACTERS], newline="")
-    reader = csv.reader(sample, delimiter=delimiter, skipinitialspace=True)
-    try:
-        records = [
-            record for record in islice(reader, _SAMPLE_RECORDS) if record and record != [""]
-        ]
-    except csv.Error:
-        return []
+    csv.field_size_limit(_SAMPLE_CHARACTERS)  # a cell may be as long as the sample
+    reader = csv.reader(sample, delimiter=delimiter, skipinitialspace=delimiter != " ")
+    records = [record for record in islice(reader, _SAMPLE_RECORDS) if record and record != [""]]
     return records[:-1] if cut and 1 < len(records) < _SAMPLE_RECORDS else records
 
 
@@ -99,7 +95,7 @@ def _heads_of_numeric_columns(first: Sequence[str], body: Sequence[Sequence[str]
 
 def _are_numeric_names(heads: Sequence[str]) -> bool:
     """Whether numbers are names all the same: years, or positions that count up."""
-    if len(heads) < 2 or not all(re.fullmatch(r"\d+", head) for head in heads):
+    if len(heads) < 2 or not all(re.fullmatch(r"[0-9]{1,18}", head) for head in heads):
         return False
     numbers = [int(head) for head in heads]
     count_up = all(after - before == 1 for before, after in pairwise(numbers))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from whisktrain.errors import DataError
 
-__all__ = ["decode"]
+__all__ = ["decode", "half_a_character"]
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -19,6 +20,9 @@ _UNICODE = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
 _WESTERN = ("cp125", "mac_", "iso8859", "latin", "cp4", "cp8", "cp1140", "hp_roman8", "cp77")
 _CYRILLIC = "cp1251"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_MOST_CHARACTERS = 60
 _UTF16_SAMPLE = 4096
 _GUESS_SAMPLE = 1 << 18
 
@@ -38,22 +42,31 @@ def decode(data: bytes, encoding: str | None, what: str) -> tuple[str, list[str]
         DataError: They are not in that encoding, or no text at all.
     """
     notices = []
+    guessed = encoding is None
     if encoding is None:
         encoding = _marked(data) or _guess(data)
         if encoding not in _UNICODE:
             notices.append(f"The text was read as {encoding}; data.encoding sets another.")
+    hint = "Set data.encoding." if guessed else "Leave data.encoding out to have it found."
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
-    except LookupError:
-        raise DataError(
-            f"The encoding was {encoding!r}; expected a name that Python knows, such as 'latin-1'."
-        ) from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{what} is not in the encoding {encoding}: byte {error.start} does not fit.",
             code="bad_encoding",
-            hint="Leave data.encoding out to have it found.",
+            hint=hint,
         ) from None
+    except UnicodeError:
+        raise DataError(
+            f"{what} is not in the encoding {encoding!r}.", code="bad_encoding", hint=hint
+        ) from None
+    except (LookupError, ValueError):  # unknown, turns bytes into no text, or has a NUL in its name
+        raise DataError(
+            f"The encoding was {encoding[:_MOST_CHARACTERS]!r}; expected a name that Python knows, such as 'latin-1'.",
+            code="bad_encoding",
+        ) from None
+    if _SURROGATE.search(text):
+        raise half_a_character(what)
     if "\0" in text:
         raise DataError(
             f"{what} holds NUL characters; expected text.",
@@ -61,6 +74,15 @@ def decode(data: bytes, encoding: str | None, what: str) -> tuple[str, list[str]
             hint="Is it another kind of file?",
         )
     return text, notices
+
+
+def half_a_character(what: str) -> DataError:
+    """The error of text with half of a surrogate pair in it: it can be neither stored nor printed."""
+    return DataError(
+        f"{what} holds half of a surrogate pair, which is no character.",
+        code="bad_encoding",
+        hint="Write it as UTF-8.",
+    )
 
 
 def _marked(data: bytes) -> str | None:
@@ -90,6 +112,6 @@ def _guess(data: bytes) -> str:
 def _fits(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return False
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-import zlib
 from pathlib import PurePath
 
 from whisktrain.data.images.archives import read_folder
@@ -15,6 +14,7 @@ from whisktrain.data.sources.json_rows import read_json
 from whisktrain.data.sources.numpy_files import NPY_MAGIC, read_npy, read_npz
 from whisktrain.data.sources.parquet import read_parquet
 from whisktrain.data.table import Images, Table
+from whisktrain.decoding import decoding
 from whisktrain.errors import DataError
 from whisktrain.request import DataRequest
 
@@ -54,15 +54,12 @@ def unpack(data: bytes, name: str) -> tuple[bytes, str]:
     """
     if not data.startswith(_GZIP_MAGIC):
         return data, name
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            content = file.read(max_bytes() + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{name} cannot be unpacked ({error}).",
-            code="bad_archive",
-            hint="Pack it again, or give it unpacked.",
-        ) from None
+    hint = "Pack it again, or give it unpacked."
+    with (
+        decoding(f"{name} cannot be unpacked", "bad_archive", hint),
+        gzip.GzipFile(fileobj=io.BytesIO(data)) as file,
+    ):
+        content = file.read(max_bytes() + 1)
     check_size(len(content), name)
     return content, name.removesuffix(".gz") + (".tar" if name.endswith(".tgz") else "")
 
@@ -92,11 +89,13 @@ def _by_magic(data: bytes) -> str | None:
 
 
 def _holds_arrays(data: bytes) -> bool:
-    """Whether a zip archive is a .npz."""
-    file = io.BytesIO(data)
-    return zipfile.is_zipfile(file) and any(
-        name.endswith(".npy") for name in zipfile.ZipFile(file).namelist()
-    )
+    """Whether a zip archive is a .npz; not where it is damaged, which its reader says better."""
+    try:
+        with decoding("It cannot be read as a zip archive", "bad_archive"):
+            names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    except DataError:
+        return False
+    return any(name.endswith(".npy") for name in names)
 
 
 def _by_content(data: bytes) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
-from whisktrain.data.sources.encoding import decode
+from whisktrain.data.sources.encoding import decode, half_a_character
 from whisktrain.data.table import Table, table_of_records, unique_names
 from whisktrain.errors import DataError
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import Json, JsonObject, parse_json
 
 __all__ = ["read_json"]
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON escapes the halves of surrogate pairs; whole pairs, too."""
 
 
 def read_json(data: bytes, name: str, encoding: str | None, *, lines: bool) -> Table:
@@ -26,23 +30,34 @@ def read_json(data: bytes, name: str, encoding: str | None, *, lines: bool) -> T
         DataError: It is no JSON, or holds no rows.
     """
     text, notices = decode(data, encoding, name)
-    rows = _rows(_parse(text, name, lines=lines), name)
+    value = _parse(text, name, lines=lines)
+    if _HALF.search(text) and _has_half_characters(value):
+        raise half_a_character(name)
+    rows = _rows(value, name)
     table = table_of_records(_with_column_names(rows), name)
     return Table(table.frame, tuple(notices))
 
 
 def _parse(text: str, name: str, *, lines: bool) -> Json:
     try:
-        if lines:
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        value: Json = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        if lines:  # not splitlines: JSON may have further line separators inside its texts
+            return [parse_json(line) for line in text.split("\n") if line.strip()]
+        return parse_json(text)
+    except ValueError as error:
         raise DataError(
             f"{name} is no valid JSON: {error}.",
             code="bad_json",
             hint="Is it JSON lines? Set data.format.",
         ) from None
-    return value
+
+
+def _has_half_characters(value: Json) -> bool:
+    """Whether a text or a name holds half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _rows(value: Json, name: str) -> Sequence[Json]:

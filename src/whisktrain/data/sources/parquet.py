@@ -6,14 +6,16 @@ import io
 from typing import TYPE_CHECKING
 
 from whisktrain.data.columns.series import Series
-from whisktrain.data.limits import check_size
-from whisktrain.data.table import Table, unique_names, with_names
-from whisktrain.errors import DataError
+from whisktrain.data.limits import check_matrix, check_size
+from whisktrain.data.table import Table, check_dates, unique_names, with_names
+from whisktrain.decoding import decoding
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["read_parquet"]
+
+_HINT = "Check that the file is whole, and that it is Parquet."
 
 INDEX_PREFIX = "__index_level_"
 """Columns in which pandas keeps a frame's index."""
@@ -32,35 +34,33 @@ def read_parquet(data: bytes, name: str) -> Table:
     import pandas as pd
 
     table = _read_arrow(data, name)
-    index = [column for column in table.column_names if column.startswith(INDEX_PREFIX)]
-    table = table.drop_columns(index)
+    # By position: names may be given twice.
+    own = [
+        at for at, column in enumerate(table.column_names) if not column.startswith(INDEX_PREFIX)
+    ]
+    table = table.select(own)
     names, notices = unique_names(table.column_names)
-    columns = [_cells(table.column(at)) for at in range(table.num_columns)]
+    with decoding(f"{name} cannot be read as a table", "bad_parquet", _HINT):
+        columns = [_cells(table.column(at), names[at]) for at in range(table.num_columns)]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(table.num_rows))
     return Table(with_names(frame, names), tuple(notices))
 
 
 def _read_arrow(data: bytes, name: str) -> pa.Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with decoding(f"{name} cannot be read as Parquet", "bad_parquet", _HINT):
         file = pq.ParquetFile(io.BytesIO(data))
         metadata = file.metadata
         unpacked = sum(
             metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
         )
         check_size(unpacked, f"{name}, unpacked,")
+        check_matrix(metadata.num_rows, metadata.num_columns)
         return file.read()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            f"{name} cannot be read as Parquet ({error}).",
-            code="bad_parquet",
-            hint="Check that the file is whole, and that it is Parquet.",
-        ) from None
 
 
-def _cells(column: pa.ChunkedArray) -> Series:
+def _cells(column: pa.ChunkedArray, name: str) -> Series:
     """An Arrow column as a series: numbers without gaps and dates as such, whole numbers and the rest exactly, as objects."""
     import pandas as pd
     import pyarrow as pa
@@ -74,7 +74,8 @@ def _cells(column: pa.ChunkedArray) -> Series:
         return pd.Series(column.to_pandas(), dtype="str")
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         microseconds = pa.timestamp("us", tz=getattr(kind, "tz", None))
-        return pd.Series(column.cast(microseconds, safe=False).to_pandas())
+        dates = pd.Series(column.cast(microseconds, safe=False).to_pandas())
+        return check_dates(dates, f"The column {name!r}")
     if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and column.null_count == 0):
         return pd.Series(column.to_pandas())
     return pd.Series(column.to_pylist(), dtype=object)

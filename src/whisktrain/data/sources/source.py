@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whisktrain import tensors
 from whisktrain.data.images.files import is_image
+from whisktrain.data.limits import check_size
 from whisktrain.data.sources.bundled import load_bundled
 from whisktrain.data.sources.download import download, redact_url
 from whisktrain.data.sources.formats import find_format, read_file, unpack
@@ -25,7 +26,7 @@ from whisktrain.store.protocol import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Source", "open_source", "read_prediction_rows"]
+__all__ = ["Source", "open_source", "read_prediction_rows", "read_stored_rows"]
 
 
 class _File(NamedTuple):
@@ -128,9 +129,17 @@ def read_prediction_rows(
         NotFound: There is no such upload.
         DataError: It cannot be read.
     """
-    request = request or DataRequest()
     upload = get_upload(store, ref)
-    data, name = unpack(upload.bytes, upload.name)
+    return read_stored_rows(upload.bytes, upload.name, request)
+
+
+def read_stored_rows(
+    data: bytes, name: str, request: DataRequest | None = None
+) -> pd.DataFrame | NDArray[np.generic] | bytes:
+    """Read rows to predict from a file's bytes, as `read_prediction_rows`."""
+    request = request or DataRequest()
+    check_size(len(data), name)
+    data, name = unpack(data, name)
     format_ = find_format(data, name, request.format)
     if format_ == "images" or is_image(data):
         return data

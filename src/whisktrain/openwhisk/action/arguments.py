@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from whisktrain.errors import RequestError
-from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.jsontypes import Json, JsonObject, parse_json
 from whisktrain.openwhisk import settings
 
 __all__ = ["LIB_VERSION", "PROBE", "Arguments", "decode", "is_web", "required"]
@@ -100,7 +99,7 @@ def _decoded_text(body: str) -> Json:
     try:
         if body.lstrip()[0] not in "[{":
             text = base64.b64decode(body, validate=True)
-        parsed: Json = json.loads(text)
+        parsed: Json = parse_json(text)
     except (binascii.Error, ValueError):
         raise RequestError(
             "The body is neither JSON nor a form.",

@@ -11,11 +11,14 @@ from whisktrain.errors import DataError, WhisktrainError
 __all__ = ["decoding"]
 
 _MOST_DETAIL = 200
-_ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>")
+_NOISE = re.compile(r" ?<[^<>]* object at 0x[0-9a-f]+>|^Error tokenizing data\. C error: ")
+"""Memory addresses, and where in pandas it happened."""
 
 
 @contextmanager
-def decoding(refusal: str, code: str, hint: str = "") -> Iterator[None]:
+def decoding(
+    refusal: str, code: str, hint: str = "", error: type[WhisktrainError] = DataError
+) -> Iterator[None]:
     """Refuse data that a library cannot decode, with the library's own reason in brackets.
 
     Decoders meant for well-formed files raise what their parsers happen to run into: `struct.error`, `KeyError`,
@@ -25,24 +28,25 @@ def decoding(refusal: str, code: str, hint: str = "") -> Iterator[None]:
         refusal: What cannot be read as what, without a full stop.
         code: The error's code.
         hint: How to fix it.
+        error: The error's class.
 
     Raises:
-        DataError: The library raised anything; errors of our own pass.
+        WhisktrainError: The library raised anything; errors of our own pass.
     """
     try:
         yield
     except WhisktrainError:
         raise
     except MemoryError:
-        raise DataError(
+        raise error(
             f"{refusal} (it does not fit into memory).", code="data_too_large", hint=hint
         ) from None
-    except Exception as error:  # noqa: BLE001
-        raise DataError(f"{refusal} ({_reason(error)}).", code=code, hint=hint) from None
+    except Exception as raised:  # noqa: BLE001
+        raise error(f"{refusal} ({_reason(raised)}).", code=code, hint=hint) from None
 
 
 def _reason(error: Exception) -> str:
-    """What a library says, without memory addresses and of a bounded length."""
-    text = _ADDRESS.sub("it", str(error)).strip().rstrip(".")
+    """What a library says, of a bounded length."""
+    text = _NOISE.sub("", str(error)).strip().rstrip(".")
     printable = text.encode("utf-8", "replace").decode()
     return printable[:_MOST_DETAIL] or type(error).__name__
