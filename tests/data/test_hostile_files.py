@@ -52,7 +52,6 @@ def refusal(data: bytes, name: str = "x.csv", **options: Any) -> DataError:
         "idna",
         "punycode",
         "x" * 999,
-        "",
         "ut\ud83d",
     ],
 )

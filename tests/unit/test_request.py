@@ -182,7 +182,8 @@ def test_what_is_empty_is_not_given(empty: str | None) -> None:
     for section, model in Request.model_fields.items():
         inner = model.annotation
         assert inner is not None
-        settings: Json = {section: dict.fromkeys(inner.model_fields, empty)}
+        names = [name for name in inner.model_fields if empty != " " or name != "delimiter"]
+        settings: Json = {section: dict.fromkeys(names, empty)}
         assert parse(Request, settings) == Request(), section
     nested: Json = {"data": {"shards": {"by": empty}}, "train": {"optimizer": {"name": empty}}}
     assert parse(Request, nested) == Request()
@@ -239,3 +240,8 @@ def test_many_mistakes_are_counted_not_studied() -> None:
     with pytest.raises(RequestError, match="and 19995 more"):
         parse(Request, {f"{'x' * 40}{k}": 1 for k in range(20_000)})
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("delimiter", [" ", "\t"])
+def test_a_delimiter_may_be_blank(delimiter: str) -> None:
+    assert parse(DataRequest, {"delimiter": delimiter}).delimiter == delimiter

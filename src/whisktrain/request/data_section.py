@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -26,6 +26,9 @@ class Section(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=False
     )
 
+    _may_be_blank: ClassVar[tuple[str, ...]] = ()
+    """Settings of which a blank is a value, as a delimiter is."""
+
     @model_validator(mode="before")
     @classmethod
     def _only_given(cls, value: object) -> object:
@@ -34,7 +37,11 @@ class Section(BaseModel):
             return {}
         if not isinstance(value, dict):
             return value
-        return {key: setting for key, setting in value.items() if is_given(setting)}
+        return {
+            key: setting
+            for key, setting in value.items()
+            if is_given(setting) or (key in cls._may_be_blank and setting not in (None, ""))
+        }
 
 
 def _known_split(value: str) -> str:
@@ -78,6 +85,8 @@ class ShardsRequest(Section):
 
 class DataRequest(Section):
     """Where the data comes from and how it becomes numbers."""
+
+    _may_be_blank: ClassVar[tuple[str, ...]] = ("delimiter",)
 
     source: Annotated[
         str | None,
