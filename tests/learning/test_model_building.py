@@ -13,6 +13,8 @@ from learning_rig import layers, sequential
 
 from whisktrain.errors import RequestError
 from whisktrain.learning import KerasLearner, backend
+from whisktrain.learning.building import presets
+from whisktrain.learning.building.layout import activation_bytes, tensor_entries
 
 
 def functional_two(which: str):
@@ -122,3 +124,21 @@ def test_building_twice_gives_the_same_bytes_and_leaves_the_process_alone() -> N
     assert any(first.params[n].tobytes() != other.params[n].tobytes() for n in first.params)
     json.dumps(first.blueprint.layout)
     assert all(math.isfinite(float(np.abs(t).max())) for t in first.params.values())
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+@pytest.mark.parametrize("shape", [(13, 9), (3, 3, 3), (28, 30, 2)])
+@pytest.mark.parametrize("classes", [0, 4])
+def test_the_size_of_a_preset_is_known_before_it_is_built(name, shape, classes) -> None:
+    model = presets.preset(name, shape, classes)
+    assert presets.parameters(name, shape, classes) == model.count_params()
+    assert presets.parameters(name, shape, classes) == sum(
+        math.prod(entry["shape"]) for entry in tensor_entries(model)
+    )
+
+
+def test_activations_are_what_all_layers_answer_for_one_row() -> None:
+    inner = sequential((8,), layers().Dense(8, "relu"))
+    model = sequential((6,), layers().Dense(8), inner, layers().Dense(3, "softmax"))
+    counted = activation_bytes(model)
+    assert 4 * (8 + 8 + 3) <= counted <= 4 * (6 + 8 + 8 + 8 + 8 + 3)

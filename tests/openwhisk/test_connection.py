@@ -15,7 +15,7 @@ from whisktrain.errors import (
     PlatformUnreachable,
     TooManyRequests,
 )
-from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.client import Client, connection
 from whisktrain.openwhisk.client.connection import ApiError, Connection, host_address
 from whisktrain.store.addresses import is_loopback
 
@@ -197,6 +197,21 @@ def test_connections_are_kept_alive_and_may_be_used_by_several_threads(platform,
     assert platform.connections <= 4
     client.close()
     assert client.namespaces() == ["guest"]
+    client.close()
+
+
+def test_a_connection_that_the_platform_may_be_closing_is_not_used_again(
+    platform, key, monkeypatch
+) -> None:
+    """A POST that meets the end of an idle connection would be lost, and cannot be sent again."""
+    platform.answer = lambda *_: (200, {"activationId": "a"}, {})
+    client = Client(platform.url, key)
+    now = [time.monotonic()]
+    monkeypatch.setattr(connection.time, "monotonic", lambda: now[0])
+    for passed, connections in ((0.0, 1), (connection.LONGEST_IDLE - 1, 1), (31.0, 2), (1.0, 2)):
+        now[0] += passed
+        assert client.start("worker") == "a"
+        assert platform.connections == connections
     client.close()
 
 

@@ -71,7 +71,7 @@ def test_the_memory_of_actions_is_what_the_platform_has(tmp_path) -> None:
         for name, memory in {"worker": 1024, "aggregate": 640}.items():
             client.put("actions", f"mine/{name}", {"exec": code, "limits": {"memory": memory}})
         found = read_all(client, {"WHISKTRAIN_WORKER_MEMORY": "2048"}, "/_/mine/")
-        assert found.actions == ActionMemory(worker=1024, aggregate=640, train=256)
+        assert found.actions == ActionMemory(worker=1024, aggregate=640, train=256, predict=512)
         assert found.max_memory_mb == host.limits.max_memory_mb
         client.put("actions", "mine/worker", {"exec": code, "limits": {"memory": 1536}})
         assert read_all(client, {}, "mine/").actions.worker == 1536

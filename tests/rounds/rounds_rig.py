@@ -52,7 +52,7 @@ PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=
 """The same where activations are processes, which take a while to start."""
 
 
-MEMORY = ActionMemory(worker=640, aggregate=320, train=256)
+MEMORY = ActionMemory(worker=640, aggregate=320, train=256, predict=512)
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Limits:
     memory_mb: int | None = None
     cores: int = 2
     max_duration_s: float = 60.0
+    max_memory_mb: int = 4096
     one_machine: bool = False
     actions: ActionMemory = MEMORY
 
@@ -131,7 +132,11 @@ class Platform:
         self.threads: list[threading.Thread] = []
         self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
         self.invoked: list[tuple[str, dict[str, Any]]] = []
+        self.memory: dict[str, int] = {}
         self.closed = False
+
+    def give_memory(self, action: str, megabytes: int) -> None:
+        self.memory[action] = megabytes
 
     def invoke(self, action: str, arguments: dict[str, Any]) -> str:
         if self.closed:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from whisktrain.rules import capacity
 from whisktrain.rules.capacity import ActionMemory
 
-MEMORY = ActionMemory(worker=512, aggregate=256, train=256)
+MEMORY = ActionMemory(worker=512, aggregate=256, train=256, predict=512)
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ def test_a_standalone_with_its_defaults_has_room_for_one_worker() -> None:
 
 
 def test_slots_are_planned_with_the_memory_that_the_actions_have() -> None:
-    large = ActionMemory(worker=2048, aggregate=256, train=256)
+    large = ActionMemory(worker=2048, aggregate=256, train=256, predict=512)
     assert capacity.plan_slots(Limits(memory_mb=6 * 1024, actions=large), 8) == 2
-    larger = ActionMemory(worker=2048, aggregate=2048, train=256)
+    larger = ActionMemory(worker=2048, aggregate=2048, train=256, predict=512)
     assert capacity.plan_slots(Limits(memory_mb=6 * 1024, actions=larger), 8) == 1
 
 

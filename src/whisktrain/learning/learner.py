@@ -11,7 +11,12 @@ from whisktrain import metrics
 from whisktrain.errors import RequestError
 from whisktrain.learning import backend, checks, losses
 from whisktrain.learning.building import sources
-from whisktrain.learning.building.layout import KerasLayout, tensor_entries, variables
+from whisktrain.learning.building.layout import (
+    KerasLayout,
+    activation_bytes,
+    tensor_entries,
+    variables,
+)
 from whisktrain.learning.computing.evaluation import Evaluation, RunningSums
 from whisktrain.learning.computing.gradients import Gradient
 from whisktrain.learning.computing.local import LocalSteps
@@ -73,6 +78,7 @@ class KerasLearner:
         return {
             "schema": 1,
             "tensors": tensor_entries(model),
+            "activations": activation_bytes(model),
             "loss": loss,
             "targets": targets,
             "target": list(self._target),

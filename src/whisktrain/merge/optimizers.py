@@ -16,10 +16,10 @@ import numpy as np
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import JsonObject
 from whisktrain.merge import schedules
-from whisktrain.spec import OptimizerConfig
+from whisktrain.spec import OptimizerConfig, state_tensors
 from whisktrain.tensors import Floats, Tensor, Tensors
 
-__all__ = ["DEFAULTS", "apply", "check", "pieces", "state_tensors", "writable"]
+__all__ = ["DEFAULTS", "apply", "check", "pieces", "writable"]
 
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 _SHARED: JsonObject = {
@@ -80,13 +80,6 @@ def check(optimizer: Mapping[str, object]) -> OptimizerConfig:
 
 _PIECE = 2**16
 """Numbers of a tensor that are changed at a time: what is computed meanwhile is no larger, and stays in the cache."""
-
-
-def state_tensors(optimizer: OptimizerConfig) -> tuple[str, ...]:
-    """The roles of the tensors that the optimizer keeps for each weight, each as large as the weight."""
-    if optimizer["name"] == "sgd":
-        return ("momentum",) if optimizer.get("momentum") else ()
-    return ("momentum", "velocity", *(["velocity_hat"] if optimizer.get("amsgrad") else []))
 
 
 def apply(

@@ -107,15 +107,18 @@ class RunArchive:
         found = self._library.get(ids.checkpoint(self.run))
         return int(found.body["round"]) if found is not None else None
 
-    def read_checkpoint(self) -> Checkpoint:
+    def read_checkpoint(self, *, attachment: bool = True) -> Checkpoint:
         """Read the checkpoint.
+
+        Args:
+            attachment: Whether with its tensors; the plan alone does not need them.
 
         Raises:
             NotFound: There is none.
             Damaged: Its tensors are not whole.
         """
-        found = self._library.get(ids.checkpoint(self.run), attachment=True)
-        if found is None or found.attachment is None:
+        found = self._library.get(ids.checkpoint(self.run), attachment=attachment)
+        if found is None or (attachment and found.attachment is None):
             raise NotFound(
                 f"The run {ids.key_of(self.run)!r} has no checkpoint; only a run that was stopped, that diverged, "
                 "or that failed for want of a worker, can be resumed.",

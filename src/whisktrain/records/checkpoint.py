@@ -86,26 +86,32 @@ class Checkpoint:
 
     @classmethod
     def of(cls, document: Document) -> Checkpoint:
-        """The checkpoint that a document with its attachment holds.
+        """The checkpoint that a document holds; without its attachment, one without tensors, files and history.
 
         Raises:
             Damaged: The attachment is not whole.
         """
-        body, held = cast(CheckpointBody, document.body), tensors.decode(document.attachment or b"")
+        body = cast(CheckpointBody, document.body)
+        held = tensors.decode(document.attachment) if document.attachment is not None else {}
 
         def part(prefix: str) -> Tensors:
             return {
                 name.removeprefix(prefix): t for name, t in held.items() if name.startswith(prefix)
             }
 
+        def file(name: str) -> bytes:
+            return held[name].tobytes() if name in held else b""
+
         round_ = int(body["round"])
         history: HistoryBody = (
-            body["history"] if "history" in body else json.loads(held[_HISTORY].tobytes())
+            body["history"]
+            if "history" in body
+            else json.loads(file(_HISTORY) or json.dumps(TrainingHistory().to_body()))
         )
         return cls(
             spec=Spec.from_json(body["spec"]),
             round=round_,
-            blueprint=Blueprint(body["layout"], held[_CONFIG].tobytes()),
+            blueprint=Blueprint(body["layout"], file(_CONFIG)),
             params=part("params/"),
             optimizer_state=part("moments/") if round_ > 1 else None,
             best=part("best/") or None,

@@ -7,7 +7,13 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
-from whisktrain.errors import Diverged, ErrorRecord, RequestError, WhisktrainError
+from whisktrain.errors import (
+    ConfigurationError,
+    Diverged,
+    ErrorRecord,
+    RequestError,
+    WhisktrainError,
+)
 from whisktrain.records import ids
 from whisktrain.records.ids import DocumentId
 from whisktrain.store.protocol import Document
@@ -74,7 +80,7 @@ class Failure:
             shard=shard,
             attempt=attempt,
             error=_record_of(error),
-            fatal=isinstance(error, (RequestError, Diverged)),
+            fatal=isinstance(error, (RequestError, ConfigurationError, Diverged)),
             log=[line[:_LOG_CHARACTERS] for line in lines],
             execution=execution,
             written=time.time(),

@@ -119,13 +119,25 @@ class PlatformFacts(TypedDict, total=False):
 
     Attributes:
         invocations_per_minute: What the platform allows.
-        worker_mb: Memory of a worker's container, for the cost.
-        aggregate_mb: Memory of an aggregate's container, for the cost.
+        worker_mb: Memory of the action worker, and so of each of its containers.
+        aggregate_mb: The same of aggregate.
+        predict_mb: The same of predict.
+        train_mb: The same of train.
+        largest_mb: The most that an action may have.
+        container_mb: Memory of all containers together, where it is known.
+        elastic: Whether a run may raise an action's memory: on the embedded host.
+        rows_bytes: Bytes of the largest shard and its validation slice.
     """
 
     invocations_per_minute: int
     worker_mb: int
     aggregate_mb: int
+    predict_mb: int
+    train_mb: int
+    largest_mb: int
+    container_mb: int
+    elastic: bool
+    rows_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,13 @@ class Invoker(Protocol):
             PlatformError: It could not be started.
         """
 
+    def give_memory(self, action: str, megabytes: int) -> None:
+        """Raise an action's memory; what starts from now on has it. Only where the host lets a run do that.
+
+        Raises:
+            PlatformError: The host refused it.
+        """
+
 
 def invoke_workers(
     records: RunRecords, invoker: Invoker, state: RunState, slots: Sequence[int]

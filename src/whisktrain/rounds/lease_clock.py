@@ -63,6 +63,10 @@ class LeaseClock:
         end = self.lease_end if self.leased else self.deadline - self.timeouts.margin
         return max(min(seconds, self.timeouts.poll, end - time.time()), 0.0)
 
+    def end_lease(self) -> None:
+        """Serve no longer than the present work takes: another container shall go on."""
+        self.lease = min(self.lease, max(time.time() - self.start, 0.001))
+
     def record_work(self, seconds: float) -> None:
         """Record how long a piece of work took."""
         self.longest = max(self.longest, seconds)

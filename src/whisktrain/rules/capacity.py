@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-__all__ = ["ActionMemory", "Limits", "plan_lease", "plan_slots", "plan_workers"]
+__all__ = ["ActionMemory", "Limits", "plan_lease", "plan_slots", "plan_workers", "workers_within"]
 
 RESERVED = 4
 """Concurrent activations that are not workers: aggregate, its successor, train, the sequence."""
@@ -24,6 +24,7 @@ class ActionMemory(NamedTuple):
     worker: int
     aggregate: int
     train: int
+    predict: int
 
 
 class Limits(Protocol):
@@ -54,6 +55,10 @@ class Limits(Protocol):
         """Whether every container runs on these processors (the embedded host)."""
 
     @property
+    def max_memory_mb(self) -> int:
+        """The most memory that an action may have."""
+
+    @property
     def max_duration_s(self) -> float:
         """The longest that an activation may take."""
 
@@ -62,11 +67,15 @@ def _most(limits: Limits) -> int:
     """Worker activations that fit at once."""
     fitting = [limits.concurrent - RESERVED]
     if limits.memory_mb is not None:
-        left = limits.memory_mb - limits.actions.aggregate - limits.actions.train
-        fitting.append(left // limits.actions.worker)
+        fitting.append(workers_within(limits.memory_mb, limits.actions))
     # Starting all at once, and replacing all in the same minute, must stay within the rate.
     fitting.append(int(limits.invocations_per_minute * SHARE) // 2 - 1)
     return max(min(fitting), 1)
+
+
+def workers_within(memory_mb: int, actions: ActionMemory) -> int:
+    """Worker containers that fit at once into the memory of all containers."""
+    return (memory_mb - actions.aggregate - actions.train) // actions.worker
 
 
 def plan_workers(limits: Limits) -> int:

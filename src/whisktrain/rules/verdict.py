@@ -156,7 +156,9 @@ def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> Erro
 
 
 def failure_sentence(cause: Failure, state: RunState) -> str:
-    """One sentence that names the first failing worker."""
+    """One sentence that names the first failing worker; where the deployment is wrong, none is to blame."""
+    if cause.error.get("code") == "too_little_memory":
+        return cause.error["message"]
     what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[
         state.phase
     ]

@@ -215,6 +215,8 @@ class Hosting:
             "WHISKTRAIN_PREPROCESS_MEMORY": str(
                 max(512, min(host.limits.user_memory_mb // 3, host.limits.max_memory_mb))
             ),
+            # It holds a given model's file, twice while it reads that.
+            "WHISKTRAIN_TRAIN_MEMORY": str(max(256, min(host.limits.user_memory_mb // 8, 1024))),
             **{k: v for k, v in os.environ.items() if k.startswith("WHISKTRAIN_")},
             "WHISKTRAIN_STORE": self._store,
             "WHISKTRAIN_CONTAINER_MEMORY": str(host.limits.user_memory_mb),

@@ -22,6 +22,7 @@ from whisktrain.spec.options import (
     OptimizerConfig,
     OuterConfig,
     ScheduleConfig,
+    state_tensors,
 )
 from whisktrain.spec.plan import Label, Spec, Sync, Task
 from whisktrain.spec.work import Phase, Rows, Work
@@ -52,4 +53,5 @@ __all__ = [
     "Task",
     "TensorEntry",
     "Work",
+    "state_tensors",
 ]

@@ -49,10 +49,16 @@ class TensorEntry(TypedDict, total=False):
     mean: str
 
 
-class Layout(TypedDict):
-    """The part of a layout that the rounds read: the tensors, in the model's order. A learner adds keys of its own."""
+class Layout(TypedDict, total=False):
+    """The part of a layout that the rounds read; a learner adds keys of its own.
 
-    tensors: list[TensorEntry]
+    Attributes:
+        tensors: The tensors, in the model's order.
+        activations: Bytes of what the model's layers answer for one row.
+    """
+
+    tensors: Required[list[TensorEntry]]
+    activations: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,14 @@ from typing import Literal, Required, TypedDict
 
 from whisktrain.jsontypes import JsonObject
 
-__all__ = ["LossConfig", "ModelSource", "OptimizerConfig", "OuterConfig", "ScheduleConfig"]
+__all__ = [
+    "LossConfig",
+    "ModelSource",
+    "OptimizerConfig",
+    "OuterConfig",
+    "ScheduleConfig",
+    "state_tensors",
+]
 
 
 class ModelSource(TypedDict, total=False):
@@ -97,3 +104,10 @@ class OuterConfig(TypedDict, total=False):
     name: Required[Literal["average", "nesterov"]]
     learning_rate: float
     momentum: float
+
+
+def state_tensors(optimizer: OptimizerConfig) -> tuple[str, ...]:
+    """The roles of the tensors that the optimizer keeps for each weight, each as large as the weight."""
+    if optimizer["name"] == "sgd":
+        return ("momentum",) if optimizer.get("momentum") else ()
+    return ("momentum", "velocity", *(["velocity_hat"] if optimizer.get("amsgrad") else []))

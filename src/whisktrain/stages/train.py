@@ -23,11 +23,12 @@ from whisktrain.rules.resuming import resumed_plan
 from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.given_model import given_config
 from whisktrain.stages.planning import resolve_spec, with_learning_rate
+from whisktrain.stages.sizing import fitted
 
 if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
     from whisktrain.jsontypes import Json
-    from whisktrain.records.run import PlatformFacts, RunState
+    from whisktrain.records.run import RunState
     from whisktrain.rounds.invoker import Invoker
     from whisktrain.rules.capacity import Limits
     from whisktrain.spec import Spec
@@ -93,7 +94,8 @@ def train(
     spec = _spec(store, request, dataset, body, limits)
 
     def open_run(run: str) -> Opened:
-        return create(store, invoker, run, spec, platform=_platform(limits))
+        plan, facts = fitted(store, invoker, spec, limits)
+        return create(store, invoker, run, plan, platform=facts)
 
     asked = training_asked(request, dataset)
     run, opened = _open(store, request.train.key, execution, asked, open_run)
@@ -136,13 +138,14 @@ def resume(
         RequestError: The learning rate is none.
     """
     stopped = RunKeys(store).resolve(run)
-    checkpoint = RunArchive(store, stopped).read_checkpoint()
+    checkpoint = RunArchive(store, stopped).read_checkpoint(attachment=False)
     optimizer = with_learning_rate(checkpoint.spec.optimizer, learning_rate)
     body = _dataset(store, checkpoint.spec.dataset)
 
     def open_run(new: str) -> Opened:
         spec, best = resumed_plan(checkpoint, stopped, new, limits, optimizer)
-        return create(store, invoker, new, spec, best=best, platform=_platform(limits))
+        plan, facts = fitted(store, invoker, spec, limits, checkpoint.blueprint.layout)
+        return create(store, invoker, new, plan, best=best, platform=facts)
 
     new, opened = _open(store, key, execution, resume_asked(stopped, learning_rate), open_run)
     result = _result(store, new, opened, deadline if wait else 0.0, body)
@@ -186,14 +189,6 @@ def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limit
             update={"model": model.model_copy(update={"init": f"{name}:{version}"})}
         )
     return resolve_spec(request, dataset, body, limits, given)
-
-
-def _platform(limits: Limits) -> PlatformFacts:
-    return {
-        "invocations_per_minute": limits.invocations_per_minute,
-        "worker_mb": limits.actions.worker,
-        "aggregate_mb": limits.actions.aggregate,
-    }
 
 
 def _result(

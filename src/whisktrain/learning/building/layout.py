@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeGuard, cast
 
@@ -22,6 +23,7 @@ from whisktrain.spec import (
 
 __all__ = [
     "KerasLayout",
+    "activation_bytes",
     "batch_normalisations",
     "layout_of",
     "seed_states",
@@ -77,6 +79,16 @@ def variables(model: Model) -> dict[str, Variable]:
         layer_and_weight = "/".join(variable.path.split("/")[-2:])
         named[f"{position:04d}.{layer_and_weight}"] = variable
     return named
+
+
+def activation_bytes(model: Model) -> int:
+    """Bytes of what the layers of a model answer for one row, in float32."""
+    count = 0
+    for layer in model._flatten_layers(include_self=False):
+        output = getattr(layer, "output", ())
+        for each in output if isinstance(output, list | tuple) else (output,):
+            count += math.prod(side or 1 for side in each.shape[1:])
+    return 4 * count
 
 
 def seed_states(model: Model) -> list[Variable]:

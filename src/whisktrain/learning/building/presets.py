@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 from whisktrain.errors import RequestError
 from whisktrain.learning import backend
 from whisktrain.learning.keras_types import Layer, Model
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "parameters", "preset"]
 
 PRESETS = ("linear", "mlp", "cnn")
+_HIDDEN = (128, 64)
+_FILTERS = (32, 64)
 _SMALLEST_POOLED = 4
 
 
@@ -51,6 +54,26 @@ def preset(name: str, shape: tuple[int, ...], classes: int) -> Model:
     return model
 
 
+def parameters(name: str, shape: tuple[int, ...], classes: int) -> int:
+    """The number of parameters of a preset, without building it."""
+    outputs, inputs = classes or 1, math.prod(shape)
+    if name == "linear":
+        return (inputs + 1) * outputs
+    if name == "mlp":
+        return (
+            (inputs + 1) * _HIDDEN[0] + (_HIDDEN[0] + 1) * _HIDDEN[1] + (_HIDDEN[1] + 1) * outputs
+        )
+    height, width = shape[:2]
+    channels = shape[2] if len(shape) == 3 else 1
+    count, size = 0, min(height, width)
+    for filters in _FILTERS:
+        count, channels = count + (9 * channels + 1) * filters, filters
+        if size >= _SMALLEST_POOLED:
+            height, width, size = height // 2, width // 2, size // 2
+    flat = height * width * channels
+    return count + (flat + 1) * _HIDDEN[0] + (_HIDDEN[0] + 1) * outputs
+
+
 def _head(layers: ModuleType, classes: int, initial: str) -> Layer:
     head: Layer
     if classes:
@@ -69,8 +92,8 @@ def _flat(layers: ModuleType, shape: tuple[int, ...]) -> list[Layer]:
 def _mlp(layers: ModuleType, shape: tuple[int, ...], initial: str) -> list[Layer]:
     return [
         *_flat(layers, shape),
-        layers.Dense(128, activation="relu", kernel_initializer=initial, name="hidden_1"),
-        layers.Dense(64, activation="relu", kernel_initializer=initial, name="hidden_2"),
+        layers.Dense(_HIDDEN[0], activation="relu", kernel_initializer=initial, name="hidden_1"),
+        layers.Dense(_HIDDEN[1], activation="relu", kernel_initializer=initial, name="hidden_2"),
     ]
 
 
@@ -83,11 +106,13 @@ def _cnn(layers: ModuleType, shape: tuple[int, ...], initial: str) -> list[Layer
     stack: list[Layer] = [layers.Reshape((*shape, 1), name="channel")] if len(shape) == 2 else []
     options = {"padding": "same", "activation": "relu", "kernel_initializer": initial}
     size = min(shape[0], shape[1])
-    for block, filters in enumerate((32, 64), start=1):
+    for block, filters in enumerate(_FILTERS, start=1):
         stack.append(layers.Conv2D(filters, 3, name=f"convolution_{block}", **options))
         if size >= _SMALLEST_POOLED:
             stack.append(layers.MaxPooling2D(2, name=f"pooling_{block}"))
             size //= 2
     stack.append(layers.Flatten(name="flatten"))
-    stack.append(layers.Dense(128, activation="relu", kernel_initializer=initial, name="hidden"))
+    stack.append(
+        layers.Dense(_HIDDEN[0], activation="relu", kernel_initializer=initial, name="hidden")
+    )
     return stack

@@ -99,6 +99,19 @@ class ActionInvoker:
         retry_timeout = max(0.0, min(_LONGEST_RETRY_S, self.deadline - time.time() - _MARGIN))
         return _client(self.environment).start(name, arguments, retry_timeout=retry_timeout)
 
+    def give_memory(self, action: str, megabytes: int) -> None:
+        """Raise the memory of an action of the same package.
+
+        Args:
+            action: Its name within the package.
+            megabytes: The new limit.
+
+        Raises:
+            PlatformError: The platform refused it.
+        """
+        name = f"{_package(self.environment)}{action}"
+        _client(self.environment).put("actions", name, {"limits": {"memory": megabytes}})
+
 
 @dataclass
 class Context:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection."""
 ANSWER_TIMEOUT = 75.0
 """Seconds to wait for an answer: a blocking invocation is answered after 60 at the latest."""
+LONGEST_IDLE = 30.0
+"""Seconds for which a connection is used again: OpenWhisk closes it after 60 without a call, most proxies later."""
 _REDIRECTS = range(300, 400)
 _FINAL = "Request defines parameters that are not allowed"
 _FINAL_HINT = (
@@ -122,8 +125,16 @@ class Connection:
         return f"Connection({self.address!r})"
 
     def _session(self) -> requests.Session:
+        """This thread's session, without connections that the platform may be closing just now.
+
+        A POST that meets the end of an idle connection fails, and cannot be sent again: it may have been received.
+        """
         session: requests.Session | None = getattr(self._local, "session", None)
+        now = time.monotonic()
+        idle, self._local.used = now - getattr(self._local, "used", now), now
         if session is not None:
+            if idle > LONGEST_IDLE:
+                session.close()
             return session
         session = requests.Session()
         retry = urllib3.Retry(

@@ -27,6 +27,7 @@ from whisktrain.rounds.aggregate.sweep import sweep_absent, sweep_recreated
 from whisktrain.rounds.aggregate.waiting import invoke, leave, wait_until_complete
 from whisktrain.rounds.caches import LastRound, keep_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
+from whisktrain.rounds.fitting import fit_memory
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rounds.passes import run_passes
@@ -106,6 +107,8 @@ def _close_round(context: AggregateContext) -> str | None:
     began = time.time()
     context.cleanup.release_tensors()
     try:
+        if state.round == 0:
+            state = _fit_memory(context, state)
         closed = close(  # A3 and A4
             context.records, state, collected, context.stop, context.cleanup.is_stored
         )
@@ -118,6 +121,14 @@ def _close_round(context: AggregateContext) -> str | None:
     if closed.following.kind == "finish":
         return complete(context, state, collected, closed.following)
     return _open_next(context, state, collected, closed, began)
+
+
+def _fit_memory(context: AggregateContext, state: RunState) -> RunState:
+    """Give the actions the memory that the model needs; where the aggregate's own grows, a new container takes over."""
+    fitted = fit_memory(context.records, context.invoker, state)
+    if fitted.platform.get("aggregate_mb") != state.platform.get("aggregate_mb"):
+        context.clock.end_lease()
+    return fitted
 
 
 def _open_next(

@@ -185,7 +185,7 @@ def _build(context: _WorkerContext, state: RunState) -> str | None:
         return "the model is not built yet"
     began = time.time()
     try:
-        build(context.records, state, context.learner, context.clock)
+        stays = build(context.records, state, context.learner, context.clock)
     except StoreUnreachable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
@@ -193,6 +193,8 @@ def _build(context: _WorkerContext, state: RunState) -> str | None:
     context.clock.record_work(time.time() - began)
     if not context.clock.leased:
         return "the model is built"
+    if not stays:
+        return "the model is built; a container with more memory serves its rounds"
     context.successor = (
         True  # it stays for the rounds even if others have computed its shards meanwhile
     )

@@ -14,6 +14,7 @@ from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rules.memory import fits
 from whisktrain.spec import Blueprint, Learner, ModelSource
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
@@ -21,7 +22,7 @@ from whisktrain.tensors import Tensors
 __all__ = ["build"]
 
 
-def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseClock) -> None:
+def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseClock) -> bool:
     """Put the blueprint and the parameters of the first round; a document that exists already counts as done.
 
     Two builders put the same bytes, because every draw comes from the plan's seed.
@@ -31,15 +32,18 @@ def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseCl
         state: The run, at round 0.
         learner: Builds the model.
         clock: The builder's time; its lease is recorded, since it stays for the rounds.
+
+    Returns:
+        Whether it stays: whether this container has the memory that the rounds need.
     """
     spec = state.spec
     if spec.resumed is None:
         built = learner.build(spec, _files(records.store, spec.model))
-        _put_blueprint(records, built.blueprint, clock)
+        stays = _put_blueprint(records, state, built.blueprint, clock)
         _put_first_params(records, state, built.params, TrainingHistory())
-        return
+        return stays
     checkpoint = RunArchive(records.store, spec.resumed).read_checkpoint()
-    _put_blueprint(records, checkpoint.blueprint, clock)
+    stays = _put_blueprint(records, state, checkpoint.blueprint, clock)
     failpoint(Step.PUT_RESUMED_STATE)
     if checkpoint.optimizer_state is not None:
         records.put_optimizer_state(spec.first_round, checkpoint.optimizer_state)
@@ -50,14 +54,20 @@ def build(records: RunRecords, state: RunState, learner: Learner, clock: LeaseCl
     ):
         records.put_params(state.best.params, checkpoint.best, TrainingHistory())
     _put_first_params(records, state, checkpoint.params, checkpoint.history)
+    return stays
 
 
-def _put_blueprint(records: RunRecords, blueprint: Blueprint, clock: LeaseClock) -> None:
+def _put_blueprint(
+    records: RunRecords, state: RunState, blueprint: Blueprint, clock: LeaseClock
+) -> bool:
+    """Put the model; whether its builder stays for the rounds."""
+    stays = fits(state.spec, blueprint.layout, state.platform)
     failpoint(Step.PUT_BLUEPRINT)
-    start, lease_end = round(clock.start, 3), round(clock.lease_end, 3)
+    start, lease_end = round(clock.start, 3), round(clock.lease_end if stays else 0.0, 3)
     records.put_blueprint(
         blueprint, {"execution": clock.execution, "start": start, "lease_end": lease_end}
     )
+    return stays
 
 
 def _put_first_params(
