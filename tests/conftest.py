@@ -1,6 +1,10 @@
 """Options of the whole suite."""
 
+import os
+
 import pytest
+
+os.environ.setdefault("WHISKTRAIN_HOST_STAYS", "0")  # no command of a test leaves a host behind
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

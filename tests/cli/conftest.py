@@ -61,10 +61,10 @@ class Machine:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*CLI, *words],
-            env=self.environment,
+            env={**self.environment, **more},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,7 +97,13 @@ def machine_in(folder: Path) -> Machine:
     }
     return Machine(
         folder,
-        {**kept, "HOME": str(folder), "WHISKTRAIN_HOME": str(folder / "state"), "COLUMNS": "100"},
+        {
+            **kept,
+            "HOME": str(folder),
+            "WHISKTRAIN_HOME": str(folder / "state"),
+            "WHISKTRAIN_HOST_STAYS": "0",
+            "COLUMNS": "100",
+        },
     )
 
 

@@ -118,6 +118,9 @@ class OwnHost:
         self.registry = HostsOfHome(home, store.url)
         self._hosting: Hosting | None = None
 
+    def renew(self) -> None:
+        """Its host never ends."""
+
     @property
     def hosting(self) -> Any:
         if not self.hosts:

@@ -48,9 +48,14 @@ class CommandContext:
     def __repr__(self) -> str:
         return f"CommandContext(platform={self.platform!r}, apihost={self.apihost!r}, home={self.home!r})"
 
-    def connect(self) -> Connection:
-        """Connect to where the options say; the embedded host starts when something is invoked."""
+    def connect(self, *, share: bool = True) -> Connection:
+        """Connect to where the options say; the embedded host starts when something is invoked.
+
+        Args:
+            share: Whether that is the host that commands share, instead of one that ends with this one.
+        """
         from whisktrain.sdk import connect
+        from whisktrain.sdk.sharing import stays_for
 
         return connect(
             apihost=self.apihost,
@@ -60,6 +65,7 @@ class CommandContext:
             home=self.home,
             insecure=self.insecure,
             narrate=self.say,
+            share=share and stays_for() > 0,
         )
 
     def say(self, text: str) -> None:

@@ -6,12 +6,17 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from whisktrain.cli.context import CommandContext, command
+from whisktrain.cli.output.tables import columns
 from whisktrain.errors import ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from whisktrain.sdk.hosting import Hosting
+    from whisktrain.sdk.hosts import HostRecord
 
 __all__ = ["add_to"]
 
@@ -23,8 +28,15 @@ def local(
         3233, "--port", help="The port; 0 takes a free one.", show_default=True
     ),
     bare: bool = typer.Option(False, "--bare", help="Deploy nothing: an empty namespace."),
+    status: bool = typer.Option(False, "--status", help="List the hosts of this home instead."),
+    stop: bool = typer.Option(
+        False, "--stop", help="End the hosts of this home that stay between commands instead."
+    ),
 ) -> None:
-    """Run the embedded host alone, until it is stopped (Ctrl-C or SIGTERM)."""
+    """Run the embedded host alone, until it is stopped (Ctrl-C or SIGTERM).
+
+    Commands share a host that the first one starts and that ends by itself, five minutes after the last one and the last run.
+    """
     from whisktrain.sdk.hosting import Hosting
     from whisktrain.sdk.where import find_platform
 
@@ -33,6 +45,12 @@ def local(
             "`local` starts a host of its own.", hint="Leave out --apihost and --platform."
         )
     where = find_platform(platform="embedded", store=context.store, home=context.home)
+    if status or stop:
+        from whisktrain.sdk.hosts import HostsOfHome
+
+        hosts = HostsOfHome(where.home, str(where.store))
+        _answer_hosts(context, hosts.end_staying() if stop else hosts.alive(), ended=stop)
+        return
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ending.set())
@@ -42,9 +60,13 @@ def local(
         port=port,
         folder=where.home,
         bare=bare,
+        kind="local",
         narrate=context.say,
     )
     with hosting:
+        hosting.publish()
+        if not bare:
+            _carry_on(hosting)
         file = str(hosting.host.wskprops_path)
         record = {
             "apihost": hosting.apihost,
@@ -60,6 +82,38 @@ def local(
         while not ending.wait(0.5):
             hosting.check()
     context.say("stopped, with every process that it started")
+
+
+def _carry_on(hosting: Hosting) -> None:
+    """Carry on the runs whose hosts on this machine have ended."""
+    from whisktrain.openwhisk.client import Client
+    from whisktrain.sdk.training.recovery import carry_on_orphans
+    from whisktrain.store.opening import open_store
+
+    store = open_store(hosting.store)
+    try:
+        store.ensure()
+        with Client(hosting.apihost, hosting.auth) as client:
+            carry_on_orphans(hosting, store, client)
+    finally:
+        store.close()
+
+
+def _answer_hosts(context: CommandContext, hosts: list[HostRecord], *, ended: bool) -> None:
+    found = [
+        {"pid": host.pid, "kind": host.kind, "apihost": host.apihost or None, "runs": host.runs}
+        for host in hosts
+    ]
+    rows = [
+        (h["pid"], h["kind"], h["apihost"], ", ".join(host.runs) or None)
+        for h, host in zip(found, hosts, strict=True)
+    ]
+    text = columns(("process", "kind", "apihost", "runs"), rows) if rows else None
+    if not rows:
+        context.say("There was no host to end." if ended else "There is no host now.")
+    elif ended:
+        text = f"ended {len(rows)} host{'s' if len(rows) > 1 else ''}"
+    context.answer({"ended" if ended else "hosts": found}, text)
 
 
 def _remote(context: CommandContext) -> Any:
@@ -159,7 +213,7 @@ def doctor(
     from whisktrain.cli.output.waiting import Waiting
     from whisktrain.doctor import examine
 
-    with context.connect() as connection, Waiting(context) as waiting:
+    with context.connect(share=False) as connection, Waiting(context) as waiting:
 
         def report(finding: Any) -> None:
             waiting.close()
@@ -172,7 +226,7 @@ def doctor(
         client, environment = connection.client, _site(connection)
         if connection.where.platform == "embedded":
             environment["WHISKTRAIN_CONTAINER_MEMORY"] = str(
-                connection.hosting.host.limits.user_memory_mb
+                connection.own_hosting.host.limits.user_memory_mb
             )
             environment["WHISKTRAIN_EMBEDDED"] = "1"
         findings = examine(

@@ -28,10 +28,11 @@ def connect(
     *,
     insecure: bool = False,
     narrate: Callable[[str], None] | None = None,
+    share: bool = False,
 ) -> Connection:
     """Connect to a platform and a store: this machine's own, unless the arguments or `WSK_CONFIG_FILE` say otherwise.
 
-    Nothing is started before it is needed. The embedded host lives as long as the connection.
+    Nothing is started before it is needed. The embedded host lives as long as the connection, unless it is shared.
 
     Args:
         apihost: An OpenWhisk's address.
@@ -41,6 +42,8 @@ def connect(
         home: Where embedded state is; the user's data directory by default.
         insecure: Whether to accept a self-signed certificate.
         narrate: Called with each line that tells what is going on; the first one names platform and store.
+        share: Whether to use the embedded host that the commands of this home share: it is warm where one has run just
+            before, and stays for some minutes after the last one.
 
     Raises:
         ConfigurationError: The arguments contradict each other, or something is missing.
@@ -48,6 +51,6 @@ def connect(
     where = find_platform(
         apihost=apihost, auth=auth, platform=platform, store=store, home=home, insecure=insecure
     )
-    connection = Connection(where, narrate)
+    connection = Connection(where, narrate, share=share)
     connection.narrate(connection.describe())
     return connection

@@ -48,10 +48,17 @@ class Connection(Session):
     Args:
         where: Where to work.
         narrate: As the attribute; nothing is said by default.
+        share: As of `Session`.
     """
 
-    def __init__(self, where: Where, narrate: Callable[[str], None] | None = None) -> None:
-        super().__init__(where, narrate)
+    def __init__(
+        self,
+        where: Where,
+        narrate: Callable[[str], None] | None = None,
+        *,
+        share: bool = False,
+    ) -> None:
+        super().__init__(where, narrate, share=share)
         self.runs = Runs(self)
         self.models = Models(self)
         self.data = Data(self)

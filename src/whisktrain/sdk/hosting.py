@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from whisktrain.errors import ConfigurationError, PlatformError
-from whisktrain.sdk.hosts import HostsOfHome, try_lock
+from whisktrain.sdk.hosts import HostRecord, HostsOfHome, try_lock
 from whisktrain.sdk.supervision import Supervised
 from whisktrain.store.private import make_directory
 
@@ -70,6 +70,7 @@ class Hosting:
         port: The port; 0 takes a free one.
         folder: The host's own folder; a new one under `HOME/hosts`, removed at the end, by default.
         bare: Whether to deploy nothing and to start no follower.
+        kind: "command" (it ends with a command or connection), "shared" or "local".
         limits: What the host allows; the embedded host's own generous limits by default.
         narrate: Called with a line when a child keeps ending.
     """
@@ -82,13 +83,15 @@ class Hosting:
         port: int = 0,
         folder: Path | None = None,
         bare: bool = False,
+        kind: str = "command",
         limits: Limits | None = None,
         narrate: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home = home
-        self._store = store
+        self.store = store
         self._port = port
         self._bare = bare
+        self._kind = kind
         self._limits = limits
         self._narrate = narrate
         self.hosts = HostsOfHome(home, store)
@@ -161,7 +164,7 @@ class Hosting:
 
         try:
             self.hosts.alive()  # removes what dead hosts have left behind
-            self._claim = self.hosts.claim(bare=self._bare)
+            self._claim = self.hosts.claim(kind=self._kind, bare=self._bare)
             make_directory(self.folder)
             if self._given_folder is not None:
                 self._held = _hold(self._given_folder)
@@ -202,6 +205,25 @@ class Hosting:
         if self._claim is not None:
             self.hosts.forget_run(self._claim[0], run)
 
+    def publish(self, started_with: str = "") -> None:
+        """Say where the host listens; a shared one may be used from now on by commands that would start it with the same."""
+        if self._claim is not None and not self._bare:
+            self.hosts.publish(
+                self._claim[1], kind=self._kind, apihost=self.apihost, started_with=started_with
+            )
+
+    def runs(self) -> list[str]:
+        """The runs that train here."""
+        return [] if self._claim is None else HostRecord(os.getpid(), self._claim[0]).runs
+
+    def in_use(self) -> bool:
+        """Whether a command uses it."""
+        return self._claim is not None and self.hosts.in_use(self._claim[0])
+
+    def withdraw(self) -> bool:
+        """Have it not be used any more; False where a command uses it."""
+        return self._claim is None or self.hosts.withdraw(*self._claim)
+
     def adopt(self, run: str) -> bool:
         """Take over a run whose host has ended; False where there is nothing to take over."""
         return self._claim is not None and self.hosts.adopt(self._claim[0], run)
@@ -218,14 +240,14 @@ class Hosting:
             # It holds a given model's file, twice while it reads that.
             "WHISKTRAIN_TRAIN_MEMORY": str(max(256, min(host.limits.user_memory_mb // 8, 1024))),
             **{k: v for k, v in os.environ.items() if k.startswith("WHISKTRAIN_")},
-            "WHISKTRAIN_STORE": self._store,
+            "WHISKTRAIN_STORE": self.store,
             "WHISKTRAIN_CONTAINER_MEMORY": str(host.limits.user_memory_mb),
         }
         self._follower = _follower(
             {
                 "WHISK_APIHOST": host.apihost,
                 "WHISK_AUTH": host.auth,
-                "WHISKTRAIN_STORE": self._store,
+                "WHISKTRAIN_STORE": self.store,
             },
             self.folder / "follower.log",
             self._narrate,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from whisktrain.openwhisk.client import Client
     from whisktrain.sdk.frames import FrameFile
     from whisktrain.sdk.hosting import Hosting
+    from whisktrain.sdk.sharing import SharedHost
     from whisktrain.sdk.where import Where
     from whisktrain.store.protocol import Store
 
@@ -29,14 +30,22 @@ class Session:
     Args:
         where: Where to work.
         narrate: As the attribute; nothing is said by default.
+        share: Whether to use the embedded host that other commands share, instead of one that ends with the session.
     """
 
-    def __init__(self, where: Where, narrate: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        where: Where,
+        narrate: Callable[[str], None] | None = None,
+        *,
+        share: bool = False,
+    ) -> None:
         self.where = where
         self.narrate = narrate or _silent
         self._store: Store | None = None
         self._client: Client | None = None
-        self._hosting: Hosting | None = None
+        self._hosting: Hosting | SharedHost | None = None
+        self._share = share and self.embedded
 
     def __repr__(self) -> str:
         where = self.where
@@ -107,11 +116,22 @@ class Session:
         return self._client
 
     @property
-    def hosting(self) -> Hosting:
+    def hosting(self) -> Hosting | SharedHost:
         """The embedded host of this connection, started at the first use."""
-        if self._hosting is None:
-            from whisktrain.sdk.hosting import Hosting
+        if self._hosting is None and self._share:
+            from whisktrain.sdk.sharing import SharedHost
 
+            shared = SharedHost(self.where.home, str(self.where.store))
+            shared.start()
+            self._hosting = shared
+        return self._hosting if self._hosting is not None else self.own_hosting
+
+    @property
+    def own_hosting(self) -> Hosting:
+        """The embedded host that ends with this session, started at the first use."""
+        from whisktrain.sdk.hosting import Hosting
+
+        if not isinstance(self._hosting, Hosting):
             hosting = Hosting(self.where.home, str(self.where.store), narrate=self.narrate)
             hosting.start()
             self._hosting = hosting
@@ -126,6 +146,22 @@ class Session:
         """Raise `PlatformError` where the embedded host or its follower has ended for good."""
         if self._hosting is not None:
             self._hosting.check()
+
+    @property
+    def ends_runs(self) -> bool:
+        """Whether what trains on the embedded host of this session ends with the session."""
+        return self.embedded and not self._share
+
+    def renew(self) -> None:
+        """Let go of a shared host that has ended; the next use finds or starts another one."""
+        from whisktrain.sdk.sharing import SharedHost
+
+        if isinstance(self._hosting, SharedHost) and not self._hosting.alive:
+            self._hosting.stop()
+            self._hosting = None
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
     def note_run(self, run: str) -> None:
         """Note that a run trains on this session's own host, where it has one."""

@@ -59,7 +59,7 @@ def train(
     if checked.key and session.has_store:
         _withdraw_early_stop(session, key)
     settings: JsonObject = {**request.get("train", {}), "key": key}
-    if not wait and session.embedded:
+    if not wait and session.ends_runs:
         return _leave_behind(
             session, {"key": key, "request": {**request, "train": {**settings, "wait": True}}}
         )
@@ -92,7 +92,7 @@ def resume(
     """
     name = ids.key_of(run)
     key = ids.check_key(key or requests.new_key(name.rpartition("-")[0] or name))
-    if not wait and session.embedded:
+    if not wait and session.ends_runs:
         return _leave_behind(session, {"key": key, "resume": run, "learning_rate": learning_rate})
     arguments: JsonObject = {"resume": run, "key": key, "wait": wait, "lib_version": __version__}
     if learning_rate is not None:
@@ -199,7 +199,7 @@ def _interrupted(session: Session, run: str) -> Interrupted:
     begun = id_ is not None and (
         RunRecords(store, id_).exists() or RunArchive(store, id_).summary() is not None
     )
-    if id_ is not None and (begun or not session.embedded):
+    if id_ is not None and (begun or not session.ends_runs):
         RunRecords(store, id_).request_stop()
         hint = f"Go on with `whisktrain runs resume {run}`."
         error = Interrupted(f"Run {run} was interrupted.", hint=hint)
@@ -208,8 +208,8 @@ def _interrupted(session: Session, run: str) -> Interrupted:
             RunRecords(store, id_).withdraw_stop()
         hint = (
             "Train again."
-            if session.embedded
-            else f"OpenWhisk may still begin it: `whisktrain runs stop {run}` stops it then."
+            if session.ends_runs
+            else f"It may still begin: `whisktrain runs stop {run}` stops it then."
         )
         error = Interrupted(f"Run {run} was interrupted before it had begun.", hint=hint)
     error.run = run

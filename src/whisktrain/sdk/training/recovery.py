@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.hosts import HostsOfHome
 
 if TYPE_CHECKING:
     from whisktrain.openwhisk.client import Client
     from whisktrain.records.run import RunState
+    from whisktrain.sdk.hosting import Hosting
     from whisktrain.sdk.session import Session
     from whisktrain.sdk.training.following import Snapshots
+    from whisktrain.store.protocol import Store
 
-__all__ = ["Recovery", "carry_on"]
+__all__ = ["Recovery", "carry_on", "carry_on_orphans"]
 
 _LOOK_S = 1.0
 """Seconds between two looks for a host, while a run is waited for."""
@@ -43,6 +46,7 @@ class Recovery:
         orphan = run in self._hosts.orphans()
         if not orphan and self._hosts.serving():
             return
+        session.renew()
         id_ = self._snapshots.find()
         state = RunRecords(session.store, id_).read() if id_ is not None else None
         if state is None or state.final:
@@ -52,6 +56,19 @@ class Recovery:
         if session.hosting.adopt(run) or not orphan:
             session.hosting.note_run(run)
             carry_on(session.client, state)
+
+
+def carry_on_orphans(hosting: Hosting, store: Store, client: Client) -> None:
+    """Carry on every run whose host has ended, on a host that stays."""
+    for run in hosting.hosts.orphans():
+        if not hosting.adopt(run):
+            continue
+        id_ = RunKeys(store).find_run(run)
+        state = RunRecords(store, id_ or run).read()
+        if state is None or state.final:
+            hosting.forget_run(run)
+        else:
+            carry_on(client, state)
 
 
 def carry_on(client: Client, state: RunState) -> None:
