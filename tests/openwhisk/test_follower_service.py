@@ -193,17 +193,16 @@ def test_following_goes_on_after_a_fault_that_nobody_expected(
     def run(ending) -> None:
         turns.append(service.following)
         if len(turns) < 3:
-            raise KeyError("odd")
+            raise OSError("no answer of https://user:secret@host/db")
         ending.set()
 
     monkeypatch.setattr(service.follower, "run", run)
     monkeypatch.setattr("whisktrain.openwhisk.follower_service._LONGEST_PAUSE", 0.05)
     service.run(stop)
     assert turns == [True, True, True]
-    assert [more["reason"] for event, more in log.lines if event == "following failed"] == [
-        "KeyError",
-        "KeyError",
-    ]
+    failed = [more for event, more in log.lines if event == "following failed"]
+    assert [more["reason"] for more in failed] == ["OSError: no answer of https://host/db"] * 2
+    assert all(more["at"].startswith("test_follower_service.py:") for more in failed)
     store.close()
 
 

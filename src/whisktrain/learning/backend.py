@@ -162,7 +162,8 @@ def quiet() -> warnings.catch_warnings[None]:
 
 def one_line(error: Exception, limit: int = 300) -> str:
     """The start of an exception's message, on one line."""
-    return re.sub(r"\s+", " ", str(error)).strip()[:limit]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return re.sub(r"\s+", " ", plain).strip()[:limit]
 
 
 def signature(shape: Sequence[int | None], dtype: str) -> Signature:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from whisktrain import metrics
-from whisktrain.errors import RequestError
-from whisktrain.learning import backend, checks, losses
+from whisktrain.errors import RequestError, TrainingError, WhisktrainError
+from whisktrain.learning import backend, checks, losses, user_code
 from whisktrain.learning.building import sources
 from whisktrain.learning.building.layout import (
     KerasLayout,
@@ -112,13 +112,30 @@ class KerasModel:
         if not self._loaded:
             self._opened.load(params)
             self._loaded = True
+        try:
+            contribution = self._contribute(params, work, rows, validation)
+        except WhisktrainError:
+            raise
+        except Exception as error:
+            if not user_code.place(error):
+                raise
+            raise TrainingError(
+                f"the model's own code failed on shard {work.shard} in round {work.round}: {user_code.reason(error)}",
+                code="worker_failed",
+            ) from error
+        contribution.check_finite(work.round, work.shard)
+        return contribution
+
+    def _contribute(
+        self, params: Tensors, work: Work, rows: Rows, validation: Rows
+    ) -> Contribution:
         tensors: Tensors = {}
         train: MetricSums | None = None
         count = sum(len(chosen) for chosen in work.steps) if work.phase == "train" else 0
         if count:
             tensors, train = self._train(params, work, rows)
         scored = self._evaluate(params, work, rows, validation)
-        contribution = Contribution(
+        return Contribution(
             tensors,
             {
                 "rows": count,
@@ -128,8 +145,6 @@ class KerasModel:
                 "training": scored.get("training"),
             },
         )
-        contribution.check_finite(work.round, work.shard)
-        return contribution
 
     def _train(self, params: Tensors, work: Work, rows: Rows) -> tuple[Tensors, MetricSums]:
         compute = (

@@ -11,12 +11,15 @@ import functools
 import json
 import os
 import random
+import re
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import prometheus_client
@@ -157,14 +160,29 @@ class Service:
             except Exception as error:  # noqa: BLE001 - the one long-running process must not end
                 self._log.error(
                     "following failed",
-                    reason=type(error).__name__,
+                    reason=_in_words(error),
                     code=getattr(error, "code", "internal"),
+                    at=_place(error),
                 )
             self.following = False
             if stop.is_set():
                 return
             failures = 0 if time.monotonic() - begun > 60.0 else failures + 1
             stop.wait(random.uniform(0.0, min(_LONGEST_PAUSE, 0.5 * 2**failures)))
+
+
+def _in_words(error: Exception) -> str:
+    """What happened; of an unexpected failure, with its type and without a password in an address."""
+    if isinstance(error, WhisktrainError):
+        return str(error)
+    text = re.sub(r"//[^/@\s]+@", "//", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _place(error: Exception) -> str:
+    """Where a failure was raised, as "file.py:12"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 class _Pages(ThreadingHTTPServer):

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Mapping
 
 from whisktrain.errors import RequestError
-from whisktrain.learning import backend
+from whisktrain.learning import backend, user_code
 from whisktrain.learning.keras_types import Model
 from whisktrain.spec import Spec
 
@@ -44,11 +44,11 @@ def import_module(factory: str) -> types.ModuleType:
     name = factory.partition(":")[0]
     try:
         return importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - whatever the module's own code raises
+    except Exception as error:
         raise RequestError(
-            f"the module {name} of the factory cannot be imported: {_reason(error)}",
+            f"the module {name} of the factory cannot be imported: {user_code.reason(error)}",
             hint="Install it where the workers run.",
-        ) from None
+        ) from error
 
 
 def call(factory: str, files: Mapping[str, bytes], spec: Spec) -> Model:
@@ -73,8 +73,13 @@ def call(factory: str, files: Mapping[str, bytes], spec: Spec) -> Model:
             f"{module} has no function {name}; expected {name}(x_shape, classes) that returns a Keras model."
         )
     model = _checked_call(function, spec, factory)
-    if not model.built:
-        model.build((None, *spec.x_shape))
+    try:
+        if not model.built:
+            model.build((None, *spec.x_shape))
+    except Exception as error:
+        raise RequestError(
+            f"the model of {factory} cannot be built for rows of shape {spec.x_shape}: {user_code.reason(error)}"
+        ) from error
     return model
 
 
@@ -84,11 +89,12 @@ def _run_model_py(files: Mapping[str, bytes]) -> types.ModuleType:
             "a model.py is only run on the embedded host, which runs your own code on your own machine.",
             hint="Save the model as a .keras file, or deploy it as a factory.",
         )
+    user_code.remember(_MODEL_PY, files["factory"])
     space = types.ModuleType("model")
     try:
         exec(compile(files["factory"], _MODEL_PY, "exec"), space.__dict__)  # noqa: S102 - the user's own code, on their machine
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-        raise RequestError(f"model.py failed: {_reason(error)}") from None
+    except Exception as error:
+        raise RequestError(f"model.py failed: {user_code.reason(error)}") from error
     return space
 
 
@@ -98,15 +104,11 @@ def _checked_call(
     keras = backend.keras()
     try:
         made = function(spec.x_shape, spec.classes)
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-        raise RequestError(f"the factory {factory} failed: {_reason(error)}") from None
+    except Exception as error:
+        raise RequestError(f"the factory {factory} failed: {user_code.reason(error)}") from error
     if not isinstance(made, keras.Model):
         raise RequestError(
             f"the factory {factory} returned {type(made).__name__}; expected a Keras model."
         )
     model: Model = made
     return model
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {backend.one_line(error)}"

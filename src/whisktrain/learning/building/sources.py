@@ -17,7 +17,7 @@ import numpy as np
 from whisktrain import seeds, tensors
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json, JsonObject
-from whisktrain.learning import backend, checks
+from whisktrain.learning import backend, checks, user_code
 from whisktrain.learning.building import derived, factories
 from whisktrain.learning.building.classes import check_classes
 from whisktrain.learning.building.layout import variables
@@ -128,11 +128,11 @@ def _deserialise(config: Mapping[str, Json], spec: Spec) -> Model:
                 model.build((None, *spec.x_shape))
     except RequestError:
         raise
-    except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
-        reason = backend.one_line(error)
+    except Exception as error:
         raise RequestError(
-            f"Keras cannot build the model: {reason}", hint="Build it once with Keras itself."
-        ) from None
+            f"Keras cannot build the model: {user_code.reason(error)}",
+            hint="Build it once with Keras itself.",
+        ) from error
     return model
 
 
@@ -178,11 +178,11 @@ def _from_file(data: bytes, spec: Spec) -> Model:
                 loaded: Model = backend.keras().saving.load_model(
                     path, compile=False, safe_mode=True
                 )
-        except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
-            reason = backend.one_line(error)
+        except Exception as error:
             raise RequestError(
-                f"Keras cannot load the .keras file: {reason}", hint="Load it once with Keras."
-            ) from None
+                f"Keras cannot load the .keras file: {user_code.reason(error)}",
+                hint="Load it once with Keras.",
+            ) from error
     return _copy(loaded, spec)
 
 
