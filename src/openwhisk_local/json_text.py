@@ -8,17 +8,34 @@ from typing import NoReturn
 
 from openwhisk_local.jsontypes import Json
 
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SYMBOL = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\[\]{},:"]+')
 
 
 def parse_json(text: str | bytes) -> Json:
-    """Read JSON without NaN and infinities.
+    """Read JSON in UTF-8, without NaN and infinities; half of a surrogate pair becomes a question mark, as in Java.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or begins with a byte order mark.
         RecursionError: It is nested too deeply.
     """
+    if isinstance(text, bytes):
+        text = text.decode()  # json.loads would guess UTF-16 and drop a byte order mark
     value: Json = json.loads(text, parse_constant=_refuse_constant)
+    return _without_halves(value) if _ESCAPED_SURROGATE.search(text) else value
+
+
+def _without_halves(value: Json) -> Json:
+    """A value whose texts can be encoded; pairs of surrogates are characters already."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_without_halves(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key.encode(errors="replace").decode(): _without_halves(item)
+            for key, item in value.items()
+        }
     return value
 
 

@@ -214,6 +214,57 @@ def test_a_slow_import_is_a_timeout_during_initialization(caller: Any, annotated
     assert annotated(answer.body, "initTime") >= 300
 
 
+@pytest.mark.parametrize(
+    ("code", "error", "timed_out"),
+    [
+        ("", "Missing main/no code to execute.", False),
+        ("import os\nos._exit(1)\n", "Cannot start action. Check logs for details.", False),
+        ("import sys\nsys.exit(0)\n", "Cannot start action. Check logs for details.", False),
+        ("1 / 0\n", "Cannot start action. Check logs for details.", False),
+        (
+            "def main(:\n",
+            "The action failed to generate or locate a binary. See logs for details.",
+            False,
+        ),
+        (
+            "while True: pass\n",
+            "The action exceeded its time limits of 400 milliseconds during initialization.",
+            True,
+        ),
+    ],
+)
+def test_what_goes_wrong_before_the_action_runs_is_named(
+    caller: Any, annotated: Any, code: str, error: str, timed_out: bool
+) -> None:
+    caller.put("unready", code, limits={"timeout": 400 if timed_out else 10_000})
+    answer = caller.run("unready")
+    assert answer.status == 502
+    assert answer.body["response"]["status"] == "action developer error"
+    assert answer.body["response"]["result"] == {"error": error}
+    record = caller.record(answer.body["activationId"])
+    assert annotated(record, "timeout") is timed_out
+    assert record["logs"][-1].endswith(
+        "stderr: The action did not initialize or run as expected. Log data might be missing."
+    )
+
+
+def test_an_action_may_open_as_many_files_as_in_a_container(caller: Any) -> None:
+    code = """def main(args):
+    kept = []
+    try:
+        for _ in range(args['files']):
+            kept.append(open('/dev/zero'))
+    except OSError as error:
+        return {'files': len(kept), 'errno': error.errno}
+    return {'files': len(kept)}
+"""
+    caller.put("files", code)
+    assert caller.result("files", {"files": 1024 - 30}) == {"files": 1024 - 30}
+    refused = caller.result("files", {"files": 2000})
+    assert refused["errno"] == 24
+    assert 1024 - 30 < refused["files"] < 1024
+
+
 def test_what_an_action_started_ends_with_it(caller: Any) -> None:
     caller.put("parent", STARTS_ANOTHER, limits={"timeout": 1000})
     answer = caller.run("parent")

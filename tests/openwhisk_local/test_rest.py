@@ -349,3 +349,42 @@ def test_another_namespace_is_closed_but_may_be_listed_for_packages(caller: Any)
     assert caller.send("GET", "/api/v1/namespaces/whisk.system/packages").body == []
     assert caller.send("GET", "/api/v1/namespaces/whisk.system/packages/utils").status == 403
     assert caller.send("POST", "/api/v1/namespaces/whisk.system/actions/x", {}).status == 403
+
+
+def test_half_of_a_surrogate_pair_is_a_question_mark_and_ends_no_process(caller: Any) -> None:
+    caller.put("echo", ECHO)
+    path = "/api/v1/namespaces/_/actions/echo?blocking=true&result=true"
+    for body, expected in (
+        (rb'{"a": "\ud83d"}', {"a": "?"}),
+        (rb'{"\udc00k": ["x\ud83dy", {"b": "\uDFFF"}]}', {"?k": ["x?y", {"b": "?"}]}),
+        (rb'{"a": "\ud83d\ude00 \\ud83d"}', {"a": "\U0001f600 \\ud83d"}),
+    ):
+        answer = caller.send("POST", path, body)
+        assert (answer.status, answer.body) == (200, expected)
+
+
+def test_a_flag_without_a_value_counts_as_absent_and_the_first_one_counts(caller: Any) -> None:
+    caller.put("echo", ECHO)
+    for query, status in (
+        ("blocking=", 202),
+        ("blocking=true&blocking=false", 200),
+        ("blocking=false&blocking=true", 202),
+        ("blocking=&blocking=true", 202),
+        ("blocking=true&result=", 200),
+        ("blocking=perhaps", 400),
+    ):
+        assert caller.api("POST", f"actions/echo?{query}", {}).status == status, query
+    assert isinstance(caller.api("GET", "actions?count=").body, list)
+    assert caller.api("GET", "actions?count=true&count=false").body == {"actions": 1}
+    assert caller.api("GET", "actions?limit=1&limit=x").status == 200
+    assert "code" in caller.api("GET", "actions/echo?code=").body["exec"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xef\xbb\xbf{}", "{}".encode("utf-16"), "{}".encode("utf-32"), b'{"a": "\xff"}']
+)
+def test_a_body_is_utf_8_without_a_byte_order_mark(caller: Any, body: bytes) -> None:
+    caller.put("echo", ECHO)
+    answer = caller.send("POST", "/api/v1/namespaces/_/actions/echo?blocking=true", body)
+    assert answer.status == 400
+    assert answer.error.startswith("The request content was malformed:")

@@ -35,11 +35,24 @@ API = "/api/v1/namespaces"
         ("/..", "/"),
         ("/%zz", "/%25zz"),
         ("*", "/"),
+        ("http://127.0.0.1:3233/a/%2e/b", "/a/b"),
+        ("HTTPS://u@host", "/"),
+        ("http:///a", "/a"),
+        ("/http://a", "/http%3A//a"),
     ],
 )
 def test_paths_are_encoded_in_one_way(raw: str, canonical: str) -> None:
     assert canonical_path(raw) == canonical
     assert canonical_path(canonical) == canonical
+
+
+def test_a_target_in_absolute_form_means_its_path(caller: Any) -> None:
+    base = caller.host.apihost
+    caller.put("absolute", "def main(args):\n    return args\n")
+    path = "/api/v1/namespaces/_/actions/absolute?blocking=true&result=true"
+    assert caller.send("POST", base + path, {"a": 1}).body == {"a": 1}
+    assert caller.send("GET", f"{base}/", auth=False).body == caller.send("GET", "/").body
+    assert caller.send("GET", base, auth=False).status == 200
 
 
 SEGMENT = st.text().filter(lambda text: text not in (".", "..") and text.isprintable())

@@ -29,6 +29,8 @@ def failed_to_start(failure: Failure, timeout_ms: int) -> Response:
             return Response.error(DEVELOPER_ERROR, _OUT_OF_MEMORY)
         case Failure.NOT_STARTED:
             return Response.error(WHISK_ERROR, NOT_PROVISIONED)
+        case Failure.NO_CODE:
+            return _proxy_error("Missing main/no code to execute.")
         case Failure.NOT_COMPILED:
             return _proxy_error(
                 "The action failed to generate or locate a binary. See logs for details."

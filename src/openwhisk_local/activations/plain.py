@@ -12,14 +12,24 @@ from openwhisk_local.activations.answers import (
     read_answer,
 )
 from openwhisk_local.activations.calls import Call, now_ms
-from openwhisk_local.activations.records import WHISK_ERROR, Activation, Response
+from openwhisk_local.activations.records import (
+    DEVELOPER_ERROR,
+    WHISK_ERROR,
+    Activation,
+    Response,
+)
 from openwhisk_local.jsontypes import JsonObject, Payload
 from openwhisk_local.limits import Limits
+from openwhisk_local.processes.pipes import log_line
 from openwhisk_local.processes.pool import Pool
 from openwhisk_local.processes.process import ActionProcess, Failure
 from openwhisk_local.state.parameters import to_environment
 from openwhisk_local.state.registry import Registry
 from openwhisk_local.version import __version__
+
+_LOGS_MAY_BE_MISSING = (
+    "The action did not initialize or run as expected. Log data might be missing."
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class PlainActions:
             end=end,
             duration=end - start,
             memory_mb=action.limits.memory,
-            logs=run.logs if action.limits.logs else [],
+            logs=_logs_of(run) if action.limits.logs else [],
             marks=marks,
         )
 
@@ -171,6 +181,13 @@ class PlainActions:
         if action.annotations.is_truthy("provide-api-key", absent=True):
             context["api_key"] = self._process_context.auth
         return context
+
+
+def _logs_of(run: _Run) -> list[str]:
+    """An activation's log lines; a last one says that some may be missing, where the action did not end as it should."""
+    if run.response.code != DEVELOPER_ERROR:
+        return run.logs
+    return [*run.logs, log_line("stderr", _LOGS_MAY_BE_MISSING)]
 
 
 def _split_arguments(call: Call) -> tuple[JsonObject, Payload]:

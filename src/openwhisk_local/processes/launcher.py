@@ -34,6 +34,8 @@ from typing import BinaryIO
 
 NOT_COMPILED = 64
 """The exit status for code that cannot be compiled or found."""
+OPEN_FILES = 1024
+"""Files that an action may have open at once."""
 
 
 def tie_to_parent(parent: int) -> None:
@@ -54,6 +56,16 @@ def tie_to_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def limit_files() -> None:
+    """Let the action open as many files as in a container of OpenWhisk."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        allowed = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 def activate_virtualenv(folder: Path) -> None:
@@ -111,6 +123,7 @@ def launch() -> None:
     """Import the action in the current folder and serve it."""
     main, parent, descriptor = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     tie_to_parent(parent)
+    limit_files()
     if descriptor != 3:
         os.dup2(descriptor, 3, inheritable=False)
         os.close(descriptor)

@@ -49,12 +49,17 @@ class LogLines:
             stream = "stderr"
             why = f"Logs were truncated because the total bytes size exceeds the limit of {self._limit} bytes."
             line = why.encode()
-        self._lines.append(f"{_timestamp():<30} {stream}: {line.decode(errors='replace')}")
+        self._lines.append(log_line(stream, line.decode(errors="replace")))
 
     def take(self) -> list[str]:
         """Return the lines and start again with none."""
         lines, self._lines, self._left = self._lines, [], self._limit
         return lines
+
+
+def log_line(stream: str, text: str) -> str:
+    """A log line with its time and stream."""
+    return f"{_timestamp():<30} {stream}: {text}"
 
 
 def _timestamp() -> str:

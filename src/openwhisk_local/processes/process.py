@@ -35,6 +35,7 @@ class Failure(Enum):
     EXITED = "exited"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    NO_CODE = "no code"
     NOT_COMPILED = "not compiled"
     NOT_STARTED = "not started"
 
@@ -94,6 +95,8 @@ class ActionProcess:
         Returns:
             What went wrong; None when it is ready.
         """
+        if not self._exec.code:
+            return Failure.NO_CODE
         self._folder = Path(tempfile.mkdtemp(dir=parent_folder))
         try:
             await asyncio.to_thread(write_code, self._exec, self._folder)

@@ -86,13 +86,13 @@ class ApiRequest:
         return name
 
     def query(self, name: str) -> str | None:
-        """A parameter of the query; None when it is absent."""
-        return self.request.query_params.get(name)
+        """A parameter of the query, the first where it is repeated; None when it is absent."""
+        return next(iter(self.request.query_params.getlist(name)), None)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A boolean of the query."""
+        """A boolean of the query; without a value it counts as absent."""
         text = self.query(name)
-        if text is None:
+        if not text:
             return default
         if text.lower() in _TRUE:
             return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
+
+_AUTHORITY = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
 
 
 class ExactRoute(Route):
@@ -66,8 +69,10 @@ def canonical_path(raw_path: str) -> str:
 
     Starlette matches the decoded path, in which an encoded slash looks like one between segments. So each segment is decoded
     for itself and encoded again: `%6e` becomes `n`, `%2f` stays `%2F`, and the convertors decode. Clients leave dots in the
-    path (RFC 3986, 5.2.4; wskdeploy's export does).
+    path (RFC 3986, 5.2.4; wskdeploy's export does). A target in absolute form names the host too (RFC 9112, 3.2.2): it is
+    left out, as servers have to accept that form.
     """
+    raw_path = _AUTHORITY.sub("", raw_path, count=1)
     segments = [unquote(segment) for segment in raw_path.split("/")[1:]]
     kept: list[str] = []
     for segment in segments:
