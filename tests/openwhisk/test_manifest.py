@@ -73,8 +73,7 @@ def test_no_file_that_travels_with_it_is_empty() -> None:
 
 def test_it_stays_clear_of_what_wskdeploy_misreads() -> None:
     assert RAW["license"] == "Apache-2.0"
-    inputs = [RAW["inputs"], *(entry.get("inputs", {}) for entry in RAW["actions"].values())]
-    for value in (v for each in inputs for v in each.values()):
+    for value in (v for entry in RAW["actions"].values() for v in entry.get("inputs", {}).values()):
         assert value not in ("", None, 0, False)
         assert value not in TYPE_NAMES
     defaults = [
@@ -84,6 +83,15 @@ def test_it_stays_clear_of_what_wskdeploy_misreads() -> None:
     ]
     assert all(value and value not in TYPE_NAMES for value in defaults)
     assert all("docker" in entry and "function" in entry for entry in RAW["actions"].values())
+
+
+def test_wskdeploy_changes_nothing_where_a_setting_has_no_value() -> None:
+    """It stops with the names of required inputs that are empty, before it deploys anything."""
+    assert set(RAW["inputs"]) == set(settings.PARAMETERS.values())
+    for name, entry in RAW["inputs"].items():
+        variable = f"WHISKTRAIN_{name.removeprefix('deployment_').upper()}"
+        assert entry == {"type": "string", "required": True, "value": f"${{{variable}}}"}
+        assert settings.default(variable)
 
 
 def test_each_stage_has_its_own_resources() -> None:
