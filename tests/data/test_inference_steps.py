@@ -137,30 +137,32 @@ TEXT = ColumnType("text", "free text", distinct=40)
 
 def test_feature_selection_leaves_out_ids_and_text() -> None:
     types = {"a": NUMERIC, "row": ID, "note": TEXT, "t": ColumnType("categorical", distinct=2)}
-    found = select_features(types, "t", keep=[])
+    found = select_features(types, "t", [], 50)
     assert found.chosen == ["a"]
     assert found.notices == [
         "Left out as free text: 'note'; data.keep keeps them.",
         "Left out as an id: 'row'; data.keep keeps them.",
     ]
-    kept = select_features(types, "t", keep=["row", "note"])
+    kept = select_features(types, "t", ["row", "note"], 50)
     assert kept.chosen == ["a", "row", "note"]
     assert [kept.types[name].kind for name in ("row", "note")] == ["numeric", "categorical"]
     assert types["row"] is ID  # the inferred types stay as they are
 
 
 def test_a_counting_column_is_used_where_there_is_no_other() -> None:
-    found = select_features({"row": ID, "t": NUMERIC}, "t", keep=[])
+    found = select_features({"row": ID, "t": NUMERIC}, "t", [], 50)
     assert found.chosen == ["row"]
     assert found.notices == ["'row' counts the rows, but is used: there is no other column."]
     with pytest.raises(DataError, match="'note' is free text"):
-        select_features({"note": TEXT, "t": NUMERIC}, "t", keep=[])
+        select_features({"note": TEXT, "t": NUMERIC}, "t", [], 50)
 
 
 def test_the_reason_of_each_column_that_is_left_out() -> None:
-    error = no_features({"a": NUMERIC, "note": TEXT, "t": NUMERIC}, "t", constant=["a"])
+    error = no_features({"a": NUMERIC, "note": TEXT, "t": NUMERIC}, "t", 50, constant=["a"])
     assert error.message == "No column is left to learn from: 'a' is constant; 'note' is free text."
-    assert "'t' is the only one" in no_features({"t": NUMERIC}, "t").message
+    assert "'t' is the only one" in no_features({"t": NUMERIC}, "t", 50).message
+    assert error.hint == "data.keep uses 'note'."
+    assert "Add a column" in no_features({"note": TEXT, "t": NUMERIC}, "t", 40).hint
 
 
 ENCODERS = [

@@ -308,3 +308,44 @@ def test_features_must_fit_into_memory(
     assert make(ref, target="t").report["x_shape"] == [2]
     with pytest.raises(DataError, match="9000 rows of"):
         make(ref, target="t", types={"c": "categorical"})
+
+
+def test_a_hint_that_is_printed_works(make: Callable[..., Any]) -> None:
+    rng = np.random.default_rng(0)
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "again"]
+    rows = [
+        {
+            "counts": k,
+            "customer_id": int(rng.integers(10**6)),
+            "unique": f"u{k}",
+            "code_id": f"c{k % 25}",
+            "essay": " ".join(rng.choice(words, 8)),
+            "said": f"one of {k % 30} things that people say.",
+            "nested": [k],
+            "empty": None,
+            "same": 1,
+            "x": k % 7 + 0.5,
+            "t": k % 2,
+        }
+        for k in range(300)
+    ]
+    made = make(rows, target="t")
+    out = [column for column in made.report["columns"] if column["role"] == "dropped"]
+    keepable = {column["name"] for column in out if column["keepable"]}
+    assert {"counts", "customer_id", "said"} <= keepable
+    assert keepable & {"unique", "essay", "nested", "empty", "same"} == set()
+    for column in out:
+        name = column["name"]
+        kept = make(rows, target="t", keep=[name])
+        assert (kept.column(name)["role"] == "feature") == (name in keepable), name
+        in_vain = f"data.keep names {name!r}, but it is left out" in kept.said()
+        assert in_vain == (name not in keepable)
+        assert (
+            f"'{name}'" in made.said() and "data.keep keeps" in made.said()
+        ) or name not in keepable
+
+
+def test_a_type_for_a_column_without_values_is_answered(make: Callable[..., Any]) -> None:
+    rows = [{"e": None, "a": k % 7 + 0.5, "t": k % 2} for k in range(40)]
+    made = make(rows, target="t", types={"e": "numeric"})
+    assert "data.types names 'e', but it is left out: no values." in made.said()

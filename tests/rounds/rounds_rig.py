@@ -101,6 +101,9 @@ def put_dataset(
         "classes": ["a", "b", "c"],
         "target": "t",
         "features": list("wxyz"),
+        "rows": {"read": sum(rows) + sum(held) + 2, "used": sum(rows) + sum(held), "dropped": 2},
+        "split": {"how": "random", "column": None, "reason": "no column holds dates"},
+        "warnings": ["2 row(s) without a target were left out."],
     }
     store.library.put(f"dataset:{name}", body, attachment=b"fitted")
 

@@ -57,6 +57,12 @@ def test_train_waits_for_the_model_and_repeats_find_it(store: Store) -> None:
         again = stage.train(payload, execution="act2", deadline=time.time() + 30, **common)
         wait_clean(store)
     assert first == again
+    assert first["data"] == {
+        "dataset": "dataset:d",
+        "rows": {"read": 70, "used": 68, "dropped": 2},
+        "split": {"how": "random", "column": None, "reason": "no column holds dates"},
+        "warnings": ["2 row(s) without a target were left out."],
+    }
     assert (
         first["status"] == "completed"
         and first["run"] == "mine"

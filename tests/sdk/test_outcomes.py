@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from whisktrain.errors import DataError, Diverged, RequestError, TrainingError, WhisktrainError
 from whisktrain.sdk.training.outcomes import late_result
 from whisktrain.serving.results import RESULT_KEYS, result_of
+from whisktrain.store.opening import open_store
 
 SUMMARY: dict[str, Any] = {
     "schema": 1,
@@ -98,3 +100,20 @@ def test_the_result_of_a_summary_has_the_documented_keys_in_order() -> None:
     failed = {**SUMMARY, "error": Diverged("nan").to_record(), "workers_log": ["x"]}
     assert tuple(result_of(failed)) == (*RESULT_KEYS, "reason", "error")  # type: ignore[arg-type]
     assert RESULT_KEYS[:4] == ("status", "run", "run_id", "model")
+
+
+def test_rows_that_were_left_out_are_in_the_result_and_its_message(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:{tmp_path}/store")
+    store.ensure()
+    rows = {"read": 90, "used": 60, "dropped": 30}
+    split = {"how": "random", "column": None, "reason": "no column holds dates"}
+    body = {"rows": rows, "split": split, "warnings": ["30 row(s) without a target were left out."]}
+    store.library.put("dataset:d", body, attachment=b"fitted")
+    here = session()
+    here.has_store, here.store = True, store
+    result = late_result(here, {**SUMMARY, "spec": {"dataset": "d"}}, None)  # type: ignore[arg-type,typeddict-item]
+    assert result["message"].endswith("30 of 90 rows had no target and were left out.")
+    assert result["data"] == {"dataset": "dataset:d", **body}
+    gone = late_result(here, {**SUMMARY, "spec": {"dataset": "gone"}}, None)  # type: ignore[arg-type,typeddict-item]
+    assert "data" not in gone
+    store.close()

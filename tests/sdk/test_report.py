@@ -19,8 +19,17 @@ BODY = {
             "name": "customer",
             "type": "id",
             "role": "dropped",
-            "done": "left out: every row has its own value",
+            "done": "left out: named like an id, with many values",
             "missing": 0,
+            "keepable": True,
+        },
+        {
+            "name": "same",
+            "type": "numeric",
+            "role": "dropped",
+            "done": "left out: constant in the training rows",
+            "missing": 0,
+            "keepable": False,
         },
         *(
             {
@@ -60,6 +69,7 @@ def test_rows_target_columns_and_warnings_are_told() -> None:
         "target: 'churned', classification, 2 classes (the target holds booleans)",
         f"columns: {', '.join(f'n{k}' for k in range(12))} and 2 more: standardised",
         "columns: plan (18 missing): one feature for each of 3 categories",
-        "left out: customer: every row has its own value; --keep uses it",
+        "left out: customer: named like an id, with many values; --keep uses it",
+        "left out: same: constant in the training rows",
         "note: 'n1': read with a decimal comma.",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from whisktrain.spec import Label, Task
 
@@ -15,6 +15,7 @@ __all__ = [
     "RowCounts",
     "SplitReport",
     "TargetStatistics",
+    "UsedData",
     "ValueTargets",
 ]
 
@@ -28,6 +29,7 @@ class ColumnReport(TypedDict):
         role: What it is for.
         done: How it was preprocessed, or why it was left out.
         missing: Number of cells without a value.
+        keepable: Of a column that was left out: whether data.keep uses it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ColumnReport(TypedDict):
     role: Literal["feature", "target", "dropped"]
     done: str
     missing: int
+    keepable: NotRequired[bool]
 
 
 class SplitReport(TypedDict):
@@ -159,3 +162,19 @@ class DataReport(TypedDict):
     feature_count: int
     class_count: int
     column_count: int
+
+
+class UsedData(TypedDict):
+    """What a run's result says of its data.
+
+    Attributes:
+        dataset: "dataset:ID".
+        rows: Rows read, used and dropped.
+        split: How validation rows were chosen.
+        warnings: What the user should know, in sentences.
+    """
+
+    dataset: str
+    rows: RowCounts
+    split: SplitReport
+    warnings: list[str]

@@ -13,6 +13,7 @@ from whisktrain.data.dataset import (
     DatasetBody,
     SplitReport,
     TargetStatistics,
+    UsedData,
 )
 from whisktrain.data.preprocessing.prepare import Prepared
 from whisktrain.data.preprocessing.preprocessor import Preprocessor
@@ -22,10 +23,11 @@ from whisktrain.records.ids import SCHEMA
 from whisktrain.request import DataRequest
 from whisktrain.spec import Label
 
-__all__ = ["dataset_body", "resharded_body", "shorten"]
+__all__ = ["dataset_body", "resharded_body", "shorten", "used_data"]
 
 MOST_BYTES = 64 * 1024
 MOST_ENTRIES = 200
+MOST_SAID = 20
 MOST_TEXT = 160
 MOST_WARNING = 4 * MOST_TEXT
 
@@ -126,6 +128,21 @@ def shorten(body: DatasetBody) -> DataReport:
         most //= 2
 
 
+def used_data(dataset: str, body: DatasetBody) -> UsedData:
+    """What a run's result says of its data.
+
+    Args:
+        dataset: The data set's id.
+        body: Its document.
+    """
+    return {
+        "dataset": f"dataset:{dataset}",
+        "rows": body["rows"],
+        "split": body.get("split", _UNKNOWN_SPLIT),
+        "warnings": [_cut(warning, MOST_WARNING) for warning in body["warnings"][:MOST_SAID]],
+    }
+
+
 def _cut_report(body: DatasetBody, most: int) -> DataReport:
     """The report with at most `most` entries in each list."""
     classes = body["classes"]
@@ -154,11 +171,9 @@ def _cut_report(body: DatasetBody, most: int) -> DataReport:
 
 def _cut_column(column: ColumnReport) -> ColumnReport:
     return {
+        **column,
         "name": _cut(column["name"]),
-        "type": column["type"],
-        "role": column["role"],
         "done": _cut(column["done"]),
-        "missing": column["missing"],
     }
 
 

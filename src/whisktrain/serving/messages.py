@@ -57,9 +57,18 @@ def of_training(result: RunResult) -> str:
             so_far = f" Model {model} holds what it had learned." if model else ""
             return f"Run {run} was stopped.{so_far} Go on with `whisktrain runs resume {run}`."
         case "completed":
-            return f"Model {model} is trained{_quality(result.get('metrics') or {})}."
+            quality = _quality(result.get("metrics") or {})
+            return f"Model {model} is trained{quality}.{_of_dropped_rows(result)}"
         case status:
             return f"Run {run} ended as {status}."
+
+
+def _of_dropped_rows(result: RunResult) -> str:
+    """The rows that were left out, as a sentence after a blank; "" where there are none."""
+    rows = result["data"]["rows"] if "data" in result else None
+    if rows is None or not rows["dropped"]:
+        return ""
+    return f" {rows['dropped']} of {rows['read']} rows had no target and were left out."
 
 
 def _are_classes(decisions: Sequence[Decision]) -> TypeGuard[Sequence[ClassDecision]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Required, TypedDict, cast
 from whisktrain.records.ids import key_of
 
 if TYPE_CHECKING:
+    from whisktrain.data.dataset import UsedData
     from whisktrain.errors import ErrorRecord
     from whisktrain.jsontypes import Json, JsonObject
     from whisktrain.records.cost import CostTotal
@@ -98,12 +99,14 @@ class RunResult(RunFigures, Decided, total=False):
     Attributes:
         reason: Why the run is in its final state.
         error: Why it failed.
+        data: Rows read, used and dropped, the validation split, and what the user should know of the data.
         predict: Of stage 2 only: the request's `predict` section, for stage 3.
         decisions_error: Why there are no decisions on the rows, though the model is trained.
     """
 
     reason: str
     error: ErrorRecord
+    data: UsedData
     predict: JsonObject
     decisions_error: ErrorRecord
 

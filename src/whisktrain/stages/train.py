@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from whisktrain.data.report import used_data
 from whisktrain.data.shards.storage import find_dataset
 from whisktrain.errors import NotFound, RequestError, TrainingError
 from whisktrain.records import ids, round_times
@@ -101,6 +102,7 @@ def train(
     run, opened = _open(store, request.train.key, execution, asked, open_run)
     patient = request.train.wait if wait is None else wait
     result = _result(store, run, opened, deadline if patient else 0.0, body)
+    result = {**result, "data": used_data(dataset, body)}
     return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
 
 
@@ -149,7 +151,7 @@ def resume(
 
     new, opened = _open(store, key, execution, resume_asked(stopped, learning_rate), open_run)
     result = _result(store, new, opened, deadline if wait else 0.0, body)
-    return {**result, "predict": {}}
+    return {**result, "data": used_data(checkpoint.spec.dataset, body), "predict": {}}
 
 
 def _open(

@@ -73,6 +73,10 @@ def _lines(result: RunResult) -> list[str]:
     if model := result.get("model"):
         task = result.get("task")
         lines.append(f"model     {model} ({task})" if task else f"model     {model}")
+    if data := result.get("data"):
+        rows = data["rows"]
+        left_out = f", {rows['dropped']} without a target" if rows["dropped"] else ""
+        lines.append(f"data      {rows['read']} rows read, {rows['used']} used{left_out}")
     lines += _figure_lines(result)
     if reason := result.get("reason"):
         lines.append(f"reason    {reason}")

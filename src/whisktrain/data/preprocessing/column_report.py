@@ -52,14 +52,22 @@ def dropped_report(name: str) -> ColumnReport:
     }
 
 
-def left_out_report(name: str, found: ColumnType, reason: str) -> ColumnReport:
-    """The report of a column that cannot be used."""
+def left_out_report(name: str, found: ColumnType, reason: str, *, keepable: bool) -> ColumnReport:
+    """The report of a column that is left out.
+
+    Args:
+        name: Its name.
+        found: Its type.
+        reason: Why.
+        keepable: Whether data.keep uses it.
+    """
     return {
         "name": name,
         "type": found.kind,
         "role": "dropped",
         "done": f"left out: {reason}",
         "missing": found.missing,
+        "keepable": keepable,
     }
 
 

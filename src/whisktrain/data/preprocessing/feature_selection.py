@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from whisktrain.data.columns.column_type import ColumnType, Kind
 from whisktrain.errors import DataError
 
-__all__ = ["Selection", "is_usable", "no_features", "select_features"]
+__all__ = ["Selection", "can_keep", "is_usable", "no_features", "select_features"]
 
 UNUSABLE: dict[Kind, str] = {
     "text": "free text",
@@ -19,6 +19,9 @@ UNUSABLE: dict[Kind, str] = {
 """Kinds of columns that do not become features, as notices call them."""
 
 MOST_SHOWN = 10
+
+MOST_DISTINCT = 0.8
+"""The largest share of rows with a text of their own with which texts are worth keeping as categories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,22 @@ def is_usable(found: ColumnType) -> bool:
     return found.kind not in UNUSABLE
 
 
+def can_keep(found: ColumnType, rows: int) -> bool:
+    """Whether a column that is left out becomes features where data.keep names it.
+
+    Numbers do; texts only where some of them occur in several rows.
+
+    Args:
+        found: Its type.
+        rows: Rows of the table.
+    """
+    if found.kind not in ("text", "id") or found.distinct < 2:
+        return False
+    return found.fallback == "numeric" or found.distinct <= MOST_DISTINCT * (rows - found.missing)
+
+
 def select_features(
-    inferred: Mapping[str, ColumnType], target: str, keep: Sequence[str]
+    inferred: Mapping[str, ColumnType], target: str, keep: Sequence[str], rows: int
 ) -> Selection:
     """Choose the columns that become features.
 
@@ -50,6 +67,7 @@ def select_features(
         inferred: The type of each column that the request does not drop.
         target: The target's name.
         keep: Columns of ids or free text that the request keeps.
+        rows: Rows of the table.
 
     Raises:
         DataError: No column can be used.
@@ -63,8 +81,8 @@ def select_features(
         notices += _use_counting_columns(types, target)
     chosen = _usable(types, target)
     if not chosen:
-        raise no_features(types, target)
-    return Selection(types, chosen, [*notices, *_left_out(types, target)])
+        raise no_features(types, target, rows)
+    return Selection(types, chosen, [*notices, *_left_out(types, target, rows)])
 
 
 def _usable(types: Mapping[str, ColumnType], target: str) -> list[str]:
@@ -81,25 +99,28 @@ def _use_counting_columns(types: dict[str, ColumnType], target: str) -> list[str
     return notices
 
 
-def _left_out(types: Mapping[str, ColumnType], target: str) -> list[str]:
+def _left_out(types: Mapping[str, ColumnType], target: str, rows: int) -> list[str]:
     """A notice for each kind of column that is left out."""
     notices = []
     for kind, words in UNUSABLE.items():
         names = [name for name, found in types.items() if name != target and found.kind == kind]
+        keepable = [name for name in names if can_keep(types[name], rows)]
         if names:
-            hint = "; data.keep keeps them" if kind in ("text", "id") else ""
+            which = "them" if keepable == names else _listed(keepable)
+            hint = f"; data.keep keeps {which}" if keepable else ""
             notices.append(f"Left out as {words}: {_listed(names)}{hint}.")
     return notices
 
 
 def no_features(
-    types: Mapping[str, ColumnType], target: str, constant: Sequence[str] = ()
+    types: Mapping[str, ColumnType], target: str, rows: int, constant: Sequence[str] = ()
 ) -> DataError:
     """The error that no column is left, with the reason for each column.
 
     Args:
         types: The type of each column.
         target: The target's name.
+        rows: Rows of the table.
         constant: Names of columns that have one value only in the training rows.
     """
     reasons = {name: found.reason or found.kind for name, found in types.items() if name != target}
@@ -107,10 +128,13 @@ def no_features(
     each = [f"{name!r} is {reason}" for name, reason in reasons.items()]
     more = f"; and {len(each) - MOST_SHOWN} more" if len(each) > MOST_SHOWN else ""
     shown = "; ".join(each[:MOST_SHOWN]) + more
+    keepable = [name for name in reasons if name not in constant and can_keep(types[name], rows)]
     return DataError(
         f"No column is left to learn from: {shown or f'{target!r} is the only one'}.",
         code="no_features",
-        hint="data.keep and data.types keep columns that look like ids or free text.",
+        hint=f"data.keep uses {_listed(keepable)}."
+        if keepable
+        else "Add a column whose values repeat in several rows, or numbers.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from whisktrain.data.preprocessing.column_report import (
 )
 from whisktrain.data.preprocessing.feature_selection import (
     Selection,
+    can_keep,
     is_usable,
     no_features,
     select_features,
@@ -173,12 +175,12 @@ def _prepare_table(
     of_others = {name: found for name, found in inferred.items() if name != target_name}
     split = split_table(table, of_others, target, request, seed)
     held_out = split.held_out
-    selection = select_features(inferred, target_name, request.keep)
+    selection = select_features(inferred, target_name, request.keep, len(table))
 
     numbers = np.flatnonzero(target.used)
     features = _fit_features(table, selection, request.scale, numbers, held_out)
     if not features.names:
-        raise no_features(selection.types, target_name, constant=selection.chosen)
+        raise no_features(selection.types, target_name, len(table), constant=selection.chosen)
     check_matrix(len(numbers), len(features.names))
     x = _transform(table, features, numbers)
     y, mean, scale = scale_target(target, held_out, standardise=_standardises(request, model))
@@ -197,6 +199,7 @@ def _prepare_table(
         *selection.notices,
         *_type_notices(table, selection, target_name),
         *word_notices(marked, selection, target, target_name),
+        *_asked_in_vain(request, columns),
         *target_warnings(target, len(table)),
     ]
     rows = SplitRows(x, y, numbers, held_out, groups)
@@ -260,12 +263,26 @@ def _column_reports(
         else:
             found = selection.types[name]
             if name not in selection.chosen:
-                reports.append(left_out_report(name, found, found.reason or found.kind))
+                keepable = can_keep(found, len(table))
+                reason = found.reason or found.kind
+                reports.append(left_out_report(name, found, reason, keepable=keepable))
             elif name not in encoders:
-                reports.append(left_out_report(name, found, _constant_reason(found)))
+                reason = _constant_reason(found)
+                reports.append(left_out_report(name, found, reason, keepable=False))
             else:
                 reports.append(feature_report(found, encoders[name], request.scale))
     return reports
+
+
+def _asked_in_vain(request: DataRequest, columns: Sequence[ColumnReport]) -> list[str]:
+    """The columns that the request keeps or gives a type, and that are left out all the same."""
+    notices = []
+    for column in columns:
+        option = "keep" if column["name"] in request.keep else "types"
+        asked = column["name"] in [*request.keep, *request.types]
+        if asked and column["role"] == "dropped" and column["name"] not in request.drop:
+            notices.append(f"data.{option} names {column['name']!r}, but it is {column['done']}.")
+    return notices
 
 
 def _constant_reason(found: ColumnType) -> str:

@@ -144,7 +144,8 @@ def watch(
     if end is not None and progress is not None:
         progress(end)
     session.forget_run(snapshots.run)
-    return cast("RunResult", without_schema(summary, run))
+    result = {**outcomes.data_of(session, summary), **without_schema(summary, run)}
+    return cast("RunResult", result)
 
 
 def without_schema(summary: RunSummary, run: str) -> dict[str, object]:

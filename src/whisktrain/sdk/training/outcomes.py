@@ -14,13 +14,13 @@ from whisktrain.serving import messages
 from whisktrain.serving.results import result_of as serving_result
 
 if TYPE_CHECKING:
-    from whisktrain.jsontypes import Json
+    from whisktrain.jsontypes import Json, JsonObject
     from whisktrain.openwhisk.client import Activation
     from whisktrain.records.summary import RunSummary
     from whisktrain.sdk.session import Session
     from whisktrain.serving.results import DecisionAnswer, RunResult
 
-__all__ = ["late_result", "result_of"]
+__all__ = ["data_of", "late_result", "result_of"]
 
 
 def result_of(session: Session, record: Activation, run: str) -> RunResult:
@@ -62,7 +62,7 @@ def late_result(session: Session, summary: RunSummary, rows: Json) -> RunResult:
     Raises:
         WhisktrainError: The run failed.
     """
-    result = serving_result(summary)
+    result = cast("RunResult", {**serving_result(summary), **data_of(session, summary)})
     if error := result.get("error"):
         failed_run = _training_error(from_record(error))
         failed_run.workers_log = summary.get("workers_log")  # type: ignore[attr-defined]
@@ -86,6 +86,18 @@ def late_result(session: Session, summary: RunSummary, rows: Json) -> RunResult:
         "decisions": decided["decisions"],
         "message": f"{message} {decided['message']}",
     }
+
+
+def data_of(session: Session, summary: RunSummary) -> JsonObject:
+    """The key `data` of a run's result; nothing where the store, or the data set in it, is not there any more."""
+    dataset = str(summary["spec"].get("dataset") or "")
+    if not session.has_store or not dataset:
+        return {}
+    from whisktrain.data.report import used_data
+    from whisktrain.data.shards.storage import find_dataset
+
+    found = find_dataset(session.store, dataset)
+    return {} if found is None else {"data": cast("Json", used_data(dataset, found.body))}
 
 
 def _training_error(error: WhisktrainError) -> WhisktrainError:

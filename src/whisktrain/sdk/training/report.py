@@ -52,8 +52,9 @@ def _column_lines(columns: list[ColumnReport]) -> list[str]:
         missing = f" ({column['missing']} missing)" if column["missing"] else ""
         if column["role"] == "dropped":
             reason = column["done"].removeprefix(_LEFT_OUT)
+            hint = "; --keep uses it" if column.get("keepable") else ""
             dropped.setdefault(reason, []).append(
-                f"{_LEFT_OUT}{column['name']}{missing}: {reason}; --keep uses it"
+                f"{_LEFT_OUT}{column['name']}{missing}: {reason}{hint}"
             )
         elif column["role"] == "feature":
             treated.setdefault(column["done"], []).append(f"{column['name']}{missing}")
