@@ -85,10 +85,12 @@ def run_to_the_end(
     *,
     run: str = "r",
     learner: NumpyLearner | None = None,
+    keeps_records: bool = True,
     between: Callable[[Platform], None] = lambda platform: None,
 ) -> Platform:
     """Run under a killer; `between` is called once the run is open."""
     platform = Platform(store, learner)
+    platform.keeps_records = keeps_records
     with failpoints.observed(killer), platform.following():
         while True:
             try:
@@ -115,6 +117,7 @@ ELSEWHERE = {
     "W6",
     "A2.lost",
     "A2.repair",
+    "A2.claim",
     "A2.again",
     "F2.checkpoint",
     "SWEEP",
@@ -165,7 +168,7 @@ def test_a_kill_at_the_hand_over_changes_nothing(
     assert model_bytes(store) == expected_of_forty
 
 
-@pytest.mark.parametrize("step", ["W3.failure", "A2.again", "A2.lost", "W5"])
+@pytest.mark.parametrize("step", ["W3.failure", "A2.claim", "A2.again", "A2.lost", "W5"])
 def test_a_kill_on_top_of_a_failure_changes_nothing(
     store: Store, expected: bytes, step: str
 ) -> None:
@@ -181,7 +184,11 @@ def test_a_kill_on_top_of_a_failure_changes_nothing(
 
     killer = Killer(step, 1)
     run_to_the_end(
-        store, killer, spec_for(0.0 if step == "A2.lost" else 30.0), learner=NumpyLearner(trouble)
+        store,
+        killer,
+        spec_for(0.0 if step == "A2.lost" else 30.0),
+        learner=NumpyLearner(trouble),
+        keeps_records=step != "W5",
     )
     assert killer.killed and failed
     assert model_bytes(store) == expected

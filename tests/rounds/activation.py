@@ -31,6 +31,9 @@ class Spool:
         part.rename(self.folder / f"{activation}.json")
         return activation
 
+    def ended(self, activation: str) -> None:
+        """This platform keeps no records."""
+
 
 def main(store: str, spool: str, action: str, arguments: str, activation: str) -> None:
     given = json.loads(arguments)

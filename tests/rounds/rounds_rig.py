@@ -22,6 +22,7 @@ from whisktrain.records.archive import RunArchive
 from whisktrain.records.run import PlatformFacts
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
+from whisktrain.rounds.activations import Ended
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
 from whisktrain.rules.capacity import ActionMemory
@@ -36,6 +37,9 @@ QUICK = Timeouts(
     least=0.5,
     backup=0.1,
     backup_first=0.3,
+    start=0.8,
+    look=0.3,
+    look_most=1.0,
     hand_over=0.2,
     grace=0.15,
     stale=1.5,
@@ -48,7 +52,7 @@ QUICK = Timeouts(
 """The protocol's times, short enough for a test."""
 
 
-PATIENT = replace(QUICK, build=6.0, first=6.0, least=3.0, hand_over=2.0, refire=1.0)
+PATIENT = replace(QUICK, build=6.0, first=6.0, start=6.0, least=3.0, hand_over=2.0, refire=1.0)
 """The same where activations are processes, which take a while to start."""
 
 
@@ -133,7 +137,9 @@ class Platform:
             seconds,
         )
         self.threads: list[threading.Thread] = []
-        self.ended: list[tuple[str, dict[str, Any] | BaseException]] = []
+        self.results: list[tuple[str, dict[str, Any] | BaseException]] = []
+        self.records: dict[str, Ended] = {}
+        self.keeps_records = True
         self.invoked: list[tuple[str, dict[str, Any]]] = []
         self.memory: dict[str, int] = {}
         self.closed = False
@@ -148,6 +154,10 @@ class Platform:
         self.invoked.append((action, arguments))
         self.start(action, arguments, activation)
         return activation
+
+    def ended(self, activation: str) -> Ended | None:
+        """The record of an activation: as OpenWhisk has one, however it ended."""
+        return self.records.get(activation) if self.keeps_records else None
 
     def start(self, action: str, arguments: dict[str, Any], activation: str) -> threading.Thread:
         """One activation, with this id."""
@@ -180,9 +190,12 @@ class Platform:
                 result = aggregate.serve(
                     arguments["run"], after=arguments.get("after", ""), **common
                 )
-            self.ended.append((action, result))
+            self.results.append((action, result))
+            self.records[activation] = Ended(dict(result))
         except BaseException as error:
-            self.ended.append((action, error))
+            self.results.append((action, error))
+            what = {"code": "action_failed", "message": f"It was killed: {error}.", "hint": ""}
+            self.records[activation] = Ended({}, {**what, "retryable": False})
 
     def fire(self, trigger: str, payload: dict[str, Any]) -> None:
         self.invoke("aggregate", payload)
@@ -198,7 +211,7 @@ class Platform:
             )
         stop = threading.Event()
         made = [
-            Follower(self.store, self.fire, fires_per_minute=6000, timeouts=self.timeouts)
+            Follower(self.store, self.fire, self, fires_per_minute=6000, timeouts=self.timeouts)
             for _ in range(followers)
         ]
         threads = [threading.Thread(target=f.run, args=(stop,), daemon=True) for f in made]
@@ -222,7 +235,7 @@ class Platform:
     def errors(self) -> list[BaseException]:
         return [
             result
-            for _, result in self.ended
+            for _, result in self.results
             if isinstance(result, BaseException) and not isinstance(result, Killed)
         ]
 

@@ -14,6 +14,7 @@ from rounds_rig import QUICK, plan_of, put_dataset
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
+from whisktrain.rounds.activations import Ended
 from whisktrain.rounds.failpoints import observed
 from whisktrain.rounds.opening import create
 from whisktrain.rules.timeouts import Timeouts
@@ -25,13 +26,19 @@ class Invocations:
 
     def __init__(self, refusal: Exception | None = None) -> None:
         self.refusal = refusal
+        self.records: dict[str, Ended] = {}
+        self.asked: list[str] = []
         self.made: list[tuple[str, dict[str, Any]]] = []
 
     def invoke(self, action: str, arguments: dict[str, Any]) -> str:
         self.made.append((action, arguments))
         if self.refusal is not None:
             raise self.refusal
-        return "id"
+        return f"id {len(self.made)}"
+
+    def ended(self, activation: str) -> Ended | None:
+        self.asked.append(activation)
+        return self.records.get(activation)
 
 
 def serve_worker(

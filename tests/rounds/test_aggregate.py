@@ -23,7 +23,7 @@ from single import (
 from whisktrain.errors import PlatformUnreachable, StoreUnreachable
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.failures import MERGE
-from whisktrain.records.run import Best, Ending
+from whisktrain.records.run import Best, Ending, Start
 from whisktrain.rounds import caches
 from whisktrain.rounds.aggregate import activation, waiting
 from whisktrain.store.protocol import Store
@@ -77,6 +77,7 @@ def test_a_failed_shard_is_invoked_again_until_its_attempts_are_used_up(store: S
     invoker = Invocations()
     serve_worker(store)
     for attempt in (1, 2):
+        time.sleep(0.005)  # no activation fails within a millisecond of its invocation
         records.put_failure(1, failure(1, attempt, written=time.time()))
         assert serve_aggregate(store, invoker=invoker)["left"] == "the round is not complete"
         assert invoker.made == [("worker", {"run": "r", "slot": 1})] * attempt
@@ -92,7 +93,7 @@ def test_a_failed_shard_is_invoked_again_until_its_attempts_are_used_up(store: S
 def test_an_overdue_worker_is_recorded_as_lost(store: Store) -> None:
     records = open_run(store)
     serve_worker(store)
-    change(records, opened=time.time() - 100)
+    change(records, opened=time.time() - 100, starts={1: Start(time.time() - 100)})
     invoker = Invocations()
     assert serve_aggregate(store, invoker=invoker)["left"] == "the round is not complete"
     (lost,) = records.failures(1)
@@ -245,15 +246,24 @@ def test_the_first_failed_merge_is_recorded(store: Store, monkeypatch: pytest.Mo
 
 def test_at_the_end_of_its_lease_it_invokes_its_successor(store: Store) -> None:
     records = open_run(store, lease=0.5)
-    nonce = state_of(records).nonce
+    serve_workers(store)
     invoker = Invocations()
-    left = serve_aggregate(store, invoker=invoker, after=nonce)["left"]
+    left = serve_aggregate(store, invoker=invoker)["left"]
     assert left == "the lease is over; the successor is invoked"
-    assert invoker.made[-1] == ("aggregate", {"run": "r", "after": nonce})
+    assert invoker.made[-1] == ("aggregate", {"run": "r", "after": state_of(records).nonce})
+
+
+def test_one_that_has_closed_no_round_is_not_followed_by_another(store: Store) -> None:
+    records = open_run(store, lease=0.3)
+    invoker = Invocations()
+    result = serve_aggregate(store, invoker=invoker, after=state_of(records).nonce)
+    assert result["left"] == "the lease is over and nothing has moved"
+    assert "aggregate" not in [action for action, _ in invoker.made]
 
 
 def test_a_successor_that_cannot_be_invoked_is_reported(store: Store) -> None:
     open_run(store, lease=0.3)
+    serve_workers(store)
     left = serve_aggregate(store, invoker=Invocations(PlatformUnreachable("no answer")))["left"]
     assert left == "the lease is over; the successor could not be invoked: no answer"
 

@@ -14,7 +14,7 @@ from whisktrain.openwhisk import feed
 from whisktrain.records import ids
 from whisktrain.records.failures import Failure
 from whisktrain.records.registrations import Registrations
-from whisktrain.records.run import RunState
+from whisktrain.records.run import RunState, Start
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.follower.firing import TriggerFirer
 from whisktrain.rounds.opening import create
@@ -143,15 +143,23 @@ def test_failures_final_states_and_what_is_overdue_are_reasons_to_fire(store: St
         ids.failure("r", 2, 1, 1), Failure(1, 1, {"code": "x"}, written=time.time()).to_body()
     )
     run_turns(follower, 0.5)
-    assert len(fires.made) == 1, "one failure is reported once"
+    assert fires.made, (
+        "again and again, with pauses, until an aggregate has noted that it invokes the slot"
+    )
+    answered = replace(state, starts={1: Start(time.time() + 1)})
+    rev = store.rounds.put(ids.run("r"), answered.to_body(), rev=state.rev)
+    run_turns(follower, 0.1)
+    before = len(fires.made)
+    run_turns(follower, 0.5)
+    assert len(fires.made) == before
     overdue = replace(state, opened=time.time() - 1000)
-    rev = store.rounds.put(ids.run("r"), overdue.to_body(), rev=state.rev)
+    rev = store.rounds.put(ids.run("r"), overdue.to_body(), rev=rev)
     store.rounds.delete(ids.failure("r", 2, 1, 1))
     run_turns(follower, 0.1)
-    assert len(fires.made) == 2
+    assert len(fires.made) == before + 1
     store.rounds.put(ids.run("r"), replace(state, status="completed").to_body(), rev=rev)
     run_turns(follower, 0.05)
-    assert len(fires.made) >= 3
+    assert len(fires.made) >= before + 2
 
 
 def test_without_progress_it_fires_after_a_while(store: Store) -> None:
@@ -288,6 +296,4 @@ def test_the_holder_of_a_live_lease_retries_first(store: Store) -> None:
     )
     while not fires.made and time.monotonic() < began + 5:
         follower.turn(most=0.02)
-    # Overdue at the second attempt is twice 0.2 s after the failure, whose time is rounded to milliseconds.
-    rounding = 0.001
-    assert 0.8 - rounding <= fires.made[0][2] - began < 2.0
+    assert 0.4 <= fires.made[0][2] - began < 2.0

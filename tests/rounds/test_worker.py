@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from interrupted import InterruptedStore, refused
 from numpy_learner import NumpyLearner
@@ -36,7 +38,31 @@ def test_only_the_first_slot_builds(store: Store) -> None:
 
 def test_a_builder_with_a_lease_waits_for_the_first_round(store: Store) -> None:
     create_run(store, lease=0.2)
-    assert serve_worker(store)["left"] == "the lease is over"
+    invoker = Invocations()
+    result = serve_worker(store, invoker=invoker)
+    assert result["left"] == "the lease is over; the successor is invoked"
+    assert invoker.made == [("worker", {"run": "r", "slot": 0, "successor": True})]
+    assert result["successor"] == "id 1"
+    # The successor does not build again, and one that has done nothing is not followed by another.
+    with at_step("W3.blueprint", lambda: pytest.fail("it is built already")):
+        result = serve_worker(store, invoker=invoker, execution="f", successor=True)
+    assert result["left"] == "the lease is over and nothing has moved"
+    assert result["successor"] == "" and len(invoker.made) == 1
+
+
+def test_a_lease_counts_from_the_first_piece_of_work(store: Store) -> None:
+    """Importing and building take longer than a short lease."""
+    records = open_run(store, lease=0.5)
+
+    class Slow(NumpyLearner):
+        def open(self, spec, blueprint):
+            time.sleep(0.7)
+            return super().open(spec, blueprint)
+
+    began = time.time()
+    serve_worker(store, slot=1, learner=Slow())
+    update = records.read_update(1, 1)
+    assert update is not None and update.lease_end >= began + 1.2
 
 
 def test_without_a_lease_it_serves_one_round(store: Store) -> None:

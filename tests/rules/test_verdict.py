@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from plans import failure, running
+from plans import failure, plan_of, running
 
 from whisktrain.errors import ErrorRecord
+from whisktrain.records import round_times
 from whisktrain.records.failures import MERGE, REFUSED, Failure
+from whisktrain.records.run import Start
 from whisktrain.rules.timeouts import TIMEOUTS
 from whisktrain.rules.verdict import failure_sentence, judge, lost_error
 
@@ -15,12 +19,13 @@ def test_overdue_shards_are_tried_again_until_the_run_has_failed() -> None:
     state, now = running(), 1000.0
     failures: list[Failure] = []
     for attempt in (1, 2, 3):
-        limit = TIMEOUTS.first * (1 if attempt == 1 else 2)
+        limit = TIMEOUTS.first * 2 ** (attempt - 1)
         assert judge(state, {0}, failures, now + limit - 0.01, TIMEOUTS).kind == "waiting"
         verdict = judge(state, {0}, failures, now + limit, TIMEOUTS)
         assert (verdict.kind, verdict.overdue) == ("again", (1,))
         now += limit
         failures.append(failure(1, attempt, now))
+        state = replace(state, starts={1: Start(now, attempt)})
     verdict = judge(state, {0}, failures, now, TIMEOUTS)
     assert verdict.kind == "exhausted" and verdict.cause == failures[0]
     # An update that comes after all counts.
@@ -71,8 +76,48 @@ def test_a_refusal_to_start_is_no_attempt_and_counts_for_the_newest_attempt_only
 
 
 def test_it_is_judged_again_when_the_next_shard_becomes_overdue() -> None:
-    verdict = judge(running(), set(), [failure(0, 1, written=1010.0)], 1020.0, TIMEOUTS)
+    state = running(starts={0: Start(1011.0)})
+    verdict = judge(state, set(), [failure(0, 1, written=1010.0)], 1020.0, TIMEOUTS)
     assert verdict.kind == "waiting" and verdict.until == 1000.0 + TIMEOUTS.first
+
+
+def test_a_failure_is_answered_by_an_invocation_that_is_newer() -> None:
+    """Whichever aggregate looks: it is noted in the run document."""
+    failures = [failure(1, 1, written=1010.0)]
+    for starts in ({}, {1: Start(1009.0)}, {0: Start(1012.0)}):
+        verdict = judge(running(starts=starts), {0}, failures, 1020.0, TIMEOUTS)
+        assert (verdict.kind, verdict.unanswered, verdict.overdue) == ("again", (1,), ())
+    assert judge(running(), {0}, failures, 1009.0, TIMEOUTS).kind == "waiting", "as of then"
+    answered = running(starts={1: Start(1012.0)})
+    assert judge(answered, {0}, failures, 1020.0, TIMEOUTS).kind == "waiting"
+    assert judge(answered, {0}, failures, 1012.0 + 2 * TIMEOUTS.start, TIMEOUTS).overdue == (1,)
+
+
+def test_a_slow_start_is_not_overdue_before_others_here_were() -> None:
+    """A round of milliseconds does not make a cold start of half a minute overdue."""
+    timing = {next(iter(round_times.added({}, 50.0))): 20}
+    warm = running(timing=timing, leases={1: 2000.0})
+    assert judge(warm, {0}, [], 1000.0 + TIMEOUTS.least, TIMEOUTS).overdue == (1,)
+    cold = replace(warm, starts={1: Start(1000.0)}, longest_start=30.0)
+    assert judge(cold, {0}, [], 1000.0 + 90.0 - 0.01, TIMEOUTS).kind == "waiting"
+    assert judge(cold, {0}, [], 1000.0 + 90.0, TIMEOUTS).overdue == (1,)
+    without_leases = replace(warm, spec=plan_of(lease=0.0), longest_start=30.0)
+    assert judge(without_leases, {0}, [], 1000.0 + 90.0 - 0.01, TIMEOUTS).kind == "waiting"
+
+
+def test_what_the_platform_knows_comes_before_any_time_out() -> None:
+    verdict = judge(running(), {0}, [], 1000.5, TIMEOUTS, {1})
+    assert (verdict.kind, verdict.overdue) == ("again", (1,))
+    ended: ErrorRecord = {
+        "code": "action_failed",
+        "message": "It exhausted its memory.",
+        "hint": "",
+        "retryable": False,
+    }
+    error = lost_error(1, running(), None, ended)
+    assert error["code"] == "worker_lost" and error["retryable"]
+    assert error["message"] == "There was no update of shard 1: It exhausted its memory."
+    assert "memory" in error["hint"]
 
 
 def test_a_lost_worker_is_described_by_what_is_known_of_it() -> None:

@@ -28,10 +28,12 @@ import structlog
 from whisktrain.errors import ConfigurationError, PlatformError, TooManyRequests, WhisktrainError
 from whisktrain.openwhisk import settings, wskprops
 from whisktrain.openwhisk.client import Client
+from whisktrain.openwhisk.ended import ended
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from whisktrain.rounds.activations import Ended
     from whisktrain.store.protocol import Store
 
 __all__ = ["Service", "main", "serve"]
@@ -74,7 +76,7 @@ class Service:
         self._client = client
         self._log = log
         self.follower = Follower(
-            store, self.fire, fires_per_minute=fires_per_minute, report=self._report
+            store, self.fire, self, fires_per_minute=fires_per_minute, report=self._report
         )
         self.following = False
         self.registry = prometheus_client.CollectorRegistry()
@@ -132,6 +134,14 @@ class Service:
             )
         else:
             self._log.info("fired", trigger=trigger, run=payload.get("run"), activation=activation)
+
+    def ended(self, activation: str) -> Ended | None:
+        """The record of an activation that has ended; None where the platform has none.
+
+        Raises:
+            PlatformError: The platform does not answer.
+        """
+        return ended(self._client, activation)
 
     def _report(self, error: str) -> None:
         if error:

@@ -13,7 +13,16 @@ from whisktrain.records.history import TrainingHistory
 from whisktrain.spec import Figures, Phase, Spec
 from whisktrain.store.protocol import Document
 
-__all__ = ["Best", "Ending", "Outcome", "PlatformFacts", "ResumePoint", "RunState", "Status"]
+__all__ = [
+    "Best",
+    "Ending",
+    "Outcome",
+    "PlatformFacts",
+    "ResumePoint",
+    "RunState",
+    "Start",
+    "Status",
+]
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
@@ -82,6 +91,21 @@ class ResumePoint:
         return frozenset(
             {self.params, self.optimizer_state, *([self.best.params] if self.best else [])}
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The newest invocation of a slot, until it has written something.
+
+    Attributes:
+        at: When, in seconds of the epoch.
+        count: How often the slot was invoked without having written anything since.
+        activation: The activation's id, where it was noted.
+    """
+
+    at: float
+    count: int = 1
+    activation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +188,8 @@ class RunState:
         created: When the run was created, in seconds of the epoch.
         opened: When this round was opened.
         leases: When each slot's lease ends.
+        starts: The slots that were invoked and have not written anything since.
+        longest_start: The longest time that an invoked slot took to write something, in seconds; 0: none has yet.
         aggregate_lease: When the aggregate's lease ends.
         timing: The lengths of the training rounds, as a histogram.
         cost: The cost so far.
@@ -191,6 +217,8 @@ class RunState:
     created: float = 0.0
     opened: float = 0.0
     leases: dict[int, float] = field(default_factory=dict)
+    starts: dict[int, Start] = field(default_factory=dict)
+    longest_start: float = 0.0
     aggregate_lease: float = 0.0
     timing: dict[str, int] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
@@ -232,6 +260,7 @@ class RunState:
             "spec": self.spec.to_json(),
             "merged": list(self.merged),
             "leases": {str(slot): end for slot, end in sorted(self.leases.items())},
+            "starts": {str(slot): asdict(start) for slot, start in sorted(self.starts.items())},
             "cost": self.cost.to_body(),
         }
         return {"schema": ids.SCHEMA, **plain, **parts, **converted}
@@ -244,6 +273,7 @@ class RunState:
             "spec": Spec.from_json(body["spec"]),
             "merged": tuple(body["merged"]),
             "leases": {int(slot): float(end) for slot, end in body["leases"].items()},
+            "starts": {int(slot): Start(**start) for slot, start in body.get("starts", {}).items()},
             "cost": Cost.from_body(body["cost"]),
             "best": Best.from_body(body["best"]),
             "ending": Ending(**body["ending"]) if body["ending"] else None,

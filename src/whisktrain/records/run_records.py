@@ -69,10 +69,9 @@ class RunRecords:
             The run; None where it was deleted in between.
         """
         try:
-            self._rounds.put(ids.run(self.run), state.to_body())
+            return replace(state, rev=self._rounds.put(ids.run(self.run), state.to_body()))
         except Conflict:
             return self.read()
-        return state
 
     def swap(self, state: RunState) -> RunState | None:
         """Replace the run document of revision `state.rev` by `state` (compare-and-swap).

@@ -38,6 +38,7 @@ class Step(StrEnum):
     COLLECT = "A2"
     RECORD_LOST = "A2.lost"
     REPAIR_PARAMS = "A2.repair"
+    CLAIM = "A2.claim"
     INVOKE_AGAIN = "A2.again"
     RESTORE_STATE = "A3"
     MERGE = "A4"

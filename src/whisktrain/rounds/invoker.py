@@ -11,6 +11,7 @@ from whisktrain.errors import PlatformError
 from whisktrain.records.failures import REFUSED, Failure
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.activations import Platform
 from whisktrain.rules import assignment
 
 __all__ = ["Invoker", "invoke_workers", "record_start_failure"]
@@ -18,8 +19,8 @@ __all__ = ["Invoker", "invoke_workers", "record_start_failure"]
 _AT_ONCE = 8
 
 
-class Invoker(Protocol):
-    """Starts activations of the deployment's actions."""
+class Invoker(Platform, Protocol):
+    """Starts activations of the deployment's actions, and knows which have ended."""
 
     def invoke(self, action: str, arguments: dict[str, Any]) -> str:
         """Start one activation without waiting for it; bounded retries inside.
@@ -45,24 +46,28 @@ class Invoker(Protocol):
 
 def invoke_workers(
     records: RunRecords, invoker: Invoker, state: RunState, slots: Sequence[int]
-) -> None:
+) -> dict[int, str]:
     """Invoke the workers of these slots side by side.
 
     A refused invocation is no reason to fail: it is recorded, its shards become overdue and the slot is invoked again.
+
+    Returns:
+        The activations that were started, by slot.
     """
 
-    def invoke(slot: int) -> None:
+    def invoke(slot: int) -> str:
         try:
-            invoker.invoke("worker", {"run": state.run, "slot": slot})
+            return invoker.invoke("worker", {"run": state.run, "slot": slot})
         except PlatformError as error:
             record_start_failure(records, state, slot, error)
+            return ""
 
     if len(slots) <= 1:
-        for slot in slots:
-            invoke(slot)
-        return
-    with ThreadPoolExecutor(min(len(slots), _AT_ONCE), thread_name_prefix="invoke") as pool:
-        list(pool.map(invoke, slots))
+        started = [invoke(slot) for slot in slots]
+    else:
+        with ThreadPoolExecutor(min(len(slots), _AT_ONCE), thread_name_prefix="invoke") as pool:
+            started = list(pool.map(invoke, slots))
+    return {slot: id_ for slot, id_ in zip(slots, started, strict=True) if id_}
 
 
 def record_start_failure(

@@ -23,6 +23,8 @@ class LeaseClock:
         deadline: When the platform ends it.
         timeouts: The protocol's times.
         lease: Seconds that it may serve rounds; 0: one round.
+        serving: When its first piece of work was done, from which the lease counts: importing and building take longer than
+            a short lease; 0: none is.
         longest: The longest piece of work so far, in seconds.
     """
 
@@ -31,12 +33,13 @@ class LeaseClock:
     deadline: float
     timeouts: Timeouts
     lease: float = 0.0
+    serving: float = 0.0
     longest: float = 0.0
 
     @property
     def lease_end(self) -> float:
         """When it stops serving and hands over, in seconds of the epoch; 0 where it serves one round only."""
-        end = min(self.start + self.lease, self.deadline - self.timeouts.margin)
+        end = min((self.serving or self.start) + self.lease, self.deadline - self.timeouts.margin)
         return end if self.lease > 0 and end > self.start else 0.0
 
     @property
@@ -57,6 +60,10 @@ class LeaseClock:
     def out_of_time(self) -> bool:
         """Whether no work can be started before the deadline."""
         return time.time() + self.timeouts.margin / 2 >= self.deadline
+
+    def begin_serving(self) -> None:
+        """Note that the first piece of work is done."""
+        self.serving = self.serving or time.time()
 
     def bounded(self, seconds: float) -> float:
         """A wait of `seconds`, bounded by the longest poll and by the lease (without one: by the deadline)."""

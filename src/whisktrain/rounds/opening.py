@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from whisktrain.errors import PlatformError, RequestError
+from whisktrain.errors import Conflict, PlatformError, RequestError, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.models import ModelRecords
-from whisktrain.records.run import Best, PlatformFacts, RunState
+from whisktrain.records.run import Best, PlatformFacts, RunState, Start
 from whisktrain.records.run_records import RunRecords
 from whisktrain.records.summary import RunSummary
 from whisktrain.request.comparison import Asked, differences
@@ -92,7 +93,14 @@ def create(
         version = ModelRecords(store).reserve_version(spec.name, run)
         now = time.time()
         fresh = RunState(
-            run, spec, version, best=best, created=now, opened=now, platform=platform or {}
+            run,
+            spec,
+            version,
+            best=best,
+            created=now,
+            opened=now,
+            starts={0: Start(round(now, 3))},
+            platform=platform or {},
         )
         failpoint(Step.CREATE_RUN)
         state = records.create(fresh)
@@ -103,8 +111,17 @@ def create(
     failpoint(Step.INVOKE_BUILDER)
     if state is not None and state.round == 0 and not state.final:
         try:
-            invoker.invoke("worker", {"run": run, "slot": 0})
+            activation = invoker.invoke("worker", {"run": run, "slot": 0})
         except PlatformError as error:
             record_start_failure(records, state, 0, error)
             raise
+        state = _note_builder(records, state, activation)
     return Opened(state, None)
+
+
+def _note_builder(records: RunRecords, state: RunState, activation: str) -> RunState:
+    """Note the builder's activation, so that its end is noticed; without it, the model becomes overdue in time."""
+    start = replace(state.starts.get(0) or Start(state.opened), activation=activation)
+    with contextlib.suppress(Conflict, StoreUnreachable):
+        return records.swap(replace(state, starts={**state.starts, 0: start})) or state
+    return state

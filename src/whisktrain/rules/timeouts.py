@@ -8,7 +8,7 @@ from whisktrain.records import round_times
 from whisktrain.records.run import RunState
 from whisktrain.rules import batches
 
-__all__ = ["TIMEOUTS", "Timeouts", "backup_delay", "overdue_after"]
+__all__ = ["TIMEOUTS", "Timeouts", "backup_delay", "overdue_after", "start_allowance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,10 @@ class Timeouts:
         backup: An idle leased worker computes missing shards of others after at least this, …
         backup_factor: … and this many times the median round; …
         backup_first: … or after this while rounds have not been timed.
+        start: The start of a slot is overdue after this where none has been timed, …
+        start_factor: … else after this many times the longest so far, and at least `least`.
+        look: The platform is asked for the record of an activation that writes nothing after this, and then …
+        look_most: … with pauses that double up to this.
         hand_over: A lease that ended less than this ago counts as alive: its successor is starting.
         grace: The follower waits this long before it fires for an aggregate whose lease lives.
         stale: The follower fires for a run without any progress after this, …
@@ -45,6 +49,10 @@ class Timeouts:
     backup: float = 1.0
     backup_factor: float = 3.0
     backup_first: float = 10.0
+    start: float = 60.0
+    start_factor: float = 3.0
+    look: float = 2.0
+    look_most: float = 16.0
     hand_over: float = 2.0
     grace: float = 2.0
     stale: float = 60.0
@@ -60,8 +68,26 @@ TIMEOUTS = Timeouts()
 """The times of production."""
 
 
-def overdue_after(state: RunState, timeouts: Timeouts) -> float:
-    """Seconds after which a shard without an update is overdue at its first attempt; at later attempts it is twice that."""
+def start_allowance(state: RunState, timeouts: Timeouts) -> float:
+    """Seconds after which the start of a slot is overdue, by what starts take here: from the invocation to its first write."""
+    if state.longest_start <= 0:
+        return timeouts.start
+    return max(timeouts.least, timeouts.start_factor * state.longest_start)
+
+
+def overdue_after(state: RunState, timeouts: Timeouts, *, starting: bool = False) -> float:
+    """Seconds after which a shard without an update is overdue at its first attempt; at each later one it is twice as long.
+
+    Args:
+        state: The run.
+        timeouts: The protocol's times.
+        starting: Whether its slot's activation was invoked for it, and has yet to start.
+    """
+    limit = _overdue_after(state, timeouts)
+    return max(limit, start_allowance(state, timeouts)) if starting else limit
+
+
+def _overdue_after(state: RunState, timeouts: Timeouts) -> float:
     spec = state.spec
     if state.phase == "build":
         return timeouts.build

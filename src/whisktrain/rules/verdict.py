@@ -8,14 +8,16 @@ from typing import Literal
 
 from whisktrain.errors import ErrorRecord
 from whisktrain.records.failures import MERGE, REFUSED, Failure
-from whisktrain.records.run import RunState
-from whisktrain.rules.assignment import missing
+from whisktrain.records.run import RunState, Start
+from whisktrain.rules.assignment import missing, slot_of
 from whisktrain.rules.timeouts import Timeouts, overdue_after
 
 __all__ = ["Verdict", "failure_sentence", "judge", "lost_error"]
 
 _LOST_CODES = ("worker_lost", "worker_refused")
 """The codes that an aggregate writes for a worker that could not write anything itself."""
+
+_LOST_HINT = "Give the worker action more memory or time, or use fewer workers."
 
 _CLOCK_STEP = 0.001
 """Times in documents are rounded to milliseconds."""
@@ -29,7 +31,8 @@ class Verdict:
         kind: "complete"; "waiting"; "again": something has to be invoked again; "exhausted": the run has failed.
         missing: What the round lacks.
         attempts: How often each missing shard has failed so far, where it has.
-        overdue: Missing shards whose worker wrote nothing in time: their failure document is due.
+        overdue: Missing shards whose worker wrote nothing in time, or is known to have ended: their failure is due.
+        unanswered: Missing shards whose newest failure has not been followed by an invocation.
         until: When the next of the rest becomes overdue, in seconds of the epoch.
         cause: The failure to report, where the run has failed.
         refused: The platform's answer where it refused to start the newest attempt at a missing shard.
@@ -39,17 +42,19 @@ class Verdict:
     missing: tuple[int, ...] = ()
     attempts: Mapping[int, int] = field(default_factory=dict)
     overdue: tuple[int, ...] = ()
+    unanswered: tuple[int, ...] = ()
     until: float = 0.0
     cause: Failure | None = None
     refused: Mapping[int, ErrorRecord] = field(default_factory=dict)
 
 
-def judge(
+def judge(  # noqa: PLR0917 - what a verdict follows from
     state: RunState,
     present: Collection[int],
     failures: Sequence[Failure],
     now: float,
     timeouts: Timeouts,
+    lost: Collection[int] = (),
 ) -> Verdict:
     """Judge the open round by what the store holds of it (A2).
 
@@ -59,6 +64,7 @@ def judge(
         failures: The round's failures, in the order in which they happened.
         now: Seconds of the epoch.
         timeouts: The protocol's times.
+        lost: Missing shards whose activation, as the platform says, has ended.
     """
     lacking = missing(state.round, state.spec.shards, present)
     attempted = [f for f in failures if f.attempt != REFUSED]
@@ -71,17 +77,46 @@ def judge(
     if any(n >= state.spec.attempts for n in attempts.values()):
         return Verdict("exhausted", lacking, attempts, cause=_first_cause(lacking, attempted))
     since = {shard: _started(state, attempted, shard) for shard in lacking}
-    limit = overdue_after(state, timeouts)
-    ends = {shard: since[shard] + limit * (2 if shard in attempts else 1) for shard in lacking}
-    overdue = tuple(shard for shard in lacking if now >= ends[shard])
+    ends = {
+        shard: since[shard] + _limit(state, shard, attempts.get(shard, 0), timeouts)
+        for shard in lacking
+    }
+    unanswered = _unanswered(state, attempted, attempts, now)
+    overdue = tuple(k for k in lacking if k not in unanswered and (k in lost or now >= ends[k]))
     return Verdict(
-        kind="again" if overdue else "waiting",
+        kind="again" if overdue or unanswered else "waiting",
         missing=lacking,
         attempts=attempts,
         overdue=overdue,
-        until=now if overdue else min(ends.values()),
+        unanswered=unanswered,
+        until=now if overdue or unanswered else min(ends.values()),
         refused=_refusals(failures, since),
     )
+
+
+def _limit(state: RunState, shard: int, attempts: int, timeouts: Timeouts) -> float:
+    """Seconds after which a shard is overdue at its next attempt."""
+    slot = _slot(state, shard)
+    starting = attempts > 0 or slot in state.starts or not state.spec.lease
+    return overdue_after(state, timeouts, starting=starting) * 2.0**attempts
+
+
+def _unanswered(
+    state: RunState, failures: Iterable[Failure], attempts: Mapping[int, int], now: float
+) -> tuple[int, ...]:
+    """The missing shards whose newest failure is newer than the newest invocation of their slot."""
+    newest = {f.shard: f.written for f in failures if f.attempt == attempts.get(f.shard)}
+    never = Start(0.0)
+    return tuple(
+        shard
+        for shard, written in sorted(newest.items())
+        if written <= now
+        and state.starts.get(_slot(state, shard), never).at + _CLOCK_STEP < written
+    )
+
+
+def _slot(state: RunState, shard: int) -> int:
+    return slot_of(shard, state.spec.slots) if state.round else 0
 
 
 def _fatal_cause(
@@ -113,8 +148,10 @@ def _refusals(failures: Iterable[Failure], since: Mapping[int, float]) -> dict[i
 
 
 def _started(state: RunState, failures: Iterable[Failure], shard: int) -> float:
-    """When the newest attempt at a shard could start: at the round's opening, or after the attempt before failed."""
-    return max([state.opened, *(f.written for f in failures if f.shard == shard)])
+    """When the newest attempt at a shard could start: at the round's opening, its slot's invocation, or after a failure."""
+    start = state.starts.get(_slot(state, shard))
+    invoked = start.at if start is not None else 0.0
+    return max([state.opened, invoked, *(f.written for f in failures if f.shard == shard)])
 
 
 def _first_cause(lacking: Collection[int], attempted: Iterable[Failure]) -> Failure:
@@ -125,19 +162,32 @@ def _first_cause(lacking: Collection[int], attempted: Iterable[Failure]) -> Fail
     return [*own, *refused, *failures][0]
 
 
-def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> ErrorRecord:
+def lost_error(
+    shard: int,
+    state: RunState,
+    refusal: ErrorRecord | None,
+    ended: ErrorRecord | None = None,
+) -> ErrorRecord:
     """The failure of a worker that left neither an update nor a failure document.
 
     Args:
         shard: Its shard.
         state: The run.
         refusal: The platform's answer, where it refused to start the worker.
+        ended: What the platform says of the activation's end, where it has a record of it.
     """
     what = (
         "The model was not built"
         if state.phase == "build"
         else f"There was no update of shard {shard}"
     )
+    if ended is not None:
+        return {
+            "code": "worker_lost",
+            "message": f"{what}: {ended['message']}",
+            "hint": ended["hint"] or _LOST_HINT,
+            "retryable": True,
+        }
     if refusal is not None:
         why = f"the platform did not start its activation: {refusal.get('message', 'it gave no reason')}"
         hint = refusal.get("hint") or "See what the platform's log says."
@@ -150,7 +200,7 @@ def lost_error(shard: int, state: RunState, refusal: ErrorRecord | None) -> Erro
     return {
         "code": "worker_lost",
         "message": f"{what} in time; its activation was killed, or never started.",
-        "hint": "Give the worker action more memory or time, or use fewer workers.",
+        "hint": _LOST_HINT,
         "retryable": True,
     }
 

@@ -20,6 +20,7 @@ from whisktrain.openwhisk.limits import Limits
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from whisktrain.rounds.activations import Ended
     from whisktrain.store.protocol import Store
 
 __all__ = ["ActionInvoker", "Context", "current"]
@@ -111,6 +112,16 @@ class ActionInvoker:
         """
         name = f"{_package(self.environment)}{action}"
         _client(self.environment).put("actions", name, {"limits": {"memory": megabytes}})
+
+    def ended(self, activation: str) -> Ended | None:
+        """The record of an activation that has ended; None where the platform has none.
+
+        Raises:
+            PlatformError: The platform does not answer.
+        """
+        from whisktrain.openwhisk.ended import ended
+
+        return ended(_client(self.environment), activation)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from whisktrain.records.keys import RunKeys
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.activations import Activations
 from whisktrain.rounds.aggregate.cleanup import Cleanup
 from whisktrain.rounds.aggregate.closing import ClosedRound, close, next_state
 from whisktrain.rounds.aggregate.collecting import CollectedRound, collect
@@ -33,7 +34,6 @@ from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rounds.passes import run_passes
 from whisktrain.rules.deletion import sweepable
 from whisktrain.rules.fallback import is_kept
-from whisktrain.rules.leases import dead_slots
 from whisktrain.rules.next_round import number_after
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.store.protocol import Store
@@ -48,11 +48,13 @@ class AggregateResult(TypedDict):
         run: The run's id.
         rounds: Rounds that it closed.
         left: Why it ended.
+        invoked: The activation that it last invoked of each slot, for those who wait for the slot.
     """
 
     run: str
     rounds: int
     left: str
+    invoked: dict[str, str]
 
 
 def serve(
@@ -79,13 +81,16 @@ def serve(
     records, clock = RunRecords(store, run), LeaseClock(execution, time.time(), deadline, timeouts)
     # The nonce must differ between executions, also of one activation that is silently run twice; nothing is drawn from it.
     nonce = secrets.token_hex(8)
-    context = AggregateContext(records, invoker, clock, nonce, after, Cleanup(records, timeouts))
+    context = AggregateContext(
+        records, invoker, clock, nonce, after, Cleanup(records, timeouts), Activations(invoker)
+    )
     try:
         left = run_passes(lambda: _close_round(context), context.forget, clock)
         context.cleanup.wait()
     finally:
         context.cleanup.close()
-    return {"run": run, "rounds": context.closed, "left": left}
+    invoked = {str(slot): id_ for slot, id_ in sorted(context.activations.invoked.items())}
+    return {"run": run, "rounds": context.closed, "left": left, "invoked": invoked}
 
 
 def _close_round(context: AggregateContext) -> str | None:
@@ -101,7 +106,8 @@ def _close_round(context: AggregateContext) -> str | None:
     if context.listing:
         collected, context.listing = collect(context.records, state), False
     left = wait_until_complete(context, state, collected)
-    if left is not None or context.state is None:
+    state = context.state  # as it was claimed meanwhile
+    if left is not None or state is None:
         return left
 
     began = time.time()
@@ -145,7 +151,7 @@ def _open_next(
         return restart(context)
 
     failpoint(Step.SWAP)
-    following = next_state(
+    following, idle = next_state(
         state, closed, params.id, collected, clock=context.clock, nonce=context.nonce
     )
     swapped = context.records.swap(following)
@@ -156,11 +162,7 @@ def _open_next(
     failpoint(Step.SWAPPED)
 
     failpoint(Step.INVOKE_WORKERS)
-    invoke(
-        context,
-        swapped,
-        dead_slots(state.spec, swapped.leases, time.time(), context.clock.timeouts),
-    )
+    invoke(context, swapped, idle)
 
     context.cleanup.wait()
     if closed.optimizer_state is not None:

@@ -22,7 +22,7 @@ from whisktrain.rounds.caches import blueprint_of, take_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rules.fallback import fallback_after
-from whisktrain.rules.leases import leases_after
+from whisktrain.rules.leases import idle_slots, invoked, leases_after, starts_after
 from whisktrain.rules.next_round import NextRound, after_build, after_round, number_after
 from whisktrain.spec import ContributionNumbers, Spec
 from whisktrain.tensors import Tensors
@@ -162,8 +162,8 @@ def next_state(
     *,
     clock: LeaseClock,
     nonce: str,
-) -> RunState:
-    """The run document with the next round open (A6).
+) -> tuple[RunState, tuple[int, ...]]:
+    """The run document with the next round open (A6), and the slots that are to be invoked for it (A7).
 
     Args:
         state: The run.
@@ -178,8 +178,16 @@ def next_state(
     if following.resumable:
         point = ResumePoint(round_, params, ids.optimizer_state(state.run, round_), following.best)
     trained = state.phase == "train"
-    return replace(
+    wrote = _wrote(collected)
+    known = replace(
         state,
+        leases=_leases(state, collected),
+        starts=starts_after(state, wrote, now, clock.timeouts),
+        longest_start=_longest_start(state, collected, now),
+    )
+    idle = idle_slots(known, now, clock.timeouts)
+    following_state = replace(
+        known,
         spec=_without_large_config(state.spec),
         round=round_,
         phase=following.phase,
@@ -192,7 +200,7 @@ def next_state(
         first_loss=closed.first_loss,
         nonce=nonce,
         opened=now,
-        leases=_leases(state, collected),
+        starts=invoked(known.starts, idle, now),
         aggregate_lease=clock.lease_end,
         timing=round_times.added(state.timing, (now - state.opened) * 1000)
         if trained
@@ -200,6 +208,7 @@ def next_state(
         cost=cost_after(state, collected, clock),
         latest=following.latest or state.latest,
     )
+    return following_state, idle
 
 
 def cost_after(state: RunState, collected: CollectedRound, clock: LeaseClock) -> Cost:
@@ -221,8 +230,21 @@ def cost_after(state: RunState, collected: CollectedRound, clock: LeaseClock) ->
 def _leases(state: RunState, collected: CollectedRound) -> dict[int, float]:
     if collected.builder is not None:
         return {0: float(collected.builder["lease_end"])}
-    wrote = {shard: (update.slot, update.lease_end) for shard, update in collected.updates.items()}
-    return leases_after(state.spec, state.leases, wrote)
+    return leases_after(state.spec, state.leases, _wrote(collected))
+
+
+def _wrote(collected: CollectedRound) -> dict[int, tuple[int, float]]:
+    """For each shard (round 0: the model) the slot that wrote it, and the end of the writer's lease."""
+    if collected.builder is not None:
+        return {0: (0, float(collected.builder["lease_end"]))}
+    return {shard: (update.slot, update.lease_end) for shard, update in collected.updates.items()}
+
+
+def _longest_start(state: RunState, collected: CollectedRound, now: float) -> float:
+    """The longest time that a slot took from its invocation to its first write."""
+    first = {u.slot: u.written for u in collected.updates.values()} if state.round else {0: now}
+    taken = [first[slot] - start.at for slot, start in state.starts.items() if slot in first]
+    return round(max([state.longest_start, *taken]), 3)
 
 
 def _without_large_config(spec: Spec) -> Spec:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.activations import Activations
 from whisktrain.rounds.aggregate.cleanup import Cleanup
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
@@ -24,6 +25,7 @@ class AggregateContext:
         nonce: The random word of this execution.
         predecessor: The nonce of the execution that handed over to this one.
         cleanup: What is yet to be stored and deleted.
+        activations: What the platform knows of the slots' activations.
         position: The feed's position.
         state: The run, where this execution knows it without reading.
         stop: Whether a stop was requested.
@@ -31,7 +33,6 @@ class AggregateContext:
         swept: Whether leftovers of earlier rounds were deleted.
         closed: Rounds closed so far.
         typical_bytes: The bytes of one update in the round before.
-        invoked_again: (round, shard, attempt) for which a worker was invoked again.
     """
 
     records: RunRecords
@@ -40,6 +41,7 @@ class AggregateContext:
     nonce: str
     predecessor: str
     cleanup: Cleanup
+    activations: Activations
     position: str = ""
     state: RunState | None = None
     stop: bool = False
@@ -47,7 +49,6 @@ class AggregateContext:
     swept: bool = False
     closed: int = 0
     typical_bytes: int = 0
-    invoked_again: set[tuple[int, int, int]] = field(default_factory=set)
 
     def forget(self) -> None:
         """Forget the run's state, so that it is read again."""

@@ -10,15 +10,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias, TypedDict
 
 from whisktrain.errors import PlatformError, StoreError
-from whisktrain.records.failures import REFUSED, Failure
 from whisktrain.records.feed import AnyChange, RunsFeed
 from whisktrain.records.registrations import Registrations
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.activations import Activations, NoRecords, Platform
 from whisktrain.rounds.follower.firing import Fire, TriggerFirer
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.rules.verdict import judge
@@ -27,7 +27,7 @@ from whisktrain.store.protocol import Store
 __all__ = ["Fire", "Follower", "FollowerStatus"]
 
 Need: TypeAlias = tuple["str | int", ...]
-"""What an aggregate is needed for: a word, with the round (and shard and attempt) that it is about."""
+"""What an aggregate is needed for: a word, with the round (and activations) that it is about."""
 
 _MOST_STORE_PAUSE = 4.0
 """Longest pause before a store that failed is asked again: a user who started it, or deployed, waits for that."""
@@ -70,16 +70,16 @@ class _Watch:
         leased_until: When the lease of its aggregate ends, plus the time to hand over, in seconds of the epoch.
         pause: The pause before it is fired for the same again.
         fire_at: When it may be fired for the same again.
-        done: What it has been fired for, at least once.
+        activations: What the platform knows of the activations that the run waits for.
     """
 
     look_at: float
     changed: float
+    activations: Activations
     fired_for: Need = ()
     leased_until: float = 0.0
     pause: float = 0.0
     fire_at: float = 0.0
-    done: set[Need] = field(default_factory=set)
 
     @property
     def leased(self) -> bool:
@@ -97,6 +97,7 @@ class Follower:
     Args:
         store: The store.
         fire: Fires a trigger with `{"run": R}`.
+        platform: Reads activation records; by default there are none.
         fires_per_minute: What the platform allows; the follower stays below.
         timeouts: The protocol's times.
         report: Called when the reason for which the store does not answer changes, with "" once it answers again.
@@ -106,12 +107,14 @@ class Follower:
         self,
         store: Store,
         fire: Fire,
+        platform: Platform | None = None,
         *,
         fires_per_minute: int = 60,
         timeouts: Timeouts = TIMEOUTS,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._timeouts, self._report = store, timeouts, report
+        self._platform = platform or NoRecords()
         self._firer = TriggerFirer(Registrations(store), fire, fires_per_minute)
         self._feed = RunsFeed(store)
         self._watched: dict[str, _Watch] = {}
@@ -186,8 +189,13 @@ class Follower:
         self._firer.forget_triggers()
         now = time.monotonic()
         for run in runs:
-            self._watched.setdefault(run, _Watch(now, now)).look_at = now
+            self._watch(run, now).look_at = now
         return self._position
+
+    def _watch(self, run: str, now: float) -> _Watch:
+        if run not in self._watched:
+            self._watched[run] = _Watch(now, now, Activations(self._platform))
+        return self._watched[run]
 
     def _note_change(self, change: AnyChange) -> None:
         now = time.monotonic()
@@ -196,7 +204,7 @@ class Follower:
             for watch in self._watched.values():
                 watch.look_at = now
         for run in change.runs:
-            watch = self._watched.setdefault(run, _Watch(now, now))
+            watch = self._watch(run, now)
             watch.changed = now
             # An aggregate with a live lease has seen the change too: look only once it has been quiet for a while.
             watch.look_at = now + (self._timeouts.grace if watch.leased else 0.0)
@@ -237,7 +245,8 @@ class Follower:
         failures = records.failures(state.round)
         # An aggregate with a live lease retries failed and overdue shards itself: it gets a grace period for that.
         grace = self._timeouts.grace if watch.leased else 0.0
-        verdict = judge(state, present, failures, time.time() - grace, self._timeouts)
+        as_of = time.time() - grace
+        verdict = judge(state, present, failures, as_of, self._timeouts)
         until = verdict.until + grace
         if verdict.kind == "complete" and state.aggregate_lease:
             # A round longer than the hand-over does not show yet whether there is a successor: it gets the same grace.
@@ -246,11 +255,11 @@ class Follower:
                 return None, time.time() + self._timeouts.grace - quiet
         if verdict.kind != "waiting":
             return (verdict.kind, state.round), 0.0
-        failed = None if watch.leased else _newest_failure(failures, verdict.missing)
-        if failed is not None:
-            need: Need = ("failure", state.round, failed.shard, failed.attempt)
-            if need not in watch.done:
-                return need, until
+        lost = watch.activations.lost(state, verdict.missing, as_of, self._timeouts)
+        ended = {each.activation for each in lost.values()} - {f.execution for f in failures}
+        if ended:
+            return ("lost", state.round, *sorted(ended)), until
+        until = min(until, watch.activations.next_look() + grace)
         if time.monotonic() - watch.changed >= self._timeouts.stale:
             return ("stale", state.round), until
         return None, until
@@ -264,7 +273,6 @@ class Follower:
         if allowed_at > now:
             watch.look_at = allowed_at
         elif self._firer.fire_all(run, now):
-            watch.done.add(need)
             watch.fire_at = now + watch.pause
             watch.look_at = (
                 min(watch.fire_at, now + until - time.time())
@@ -281,9 +289,3 @@ def _present(records: RunRecords, state: RunState) -> frozenset[int]:
     if state.round == 0:
         return frozenset({0} if records.built(state) else ())
     return frozenset(records.shards(state.round))
-
-
-def _newest_failure(failures: list[Failure], missing: tuple[int, ...]) -> Failure | None:
-    """The newest failed attempt at a missing shard."""
-    attempts = [f for f in failures if f.shard in missing and f.attempt != REFUSED]
-    return attempts[-1] if attempts else None

@@ -42,6 +42,8 @@ class WorkerResult(TypedDict):
         rounds: Rounds that it served.
         updates: Updates that it wrote.
         left: Why it ended.
+        successor: The activation that it handed the slot over to; "" where the slot has none; None where another activation
+            serves it, or where it left for a reason that is in the store.
     """
 
     run: str
@@ -49,6 +51,7 @@ class WorkerResult(TypedDict):
     rounds: int
     updates: int
     left: str
+    successor: str | None
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class _WorkerContext:
     model: OpenModel | None = None
     last_write_ms: float = 0.0
     cold: bool = False
+    handed_over_to: str | None = None
 
     def forget(self) -> None:
         """Forget the run's state, so that it is read again."""
@@ -119,6 +123,7 @@ def serve(
         "rounds": len(context.rounds),
         "updates": context.updates,
         "left": left,
+        "successor": context.handed_over_to,
     }
 
 
@@ -145,7 +150,7 @@ def _serve_round(context: _WorkerContext) -> str | None:
         return _fail(context, state, min(context.slot, state.spec.shards - 1), error)
     if params is None:  # the run has moved on: back to W1
         _wait_for_change(context, context.clock.bounded(context.clock.timeouts.backup))
-        return "there is no time left" if context.clock.out_of_time else None
+        return _give_up(context, "there is no time left") if context.clock.out_of_time else None
 
     failpoint(Step.COMPUTE)
     own = _shards_to_compute(context, state)
@@ -184,24 +189,29 @@ def _build(context: _WorkerContext, state: RunState) -> str | None:
     if context.slot != 0:
         return "the model is not built yet"
     began = time.time()
-    try:
-        stays = build(context.records, state, context.learner, context.clock)
-    except StoreUnreachable:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
-        return _fail(context, state, 0, error)
-    context.clock.record_work(time.time() - began)
+    builds, stays = not context.records.built(state), True
+    if builds:
+        try:
+            stays = build(context.records, state, context.learner, context.clock)
+        except StoreUnreachable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
+            return _fail(context, state, 0, error)
+        context.clock.record_work(time.time() - began)
     if not context.clock.leased:
         return "the model is built"
     if not stays:
         return "the model is built; a container with more memory serves its rounds"
-    context.successor = (
-        True  # it stays for the rounds even if others have computed its shards meanwhile
-    )
+    # It stays for the rounds even if others have computed its shards meanwhile.
+    context.successor = True
     while not context.clock.over:
-        if _wait_for_change(context, context.clock.bounded(context.clock.timeouts.poll)):
+        if _wait_for_change(context, context.clock.bounded(context.clock.timeouts.poll)) and (
+            not _is_open_still(context, state)
+        ):
             return None
-    return "the lease is over"
+    if not builds:
+        return _give_up(context, "the lease is over and nothing has moved")
+    return _hand_over(context)
 
 
 def _compute(
@@ -218,6 +228,7 @@ def _compute(
             return _fail(context, state, shard, error)
         if contribution is None:
             return "the run has ended"
+        context.clock.begin_serving()
         failpoint(Step.PUT_UPDATE)
         if not _put_update(context, state, shard, contribution, ms):
             author = context.records.author(state.round, shard)
@@ -307,7 +318,7 @@ def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | Non
     time.sleep(clock.bounded(context.poll_delay.start()))
     while not clock.over:
         rest = max(backup_at - time.time(), 0.0) if backup_at else clock.timeouts.poll
-        if _wait_for_change(context, clock.bounded(rest)):
+        if _wait_for_change(context, clock.bounded(rest)) and not _is_open_still(context, state):
             context.poll_delay.stop()
             return None
         if backup_at and time.time() >= backup_at:
@@ -320,7 +331,7 @@ def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | Non
                 return left
             backup_at = time.time() if len(lacking) > 1 else 0.0
     if len(context.rounds) <= 1 and not context.updates:
-        return "the lease is over and nothing has moved"
+        return _give_up(context, "the lease is over and nothing has moved")
     return _hand_over(context)
 
 
@@ -340,12 +351,28 @@ def _hand_over(context: _WorkerContext) -> str:
     """Invoke the slot's successor, as the last act (W6)."""
     failpoint(Step.HAND_OVER)
     try:
-        context.invoker.invoke(
+        context.handed_over_to = context.invoker.invoke(
             "worker", {"run": context.records.run, "slot": context.slot, "successor": True}
         )
     except PlatformError as error:
-        return f"the lease is over; the successor could not be invoked: {error.message}"
+        why = f"the lease is over; the successor could not be invoked: {error.message}"
+        return _give_up(context, why)
     return "the lease is over; the successor is invoked"
+
+
+def _give_up(context: _WorkerContext, why: str) -> str:
+    """Leave the slot without a successor."""
+    context.handed_over_to = ""
+    return why
+
+
+def _is_open_still(context: _WorkerContext, state: RunState) -> bool:
+    """Whether the change of the run document was none of its round: an aggregate noted an invocation in it."""
+    newest = context.changed
+    if newest is None or newest.final or newest.round != state.round:
+        return False
+    context.changed = None
+    return True
 
 
 def _wait_for_change(context: _WorkerContext, seconds: float) -> bool:

@@ -62,6 +62,7 @@ def _put_blueprint(
 ) -> bool:
     """Put the model; whether its builder stays for the rounds."""
     stays = fits(state.spec, blueprint.layout, state.platform)
+    clock.begin_serving()
     failpoint(Step.PUT_BLUEPRINT)
     start, lease_end = round(clock.start, 3), round(clock.lease_end if stays else 0.0, 3)
     records.put_blueprint(
