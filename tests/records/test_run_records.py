@@ -48,7 +48,8 @@ def written(run: RunRecords) -> RunState:
 def test_a_run_is_created_once(store: Store, run: RunRecords) -> None:
     assert run.read() is None and not run.exists() and list_runs(store) == []
     state = running(nonce="first")
-    assert run.create(state) == state and run.exists()
+    created = run.create(state)
+    assert created is not None and created == run.read() == replace(state, rev=created.rev)
     read = run.create(running(nonce="second"))
     assert read is not None and read.nonce == "first" and read.rev
     assert list_runs(store) == [read]
