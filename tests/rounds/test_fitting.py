@@ -61,7 +61,7 @@ def test_the_host_gives_more_memory_once_the_model_is_built(store: Store, large:
     assert platform.memory.keys() == {"worker", "aggregate", "predict"}
     assert platform.memory["worker"] >= 1260
     assert summary["slots"] == 1 and summary["workers"] == 2
-    left = [result["left"] for _, result in platform.ended if isinstance(result, dict)]
+    left = [result["left"] for _, result in platform.results if isinstance(result, dict)]
     assert "the model is built; a container with more memory serves its rounds" in left
     handed_over = [a for name, a in platform.invoked if name == "aggregate" and a.get("after")]
     assert handed_over
