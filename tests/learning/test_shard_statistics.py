@@ -7,6 +7,7 @@ import numpy as np
 from learning_rig import ROUNDS, compare, layers, sequential
 
 from whisktrain.learning import backend
+from whisktrain.merge.merging import merge
 from whisktrain.spec import Rows
 
 
@@ -65,6 +66,36 @@ def test_batch_norm_against_an_emulation() -> None:
             else trained[name]
         )
         assert np.abs(value - expected).max() < 1e-6
+
+
+def test_batch_norm_in_local_mode_pools_the_workers_rows() -> None:
+    """Workers whose rows differ: the merged variance is the one of all rows, as in gradient mode."""
+    model = sequential(
+        (6,), layers().BatchNormalization(momentum=0.9), layers().Dense(4, "softmax")
+    )
+    rows = rig.data((6,), 4)
+    rows.x[: len(rows) // 2] += 3.0
+    found = []
+    for sync in ("local", "gradient"):
+        spec = rig.spec_of(
+            rig.config_of(model),
+            optimizer={"name": "sgd", "learning_rate": 1e-3},
+            sync=sync,
+            batch=0,
+        )
+        built, opened = rig.open_of(spec)
+        params, everything = built.params, np.arange(len(rows))
+        shards = rig.split(len(rows), 3)
+        for number in range(1, 6):
+            parts = rig.contributions(opened, params, number, everything, rows, shards)
+            params = merge(spec, built.blueprint.layout, number, dict(params), {}, parts).params
+        found.append({n: v for n, v in params.items() if "moving" in n})
+        kept = 0.9**5
+        for name, value in found[-1].items():
+            union = rows.x.var(axis=0) if name.endswith("variance") else rows.x.mean(axis=0)
+            start = 1.0 if name.endswith("variance") else 0.0
+            np.testing.assert_allclose(value, kept * start + (1 - kept) * union, atol=1e-5)
+    assert len(found[0]) == 2
 
 
 def test_batch_norm_of_one_worker_equals_keras() -> None:

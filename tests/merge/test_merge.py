@@ -97,10 +97,71 @@ def test_statistics_are_those_of_the_union(sizes: list[int], seed: int) -> None:
     assert np.allclose(after["m"], 0.1 * union.mean(axis=0), atol=1e-5)
     assert np.allclose(after["v"], 0.9 + 0.1 * union.var(axis=0), atol=1e-5)
     assert (after["v"] >= 0).all()
-    parts = [part(len(p), (0.0, 0.0), p.mean(axis=0), p.var(axis=0)) for p in pieces]
-    local = merge(replace(SPEC, sync="local"), LAYOUT, 1, params(), {}, parts).params
-    assert np.allclose(local["m"], union.mean(axis=0), atol=1e-5)
-    assert np.allclose(local["v"], union.var(axis=0), atol=1e-5)
+
+
+def moved(old: np.ndarray, batches: list[np.ndarray]) -> np.ndarray:
+    """Keras' moving average with momentum 0.9 after some batches' statistics."""
+    for batch in batches:
+        old = 0.9 * old + 0.1 * batch
+    return old
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**16))
+def test_one_local_step_pools_as_gradient_mode_does(sizes: list[int], seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    pieces = [draw.normal(draw.normal() * 3, 1 + draw.random(), (n, 2)) for n in sizes]
+    spec = replace(SPEC, sync="local", batch=0)
+    m, v = params()["m"], params()["v"]
+    parts = [
+        part(len(p), (0.0, 0.0), moved(m, [p.mean(axis=0)]), moved(v, [p.var(axis=0)]))
+        for p in pieces
+    ]
+    after = merge(spec, LAYOUT, 1, params(), {}, parts).params
+    union = np.concatenate(pieces)
+    assert np.allclose(after["m"], moved(m, [union.mean(axis=0)]), atol=1e-5)
+    assert np.allclose(after["v"], moved(v, [union.var(axis=0)]), atol=1e-5)
+
+
+def test_local_steps_move_towards_the_variance_of_all_rows() -> None:
+    """Two workers whose own variance is 1 and whose means are 0.346 apart from the common one: 1.12 in all."""
+    spec, now = replace(SPEC, sync="local", batch=10), params()
+    offset = np.sqrt(0.12)
+    for number in range(1, 25):
+        parts = []
+        for sign, steps in ((1, 3), (-1, 3)):
+            mean = moved(now["m"], [np.full(2, 5 + sign * offset)] * steps)
+            variance = moved(now["v"], [np.ones(2)] * steps)
+            parts.append(part(10 * steps, (0.0, 0.0), mean, variance))
+        before = now["v"].copy()
+        now = merge(spec, LAYOUT, number, now, {}, parts).params
+        assert np.allclose(now["v"], moved(before, [np.full(2, 1.12)] * 3), atol=1e-5)
+    assert np.allclose(now["m"], 5, atol=0.01)
+    assert np.allclose(now["v"], 1.12, atol=1e-3)
+
+
+def test_workers_of_unequal_steps_and_no_movement_are_pooled() -> None:
+    """With K_k steps on steady batches: sum s_k a_k of the pooled moments, a_k = 1 - 0.9^K_k, and the rest from before."""
+    spec, now = replace(SPEC, sync="local", batch=10), params()
+    rows, means = np.array([40, 15]), np.array([2.0, -1.0])
+    parts = [
+        part(
+            int(n),
+            (0.0, 0.0),
+            moved(now["m"], [np.full(2, mu)] * k),
+            moved(now["v"], [np.full(2, 3.0)] * k),
+        )
+        for n, mu, k in zip(rows, means, (4, 2), strict=True)
+    ]
+    gained = rows / rows.sum() * (1 - 0.9 ** np.array([4, 2]))
+    centre = (gained * means).sum() / gained.sum()
+    expected = (1 - gained.sum()) * now["v"] + (gained * (3 + (means - centre) ** 2)).sum()
+    assert np.allclose(merge(spec, LAYOUT, 1, params(), {}, parts).params["v"], expected, atol=1e-5)
+    still = {
+        "tensors": [{**e, "momentum": 1.0} if "momentum" in e else e for e in LAYOUT["tensors"]]
+    }
+    parts = [part(5, (0.0, 0.0), now["m"], now["v"]) for _ in range(2)]
+    assert np.allclose(merge(spec, still, 1, params(), {}, parts).params["v"], now["v"], atol=1e-6)
 
 
 def test_local_changes_are_averaged_by_rows() -> None:

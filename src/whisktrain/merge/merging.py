@@ -7,6 +7,11 @@ gradient (FedAvg: McMahan et al., arXiv:1602.05629; DiLoCo's Nesterov: Douillard
 The layout names every tensor with its role: "trainable"; "frozen" (never changes, bit for bit); "mean" and "variance" of a
 batch normalisation. Batch statistics are pooled by rows: m = sum n_k m_k / n and v = sum n_k (v_k + (m_k - m)^2) / n, which is
 the union's second moment less the squared mean, and never negative.
+
+Local mode pools too, so that the merged model normalises by the spread of all rows, and one local step gives what gradient mode
+gives. A worker sends its moving averages after K steps, which hold d = momentum^K of where the round started and 1 - d of its
+own batches: what these contributed, M_k = (m_k - d m_0) / (1 - d), is what is compared between workers. With shares s_k of the
+rows: m = sum s_k m_k and v = sum s_k v_k + sum s_k (1 - d_k) (M_k - M)^2, M the mean of the M_k by s_k (1 - d_k).
 """
 
 from __future__ import annotations
@@ -16,11 +21,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whisktrain.errors import Damaged
 from whisktrain.merge import optimizers
 from whisktrain.merge.constraints import constrain
-from whisktrain.spec import Contribution, Layout, OptimizerConfig, Spec
+from whisktrain.spec import Contribution, Layout, OptimizerConfig, Role, Spec
 from whisktrain.tensors import Floats, Tensors
 
 __all__ = ["Merged", "merge"]
@@ -73,8 +79,8 @@ def merge(  # noqa: PLR0917 - what a merge is a function of
         entry["name"]: entry for entry in layout["tensors"] if entry["role"] == "trainable"
     }
     shares = _shares(parts)
-    statistics = _pooled_statistics(layout, params, parts, shares)
     if spec.sync == "gradient":
+        statistics = _pooled_statistics(layout, params, parts, shares)
         statistics = _moving_averages(layout, params, statistics)
         mean = None if spec.loss.get("reduction") == "sum" else divisor
         gradients: Tensors = {
@@ -82,6 +88,7 @@ def merge(  # noqa: PLR0917 - what a merge is a function of
         }
         optimizers.apply(spec.optimizer, round, params, optimizer_state, gradients)
     else:
+        statistics = _pooled_moving_averages(spec, layout, params, parts, shares)
         changes: Tensors = {name: _average_change(parts, name, shares) for name in trainable}
         _outer_step(spec, round, params, optimizer_state, changes)
     for name, entry in trainable.items():
@@ -135,12 +142,7 @@ def _pooled_statistics(
 ) -> Tensors:
     """Means and variances of batch normalisations, pooled over the contributions by rows."""
     entries = {entry["name"]: entry for entry in layout["tensors"]}
-    pooled: Tensors = {}
-    for name, entry in entries.items():
-        if entry["role"] == "mean":
-            mean = np.empty_like(_floats(params, name))
-            _average([_floats(part.tensors, name) for part in parts], shares, mean)
-            pooled[name] = mean
+    pooled = _averages(layout, params, parts, shares, "mean")
     for name, entry in entries.items():
         if entry["role"] == "variance":
             pooled[name] = _pooled_variance(
@@ -162,6 +164,76 @@ def _pooled_variance(
     for variance, mean, share in zip(variances, means, shares, strict=True):
         total += (variance + np.square(mean - centre)) * centre.dtype.type(share)
     return total
+
+
+def _averages(
+    layout: Layout,
+    params: Tensors,
+    parts: Sequence[Contribution],
+    shares: Sequence[float],
+    role: Role,
+) -> Tensors:
+    """The averages by rows of all tensors with a role."""
+    averages: Tensors = {}
+    for entry in layout["tensors"]:
+        if entry["role"] == role:
+            name = entry["name"]
+            average = np.empty_like(_floats(params, name))
+            _average([_floats(part.tensors, name) for part in parts], shares, average)
+            averages[name] = average
+    return averages
+
+
+def _pooled_moving_averages(
+    spec: Spec,
+    layout: Layout,
+    params: Tensors,
+    parts: Sequence[Contribution],
+    shares: Sequence[float],
+) -> Tensors:
+    """Local mode: the workers' moving means and variances, pooled; of one worker, its own."""
+    pooled = _averages(layout, params, parts, shares, "mean")
+    pooled |= _averages(layout, params, parts, shares, "variance")
+    if len(parts) == 1:
+        return pooled
+    for entry in layout["tensors"]:
+        if entry["role"] == "variance":
+            kept = [entry["momentum"] ** _steps(spec, part) for part in parts]
+            weights = [share * (1.0 - k) for share, k in zip(shares, kept, strict=True)]
+            own = _own_means(entry["mean"], params, parts, kept)
+            variance = _floats(pooled, entry["name"])
+            pooled[entry["name"]] = variance + _spread(own, weights).astype(variance.dtype)
+    return pooled
+
+
+def _own_means(
+    name: str, params: Tensors, parts: Sequence[Contribution], kept: Sequence[float]
+) -> list[NDArray[np.float64]]:
+    """The mean of each worker's own batches: its moving mean without what was kept of where the round started."""
+    start = params[name].astype(np.float64)
+    return [
+        (_floats(part.tensors, name) - k * start) / (1.0 - k) if k < 1.0 else start
+        for part, k in zip(parts, kept, strict=True)
+    ]
+
+
+def _steps(spec: Spec, part: Contribution) -> int:
+    """The local steps of a contribution: full batches, and the rest of the epoch."""
+    return -(-part.numbers["rows"] // spec.batch) if spec.batch else 1
+
+
+def _spread(means: Sequence[NDArray[np.float64]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """The weighted sum of the squared distances from the weighted mean; 0 without weight."""
+    total = sum(weights)
+    spread = np.zeros_like(means[0])
+    if total <= 0.0:
+        return spread
+    centre = np.zeros_like(means[0])
+    for mean, weight in zip(means, weights, strict=True):
+        centre += mean * (weight / total)
+    for mean, weight in zip(means, weights, strict=True):
+        spread += np.square(mean - centre) * weight
+    return spread
 
 
 def _moving_averages(layout: Layout, params: Tensors, statistics: Tensors) -> Tensors:
