@@ -9,9 +9,9 @@ import pytest
 from interrupted import InterruptedStore, after
 from plans import plan_of, running
 
-from whisktrain.errors import Damaged, NotFound
+from whisktrain.errors import Damaged, DataError, NotFound
 from whisktrain.records import ids
-from whisktrain.records.archive import RunArchive, list_summaries
+from whisktrain.records.archive import RunArchive, list_rejections, list_summaries
 from whisktrain.records.checkpoint import Checkpoint
 from whisktrain.records.history import TrainingHistory
 from whisktrain.records.run import Best, Outcome, ResumePoint
@@ -112,6 +112,31 @@ def test_both_are_deleted_together(store: Store) -> None:
     archive.put_checkpoint(checkpoint())
     archive.delete()
     assert archive.summary() is None and archive.resumes_at() is None
+
+
+def test_a_rejection_says_why_a_run_did_not_begin_and_the_newest_counts(store: Store) -> None:
+    archive = RunArchive(store, "r")
+    assert archive.rejection() is None
+    for text in ("first", "second"):
+        archive.put_rejection(DataError(text).to_record())
+    found = archive.rejection()
+    assert found is not None
+    assert found["error"]["message"] == "second"
+    assert list(list_rejections(store)) == ["r"]
+    archive.delete_rejection()
+    assert list_rejections(store) == {}
+
+
+def test_a_rejection_that_another_caller_wrote_meanwhile_stays(store: Store) -> None:
+    other = RunArchive(store, "r")
+    late = InterruptedStore(store)
+    late.library.interrupt["put"] = [
+        after(lambda: other.put_rejection(DataError("other").to_record()))
+    ]
+    RunArchive(late, "r").put_rejection(DataError("late").to_record())
+    found = other.rejection()
+    assert found is not None
+    assert found["error"]["message"] == "other"
 
 
 def test_a_summary_says_how_the_run_ended() -> None:

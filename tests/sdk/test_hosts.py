@@ -20,7 +20,7 @@ from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.hosting import Hosting
 from whisktrain.sdk.hosts import HostsOfHome
 from whisktrain.sdk.training.following import Snapshots
-from whisktrain.sdk.training.recovery import Recovery
+from whisktrain.sdk.training.recovery import Recovery, carry_on_orphans
 from whisktrain.store.opening import open_store
 from whisktrain.store.protocol import Store
 
@@ -185,6 +185,27 @@ def test_a_host_that_dies_later_is_noticed(session: OwnHost) -> None:
     recovery.look()
     assert session.started[0] == ("whisktrain/worker", {"run": "r", "slot": 0})
     session.registry.release(*session.claimed)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_host_that_stays_carries_on_what_dead_ones_have_left(
+    session: OwnHost, tmp_path: Path, alone: bool
+) -> None:
+    open_run(session.store, 3)
+    hosting = Hosting(tmp_path, session.store.url, kind="local")
+    hosting.alone = alone
+    hosting._claim = session.registry.claim()
+    carry_on_orphans(hosting, session.store, session.client)
+    assert session.started == (TAKEN_OVER if alone else []), "no orphan, but nothing else serves it"
+    session.started.clear()
+    session.registry.release(*hosting._claim)
+    hosting._claim = session.registry.claim()
+    session.registry.note_run(hosting._claim[0], "ended")
+    killed_host(tmp_path, session.store.url)
+    carry_on_orphans(hosting, session.store, session.client)
+    assert session.started == TAKEN_OVER
+    assert hosting.runs() == ["ended", "r"]
+    session.registry.release(*hosting._claim)
 
 
 def test_a_run_that_is_not_there_needs_no_host(session: OwnHost) -> None:

@@ -95,6 +95,8 @@ class Hosting:
         self._limits = limits
         self._narrate = narrate
         self.hosts = HostsOfHome(home, store)
+        self.alone = False
+        """Whether no other host of this home served the store when this one started."""
         self._given_folder = folder
         self._claim: tuple[Path, IO[str]] | None = None
         self._held: IO[str] | None = None
@@ -163,7 +165,7 @@ class Hosting:
         from openwhisk_local import Host, HostError
 
         try:
-            self.hosts.alive()  # removes what dead hosts have left behind
+            self.alone = not self.hosts.serving()
             self._claim = self.hosts.claim(kind=self._kind, bare=self._bare)
             make_directory(self.folder)
             if self._given_folder is not None:

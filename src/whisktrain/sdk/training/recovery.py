@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from whisktrain.records import ids
 from whisktrain.records.keys import RunKeys
-from whisktrain.records.run_records import RunRecords
+from whisktrain.records.run_records import RunRecords, list_runs
 from whisktrain.sdk.hosts import HostsOfHome
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ class Recovery:
 
 
 def carry_on_orphans(hosting: Hosting, store: Store, client: Client) -> None:
-    """Carry on every run whose host has ended, on a host that stays."""
+    """Carry on every run whose host has ended, on a host that stays.
+
+    Where no other host serves an embedded store, that is every run that is open in it.
+    """
     for run in hosting.hosts.orphans():
         if not hosting.adopt(run):
             continue
@@ -68,6 +72,13 @@ def carry_on_orphans(hosting: Hosting, store: Store, client: Client) -> None:
         if state is None or state.final:
             hosting.forget_run(run)
         else:
+            carry_on(client, state)
+    if not (hosting.alone and store.url.startswith("sqlite:")):
+        return
+    known = set(hosting.runs())
+    for state in list_runs(store):
+        if not state.final and ids.key_of(state.run) not in known:
+            hosting.note_run(ids.key_of(state.run))
             carry_on(client, state)
 
 
