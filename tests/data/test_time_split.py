@@ -88,6 +88,18 @@ def test_what_the_request_says_is_done(make: Make) -> None:
     assert make(months(), target="Passengers", validation=0).report["split"]["how"] == "none"
 
 
+def test_a_year_in_order_is_a_time_and_a_duration_is_none(make: Make) -> None:
+    rows = [{"n": k % 7 + 0.5, "Year": 1949 + k // 12, "y": 100.5 + k} for k in range(144)]
+    assert make(rows, target="y").report["split"]["column"] == "Year"
+    assert validating(make(rows, target="y")) == list(range(120, 144))
+    waited = [{"n": row["n"], "time": row["Year"], "y": row["y"]} for row in rows]
+    assert make(waited, target="y").report["split"]["how"] == "random"
+    np.random.default_rng(0).shuffle(rows)  # type: ignore[arg-type]
+    made = make(rows, target="y")
+    assert made.report["split"]["how"] == "random"
+    assert "RANDOM" not in made.said(), "cars of many years"
+
+
 def test_without_dates_there_is_nothing_to_say(make: Make) -> None:
     made = make([{"a": k % 7 + 0.5, "t": k % 2} for k in range(50)], target="t")
     assert made.report["split"]["how"] == "random"

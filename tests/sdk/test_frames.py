@@ -124,3 +124,19 @@ def test_nothing_is_uploaded_for_a_request_that_is_wrong(tmp_path: Path) -> None
     with pytest.raises(RequestError, match="Row 1: the value of column 'a'"):
         connection.train(tmp_path / "t.csv", predict=[{"a": b"x"}])
     assert uploads == []
+
+
+def test_fit_uploads_nothing_for_a_request_that_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whisktrain.sdk.data import Data
+    from whisktrain.sdk.training import fitting
+
+    uploads: list[object] = []
+    monkeypatch.setattr(fitting, "_file_of", lambda *_: b"model")
+    monkeypatch.setattr(Data, "put", lambda _, *file: uploads.append(file))
+    where = SimpleNamespace(platform="embedded", store=None, apihost=None, home=tmp_path)
+    model: Any = SimpleNamespace(name="m")
+    with pytest.raises(RequestError, match="epochs"):
+        Connection(where).fit(model, np.zeros((4, 2)), np.zeros(4), epochs=-1)  # type: ignore[arg-type]
+    assert uploads == []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whisktrain.request import TrainRequest
 
 __all__ = [
+    "NOT_UPLOADED",
     "RequestObject",
     "as_json",
     "build",
@@ -36,6 +37,9 @@ RequestObject: TypeAlias = dict[str, JsonObject]
 
 Upload: TypeAlias = "Callable[[Path | FrameFile], str]"
 """Stores a file and returns "upload:ID"."""
+
+NOT_UPLOADED = "upload:not-yet"
+"""What stands for a file's reference while a request is checked before anything is uploaded."""
 
 _ROWS = {"data": "records", "predict": "rows"}
 """The keys of a request that hold rows, by section."""
@@ -228,7 +232,7 @@ def check(request: Mapping[str, Json]) -> TrainRequest:
 
 def not_uploaded(file: Path | FrameFile) -> str:
     """Stand in for an upload while a request is checked: nothing is stored."""
-    return "upload:not-yet"
+    return NOT_UPLOADED
 
 
 def _no_setting(name: str, known: list[str]) -> RequestError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whisktrain.data.columns.column_names import folded
 from whisktrain.data.columns.column_type import ColumnType
 from whisktrain.data.columns.inference import infer_type
 from whisktrain.data.columns.target import Target
@@ -23,6 +24,9 @@ __all__ = ["Split", "random_split", "split_table"]
 
 MOST_UNLIKE = 2.0
 """How many times more or fewer rows than asked for may validate where rows are split by time without being asked."""
+
+NUMBERED = ("year", "yr", "date", "datetime", "timestamp", "epoch", "unixtime", "unix_time")
+"""Names (in lower case) of columns whose numbers are times where they are in order. Not "time", which may be a duration."""
 
 MOST_SHOWN = 5
 _EXPLAINED = "data.split 'random' or 'time:COLUMN' says otherwise"
@@ -90,11 +94,12 @@ def split_table(
         return random_split(target, share, seed, "data.split is 'random'")
     if named:
         return _split_by(_named_times(table, inferred, named, target), target, share)
+    types = _with_dropped(table, inferred, request.drop)
     dates = [
-        _times(table, name, found, target)
-        for name, found in _with_dropped(table, inferred, request.drop).items()
-        if found.kind == "date"
+        _times(table, name, found, target) for name, found in types.items() if found.kind == "date"
     ]
+    if not dates:
+        dates = [times for times in _numbered(table, types, target) if is_in_order(times.values)]
     ordered = [times for times in dates if is_in_order(times.values)]
     if how == "time":
         if not dates:
@@ -176,6 +181,13 @@ def _with_dropped(
         for name in table.names
         if name in inferred or name in dropped
     }
+
+
+def _numbered(table: Table, types: Mapping[str, ColumnType], target: Target) -> Iterator[_Times]:
+    """The columns of numbers that are called after a time, such as a year."""
+    for name, found in types.items():
+        if found.kind == "numeric" and folded(name) in NUMBERED:
+            yield _times(table, name, found, target)
 
 
 def _named_times(

@@ -19,7 +19,6 @@ from whisktrain.sdk.training import arrays, lifecycle
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from whisktrain.jsontypes import JsonObject
     from whisktrain.sdk.options import TrainOptions
     from whisktrain.sdk.session import Session
     from whisktrain.sdk.training.watching import Report
@@ -76,9 +75,15 @@ def fit(
     settings: dict[str, object] = {"scale": "none", **_lost_loss(model), **options}
     if not settings.get("name"):
         settings["name"] = requests.default_name(str(model.name)) or "model"
+
+    def make(source: str, model_file: str) -> requests.RequestObject:
+        made = requests.build({"source": source}, {"file": model_file}, settings)
+        return requests.as_json(made)
+
+    requests.check(make(requests.NOT_UPLOADED, requests.NOT_UPLOADED))
     data = Data(session)
-    section: JsonObject = {"source": data.put(arrays.packed(features, targets), "arrays.npz")}
-    request = requests.build(section, {"file": data.put(file, "model.keras")}, settings)
+    packed = arrays.packed(features, targets)
+    request = make(data.put(packed, "arrays.npz"), data.put(file, "model.keras"))
     result = lifecycle.train(session, request, progress=progress)
     if result["status"] != "completed":
         return result
