@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,7 +41,7 @@ def action(name: str = "a", memory: int = 256) -> Action:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(pool_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -149,6 +150,26 @@ def test_a_machine_without_memory_gets_one_process_of_each_action(
         pool._serve_waiting()  # as the watch does
         await turn()
         assert (len(served(one)), len(served(two))) == (2, 2)
+        await pool.close()
+
+    asyncio.run(run())
+
+
+def test_watching_goes_on_after_a_failure(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def fails_once(processes: list[object]) -> list[object]:
+        looks.append(len(processes))
+        if len(looks) == 1:
+            raise OSError("the system is out of descriptors")
+        return []
+
+    async def run() -> None:
+        monkeypatch.setattr(pool_module, "MEMORY_POLL_S", 0.001)
+        monkeypatch.setattr(pool_module, "_over_their_limit", fails_once)
+        pool.open()
+        while len(looks) < 3:
+            await asyncio.sleep(0.001)
         await pool.close()
 
     asyncio.run(run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from openwhisk_local.processes.process import ActionProcess
 from openwhisk_local.state.entities import Action
 from openwhisk_local.state.names import Name
 
+_LOG = logging.getLogger(__name__)
 MEMORY_POLL_S = 0.5
 _MAX_OVERTAKEN_S = 2.0
 """How long an activation that waits for a process may be overtaken by later ones."""
@@ -248,14 +250,20 @@ class Pool:
         """End processes that take more memory than they may, and those that were idle for too long."""
         while True:
             await asyncio.sleep(MEMORY_POLL_S)
-            for process in await asyncio.to_thread(_over_their_limit, list(self._all)):
-                process.exhaust()
-            oldest = time.monotonic() - self._limits.idle_s
-            idle = [process for processes in self._idle.values() for process in processes]
-            for process in idle:
-                if process.idle_since < oldest or not process.usable:
-                    self._end(process)
-            self._serve_waiting()  # the machine may have memory again
+            try:
+                await self._look_at_processes()
+            except Exception:  # noqa: BLE001 - the next look may find the system in order again
+                _LOG.exception("watching the processes failed")
+
+    async def _look_at_processes(self) -> None:
+        for process in await asyncio.to_thread(_over_their_limit, list(self._all)):
+            process.exhaust()
+        oldest = time.monotonic() - self._limits.idle_s
+        idle = [process for processes in self._idle.values() for process in processes]
+        for process in idle:
+            if process.idle_since < oldest or not process.usable:
+                self._end(process)
+        self._serve_waiting()  # the machine may have memory again
 
 
 def _over_their_limit(processes: list[ActionProcess]) -> list[ActionProcess]:
