@@ -9,7 +9,9 @@ import pytest
 
 from openwhisk_local import Limits
 from whisktrain.openwhisk.client import Client
+from whisktrain.records.archive import RunArchive
 from whisktrain.sdk.hosting import Hosting
+from whisktrain.store.opening import open_store
 
 
 @pytest.mark.timeout(420)
@@ -29,5 +31,26 @@ def test_digits_trains_within_openwhisks_default_limits(tmp_path: Path) -> None:
             fires = client.activations(name="rounds", limit=200, docs=True)
             assert fires
             assert not [a for a in fires if "Too many" in str(a.logs)]
+    finally:
+        hosting.stop()
+
+
+@pytest.mark.timeout(420)
+def test_six_workers_train_where_two_activations_may_run_at_once(tmp_path: Path) -> None:
+    """The train stage gives its place to worker and aggregate, and says so: the run takes as long as its rounds do."""
+    hosting = Hosting(tmp_path, f"sqlite:{tmp_path / 'store'}", limits=Limits(concurrent=2))
+    hosting.start()
+    try:
+        with Client(hosting.apihost, hosting.auth) as client:
+            request = {"data": "iris", "train": {"workers": 6, "epochs": 10, "key": "crowded"}}
+            answer = client.result("whisktrain/pipeline", request, timeout=100)
+            assert answer["status"] == "training"
+            assert "allows 2 activations at once" in answer["reason"]
+            assert answer["message"].startswith(answer["reason"])
+        store = open_store(f"sqlite:{tmp_path / 'store'}")
+        summary = RunArchive(store, answer["run_id"]).wait_for_summary(time.time() + 240)
+        assert summary is not None and summary["status"] == "completed"
+        assert summary["workers"] == 6 and summary["slots"] == 1
+        assert summary["seconds"] < 150, "it took 308 s while train waited for the model"
     finally:
         hosting.stop()

@@ -95,6 +95,25 @@ def test_seconds_are_counted_with_the_memory_that_the_actions_have(store: Store)
     assert abs(counted - 8.0 * (640 + 320) / 1024) < 0.1
 
 
+def test_train_does_not_wait_in_a_place_that_is_needed(store: Store) -> None:
+    put(store)
+    platform = Platform(store)
+    payload = {"request": {"train": {"epochs": 1, "key": "r"}}, "dataset": "d"}
+    result = stage.train(
+        payload,
+        store=store,
+        invoker=platform,
+        execution="a",
+        deadline=time.time() + 60,
+        limits=replace(Limits(), concurrent=2),
+    )
+    assert result["status"] == "training"
+    assert "allows 2 activations at once" in result["reason"]
+    with platform.following():
+        wait_summary(store, result["run_id"])
+        wait_clean(store)
+
+
 def test_without_time_or_patience_it_says_training(store: Store) -> None:
     put(store)
     platform = Platform(store)

@@ -43,6 +43,14 @@ def test_one_machine_serves_no_more_slots_than_it_has_cores() -> None:
     assert capacity.plan_slots(Limits(memory_mb=64 * 1024, cores=16, one_machine=True), 8) == 8
 
 
+def test_train_waits_only_where_it_takes_no_place_that_is_needed() -> None:
+    """Workers, the aggregate and a successor come first."""
+    assert capacity.may_wait(Limits(), capacity.plan_slots(Limits(), 8))
+    for concurrent, waits in ((2, False), (3, False), (4, True), (30, True)):
+        limits = Limits(concurrent=concurrent)
+        assert capacity.may_wait(limits, capacity.plan_slots(limits, 6)) is waits
+
+
 def test_workers_are_the_smaller_of_cores_and_what_fits() -> None:
     assert capacity.plan_workers(Limits()) == 4
     assert capacity.plan_workers(Limits(memory_mb=1536)) == 2

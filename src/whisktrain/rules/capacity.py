@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-__all__ = ["ActionMemory", "Limits", "plan_lease", "plan_slots", "plan_workers", "workers_within"]
+__all__ = [
+    "ActionMemory",
+    "Limits",
+    "may_wait",
+    "plan_lease",
+    "plan_slots",
+    "plan_workers",
+    "workers_within",
+]
 
 RESERVED = 4
-"""Concurrent activations that are not workers: aggregate, its successor, train, the sequence."""
+"""Concurrent activations that are not workers: aggregate, a successor, train, the sequence."""
 
 SHARE = 0.75
 """Share of a limit that a plan uses: of the longest duration for a lease, of the invocations a minute for starts."""
@@ -71,6 +79,11 @@ def _most(limits: Limits) -> int:
     # Starting all at once, and replacing all in the same minute, must stay within the rate.
     fitting.append(int(limits.invocations_per_minute * SHARE) // 2 - 1)
     return max(min(fitting), 1)
+
+
+def may_wait(limits: Limits, slots: int) -> bool:
+    """Whether train may wait for the model: whether workers, aggregate and a successor have places beside it."""
+    return slots + 3 <= limits.concurrent
 
 
 def workers_within(memory_mb: int, actions: ActionMemory) -> int:

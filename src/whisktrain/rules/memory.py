@@ -103,11 +103,11 @@ def _worker(spec: Spec, size: ModelSize, rows_bytes: int) -> int:
 
 
 def _aggregate(spec: Spec, size: ModelSize, sent: int) -> int:
-    """Parameters and optimizer state, and the larger of: a round's updates with what is being decoded; what is stored."""
+    """Parameters and optimizer state, and the larger of: what a round is merged or replayed from; what is stored."""
     updated = spec.optimizer if spec.sync == "gradient" else None
     kept = len(state_tensors(updated)) if updated else int(spec.outer["name"] != "average")
     state = kept * size.trainable
-    updates = spec.shards * size.trainable + max(size.trainable, state)
+    updates = size.nbytes + (spec.shards + 1) * size.trainable
     best = size.nbytes if spec.patience is not None else 0
     stored = max(sent * max(state, size.nbytes), best + sent * (size.nbytes + state + best))
     return _LIGHT_MB + _megabytes(size.nbytes + state + max(updates, stored))

@@ -49,8 +49,9 @@ def of_training(result: RunResult) -> str:
     match result.get("status"):
         case "training":
             name = str(model).partition(":")[0]
+            why = f"{result['reason']} " if result.get("reason") else ""
             return (
-                f"Run {run} is still training; it goes on by itself. Follow it with `whisktrain runs watch {run}`; "
+                f"{why}Run {run} is still training; it goes on by itself. Follow it with `whisktrain runs watch {run}`; "
                 f"when it is done, `whisktrain predict {name}` answers from its model."
             )
         case "stopped":

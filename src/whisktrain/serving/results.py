@@ -97,7 +97,7 @@ class RunResult(RunFigures, Decided, total=False):
     """The result of a training.
 
     Attributes:
-        reason: Why the run is in its final state.
+        reason: Why the run is in its final state; where it goes on, why the stage did not wait.
         error: Why it failed.
         data: Rows read, used and dropped, the validation split, and what the user should know of the data.
         predict: Of stage 2 only: the request's `predict` section, for stage 3.

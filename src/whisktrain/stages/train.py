@@ -20,6 +20,7 @@ from whisktrain.records.summary import rounds_done
 from whisktrain.request import Request, parse
 from whisktrain.request.comparison import Asked, resume_asked, training_asked
 from whisktrain.rounds.opening import Opened, claim, create
+from whisktrain.rules.capacity import may_wait
 from whisktrain.rules.resuming import resumed_plan
 from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.given_model import given_config
@@ -101,7 +102,7 @@ def train(
     asked = training_asked(request, dataset)
     run, opened = _open(store, request.train.key, execution, asked, open_run)
     patient = request.train.wait if wait is None else wait
-    result = _result(store, run, opened, deadline if patient else 0.0, body)
+    result = _result(store, run, opened, deadline if patient else 0.0, body, limits)
     result = {**result, "data": used_data(dataset, body)}
     return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
 
@@ -150,7 +151,7 @@ def resume(
         return create(store, invoker, new, plan, best=best, platform=facts)
 
     new, opened = _open(store, key, execution, resume_asked(stopped, learning_rate), open_run)
-    result = _result(store, new, opened, deadline if wait else 0.0, body)
+    result = _result(store, new, opened, deadline if wait else 0.0, body, limits)
     return {**result, "data": used_data(checkpoint.spec.dataset, body), "predict": {}}
 
 
@@ -193,24 +194,38 @@ def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limit
     return resolve_spec(request, dataset, body, limits, given)
 
 
-def _result(
-    store: Store, run: str, opened: Opened, deadline: float, dataset: DatasetBody
+def _result(  # noqa: PLR0917 - what a result is made of
+    store: Store,
+    run: str,
+    opened: Opened,
+    deadline: float,
+    dataset: DatasetBody,
+    limits: Limits,
 ) -> RunResult:
-    """Wait for the summary; shortly before the deadline return what is known then."""
+    """Wait for the summary; shortly before the deadline, or where waiting takes a worker's place, return what is known."""
     archive, keys = RunArchive(store, run), RunKeys(store)
+    crowded = opened.state is not None and not may_wait(limits, opened.state.spec.slots)
     summary = opened.summary or archive.wait_for_summary(
-        deadline - MARGIN, given_up=lambda: not keys.names(run)
+        0.0 if crowded else deadline - MARGIN, given_up=lambda: not keys.names(run)
     )
     if summary is not None:
         return result_of(summary)
     state = RunRecords(store, run).read()
     if state is not None and keys.names(run):
-        return _so_far(state, dataset)
+        so_far = _so_far(state, dataset)
+        return {**so_far, "reason": _crowded(limits)} if crowded and deadline else so_far
     summary = archive.summary()  # the run ended just now
     if summary is not None:
         return result_of(summary)
     raise TrainingError(
         f"Run {ids.key_of(run)!r} was deleted before it had ended.", code="run_deleted"
+    )
+
+
+def _crowded(limits: Limits) -> str:
+    return (
+        f"The platform allows {limits.concurrent} activations at once: train does not wait for the model, "
+        "because workers and aggregate need its place."
     )
 
 

@@ -14,8 +14,10 @@ from whisktrain.merge.merging import merge
 from whisktrain.merge.overflow import overflow_cause
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import Cost
+from whisktrain.records.params import Params
 from whisktrain.records.run import ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords
+from whisktrain.rounds.aggregate.cleanup import MAX_BESIDE_BYTES
 from whisktrain.rounds.aggregate.collecting import CollectedRound
 from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of, take_last_round
@@ -84,8 +86,7 @@ def close(
     params = last.params if last is not None else records.read_params(state.params)
     if params is None:
         return None
-    contributions = collected.ascending
-    numbers = [part.numbers for part in contributions]
+    numbers = [part.numbers for part in collected.ascending]
     if state.phase == "train":
         _check_rows(state, numbers)
     following = after_round(state, params.history, numbers, stop)
@@ -94,9 +95,7 @@ def close(
 
     failpoint(Step.RESTORE_STATE)
     optimizer_state = (
-        last.optimizer_state
-        if last is not None
-        else restore(records, state, state.round, params.digest)
+        last.optimizer_state if last is not None else _restore(records, state, params, collected)
     )
     blueprint = blueprint_of(records)
     if optimizer_state is None or blueprint is None:
@@ -115,7 +114,7 @@ def close(
             state.round,
             params.tensors,
             optimizer_state,
-            contributions,
+            collected.ascending,
         )
     if not tensors.all_finite(merged.params.values()):
         del merged
@@ -123,6 +122,25 @@ def close(
             f"The parameters were not finite after round {state.round}: {_cause(records, state.round, collected)}"
         )
     return ClosedRound(following, fallback, first_loss, merged.params, merged.optimizer_state)
+
+
+def _restore(
+    records: RunRecords, state: RunState, params: Params, collected: CollectedRound
+) -> Tensors | None:
+    """The optimizer's state from the store; None where a document is gone.
+
+    Large updates are given up meanwhile and read again: replaying takes memory for the updates of an earlier round.
+    """
+    shards = sorted(collected.updates) if collected.nbytes > MAX_BESIDE_BYTES else []
+    for shard in shards:
+        collected.updates[shard].contribution.tensors.clear()
+    found = restore(records, state, state.round, params.digest)
+    for shard in shards if found is not None else ():
+        update = records.read_update(state.round, shard)
+        if update is None:
+            return None
+        collected.updates[shard] = update
+    return found
 
 
 def _cause(records: RunRecords, round_: int, collected: CollectedRound) -> str:

@@ -177,8 +177,9 @@ class TrainingWatch:
             if result["status"] != "training" or not self._wait:
                 self._show_the_end()
                 return result
+            why = result.get("reason") or f"run {self._started.run} outlives its train stage"
             self._follow_in_store(
-                f"run {self._started.run} outlives its train stage; following it in the store",
+                f"{why.rstrip('.')}; following it in the store",
                 result.get("run_id"),
             )
         elif training:
