@@ -118,3 +118,33 @@ def test_a_failure_is_data_and_comes_back_as_the_same_error() -> None:
     error = failure_of(activation)
     assert type(error) is NotFound
     assert (error.to_record(), error.exit_code) == (record, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "killed"),
+    [
+        ("The action exhausted its memory and was aborted.", True),
+        ("container exited with status 137", True),
+        ("OOMKilled: out of memory", True),
+        ("The action did not produce a valid response and exited unexpectedly.", False),
+        ("row 137 is broken", False),
+        ("a room for more", False),
+    ],
+)
+def test_a_kill_for_memory_is_said_with_the_size_to_ask_for(text: str, killed: bool) -> None:
+    record = {
+        "activationId": "a1",
+        "name": "worker",
+        "response": {"status": "action developer error", "result": {"error": text}},
+        "annotations": [
+            {"key": "path", "value": "guest/whisktrain/worker"},
+            {"key": "limits", "value": {"memory": 512}},
+        ],
+    }
+    error = failure_of(activation_of(record))
+    assert (error.code == "out_of_memory") is killed
+    if killed:
+        assert "more memory than the 512 MB" in error.message
+        assert "WHISKTRAIN_WORKER_MEMORY=1024" in error.hint
+    elsewhere = {**record, "annotations": [{"key": "path", "value": "guest/other"}]}
+    assert "WHISKTRAIN" not in failure_of(activation_of(elsewhere)).hint

@@ -29,6 +29,12 @@ class Invocations:
         self.records: dict[str, Ended] = {}
         self.asked: list[str] = []
         self.made: list[tuple[str, dict[str, Any]]] = []
+        self.memory: dict[str, int] = {}
+
+    def give_memory(self, action: str, megabytes: int) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.memory[action] = megabytes
 
     def invoke(self, action: str, arguments: dict[str, Any]) -> str:
         self.made.append((action, arguments))

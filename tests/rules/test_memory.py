@@ -95,3 +95,13 @@ def test_a_machine_that_is_too_small_says_so(changes: PlatformFacts) -> None:
 def test_nothing_is_asked_for_where_nothing_is_known() -> None:
     assert memory.given_memory(need(95), model(95), {}) == {}
     assert memory.memory_of({}) == {}
+
+
+def test_a_killed_action_gets_twice_the_memory_within_what_there_is() -> None:
+    assert memory.doubled(FACTS, "worker")["worker_mb"] == 1024
+    assert memory.doubled(FACTS, "aggregate") == {**FACTS, "aggregate_mb": 512}
+    assert memory.doubled({**FACTS, "largest_mb": 700}, "worker")["worker_mb"] == 700
+    assert memory.doubled({**FACTS, "container_mb": 1200}, "worker")["worker_mb"] == 1200 - 512
+    assert memory.doubled({**FACTS, "largest_mb": 400}, "worker")["worker_mb"] == 512
+    for fixed in ({**FACTS, "elastic": False}, {}):
+        assert memory.doubled(fixed, "worker") == fixed

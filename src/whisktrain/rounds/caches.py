@@ -15,7 +15,15 @@ from whisktrain.spec import Blueprint, Rows
 from whisktrain.store.protocol import Store
 from whisktrain.tensors import Tensors
 
-__all__ = ["Checkout", "LastRound", "blueprint_of", "keep_last_round", "rows_of", "take_last_round"]
+__all__ = [
+    "Checkout",
+    "LastRound",
+    "blueprint_of",
+    "drop_large_rounds",
+    "keep_last_round",
+    "rows_of",
+    "take_last_round",
+]
 
 V = TypeVar("V")
 Key: TypeAlias = tuple[Hashable, ...]
@@ -23,6 +31,7 @@ Key: TypeAlias = tuple[Hashable, ...]
 _ROWS_BYTES = 128 * 2**20
 _BLUEPRINT_BYTES = 32 * 2**20
 _LAST_ROUND_BYTES = 64 * 2**20
+_KEPT_ROUND_BYTES = 16 * 2**20
 
 
 def _bounded(max_bytes: int, size: Callable[[V], int]) -> LRUCache[Key, V]:
@@ -97,6 +106,15 @@ def take_last_round(records: RunRecords, round_: int) -> LastRound | None:
     with _lock:
         found = _last_rounds.get(key)
         return _last_rounds.pop(key) if found is not None and found.round == round_ else None
+
+
+def drop_large_rounds(records: RunRecords, round_: int) -> None:
+    """Drop what is remembered of other rounds and runs where it is large: there is memory for this round only."""
+    key = (records.store.url, records.run)
+    with _lock:
+        for other, last in list(_last_rounds.items()):
+            if (other, last.round) != (key, round_) and _last_round_size(last) > _KEPT_ROUND_BYTES:
+                del _last_rounds[other]
 
 
 class Checkout(Generic[V]):

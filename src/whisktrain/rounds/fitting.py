@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
+from whisktrain.errors import PlatformError
 from whisktrain.records.run import PlatformFacts, RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.caches import blueprint_of
@@ -11,7 +13,7 @@ from whisktrain.rounds.invoker import Invoker
 from whisktrain.rules import memory
 from whisktrain.rules.capacity import ActionMemory, workers_within
 
-__all__ = ["fit_memory", "give_memory", "slots_within"]
+__all__ = ["fit_memory", "give_memory", "give_more_memory", "slots_within"]
 
 
 def fit_memory(records: RunRecords, invoker: Invoker, state: RunState) -> RunState:
@@ -53,6 +55,21 @@ def give_memory(
         if megabytes != before[action]:
             invoker.give_memory(action, megabytes)
     return given
+
+
+def give_more_memory(
+    invoker: Invoker, state: RunState, action: Literal["worker", "aggregate"]
+) -> RunState:
+    """The run with twice the memory for an action, after one was killed for it; as it is where the host does not allow that."""
+    facts = memory.doubled(state.platform, action)
+    megabytes = memory.memory_of(facts).get(action, 0)
+    if megabytes == memory.memory_of(state.platform).get(action, 0):
+        return state
+    try:
+        invoker.give_memory(action, megabytes)
+    except PlatformError:
+        return state  # the attempts count: the run ends with what is known
+    return replace(state, platform=facts)
 
 
 def slots_within(slots: int, facts: PlatformFacts) -> int:

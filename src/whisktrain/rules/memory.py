@@ -7,7 +7,7 @@ parameters: private memory, as a container's limit counts it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,16 @@ from whisktrain.records.run import PlatformFacts
 from whisktrain.rules.assignment import owned
 from whisktrain.spec import Layout, Spec, state_tensors
 
-__all__ = ["ModelSize", "Need", "fits", "given_memory", "memory_of", "need_of", "size_of"]
+__all__ = [
+    "ModelSize",
+    "Need",
+    "doubled",
+    "fits",
+    "given_memory",
+    "memory_of",
+    "need_of",
+    "size_of",
+]
 
 MB = 2**20
 _TENSORFLOW_MB = 250
@@ -162,6 +171,19 @@ def given_memory(need: Need, size: ModelSize, facts: PlatformFacts) -> PlatformF
                 "predict_mb": after["predict"],
             }
     raise _too_little(wanted, facts, size)
+
+
+def doubled(facts: PlatformFacts, action: Literal["worker", "aggregate"]) -> PlatformFacts:
+    """An action with twice the memory, after one was killed for it; within what the host allows a run."""
+    has = memory_of(facts)
+    most = facts.get("largest_mb", 0)
+    if not facts.get("elastic") or action not in has:
+        return facts
+    others = sum(has.get(a, 0) for a in ("worker", "aggregate", "train") if a != action)
+    given = max(has[action], min(2 * has[action], most, facts.get("container_mb", most) - others))
+    if action == "worker":
+        return {**facts, "worker_mb": given}
+    return {**facts, "aggregate_mb": given}
 
 
 def memory_of(facts: PlatformFacts) -> dict[str, int]:

@@ -12,7 +12,10 @@ from whisktrain.records.run import RunState, Start
 from whisktrain.rules.assignment import missing, slot_of
 from whisktrain.rules.timeouts import Timeouts, overdue_after
 
-__all__ = ["Verdict", "failure_sentence", "judge", "lost_error"]
+__all__ = ["OUT_OF_MEMORY", "Verdict", "failure_sentence", "judge", "lost_error"]
+
+OUT_OF_MEMORY = "out_of_memory"
+"""The code of a worker that was killed because it took more memory than it may."""
 
 _LOST_CODES = ("worker_lost", "worker_refused")
 """The codes that an aggregate writes for a worker that could not write anything itself."""
@@ -183,7 +186,7 @@ def lost_error(
     )
     if ended is not None:
         return {
-            "code": "worker_lost",
+            "code": OUT_OF_MEMORY if ended["code"] == OUT_OF_MEMORY else "worker_lost",
             "message": f"{what}: {ended['message']}",
             "hint": ended["hint"] or _LOST_HINT,
             "retryable": True,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from whisktrain.errors import PlatformError, WhisktrainError, from_record
 from whisktrain.jsontypes import Json, JsonObject
+from whisktrain.openwhisk import settings
 from whisktrain.openwhisk.client.records import ActivationRecord, Response
 
 __all__ = ["Activation", "activation_of", "failure_of"]
+
+_EXHAUSTED = r"exhausted its memory|out of memory|\bOOM|\b(exit|exited|status|code)\D{0,20}137\b"
+"""What platforms say of an action that was killed for its memory; 137 is the exit status of a process that was killed."""
 
 _STATUS = {
     0: "success",
@@ -124,11 +129,31 @@ def failure_of(activation: Activation) -> WhisktrainError:
         failure = from_record(dict(error), str(error.get("kind") or ""))
     else:
         text = error if isinstance(error, str) else f"it ended with {activation.status!r}"
-        failure = PlatformError(
-            f"The action {activation.path} failed (activation {activation.id}): {text}",
-            code="timed_out" if activation.timed_out else "action_failed",
-            hint="The activation's log may say more.",
-            retryable=activation.timed_out,
+        failure = (
+            _out_of_memory(activation)
+            if re.search(_EXHAUSTED, text, re.IGNORECASE)
+            else PlatformError(
+                f"The action {activation.path} failed (activation {activation.id}): {text}",
+                code="timed_out" if activation.timed_out else "action_failed",
+                hint="The activation's log may say more.",
+                retryable=activation.timed_out,
+            )
         )
     failure.activation = activation  # type: ignore[attr-defined]
     return failure
+
+
+def _out_of_memory(activation: Activation) -> PlatformError:
+    """The failure of an action that was killed because it took more memory than it may."""
+    name, has = activation.path.rpartition("/")[2], activation.memory_mb
+    hint = f"Give {name} more memory than its {has} MB." if has else f"Give {name} more memory."
+    if has and f"/{settings.PACKAGE}/" in f"/{activation.path}":
+        variable = f"WHISKTRAIN_{name.upper()}_MEMORY"
+        hint = f"Set {variable}={2 * has} and deploy again: whisktrain deploy; or use a smaller model or smaller batches."
+    return PlatformError(
+        f"The action {activation.path} was killed, because it needs more memory than the {has or 'few'} MB that it has "
+        f"(activation {activation.id}).",
+        code="out_of_memory",
+        hint=hint,
+        retryable=False,
+    )

@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import TypedDict
 
-from whisktrain.errors import StoreUnreachable
+from whisktrain.errors import PlatformError, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
@@ -21,14 +21,19 @@ from whisktrain.rounds.aggregate.cleanup import Cleanup
 from whisktrain.rounds.aggregate.closing import ClosedRound, close, next_state
 from whisktrain.rounds.aggregate.collecting import CollectedRound, collect
 from whisktrain.rounds.aggregate.context import AggregateContext
-from whisktrain.rounds.aggregate.endings import complete, record_merge_failure, restart
+from whisktrain.rounds.aggregate.endings import (
+    complete,
+    record_aggregate_failure,
+    record_merge_failure,
+    restart,
+)
 from whisktrain.rounds.aggregate.finish import finish
 from whisktrain.rounds.aggregate.optimizer_state import keep_fallback
 from whisktrain.rounds.aggregate.sweep import sweep_absent, sweep_recreated
 from whisktrain.rounds.aggregate.waiting import invoke, leave, wait_until_complete
-from whisktrain.rounds.caches import LastRound, keep_last_round
+from whisktrain.rounds.caches import LastRound, drop_large_rounds, keep_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
-from whisktrain.rounds.fitting import fit_memory
+from whisktrain.rounds.fitting import fit_memory, give_more_memory
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rounds.passes import run_passes
@@ -36,6 +41,7 @@ from whisktrain.rules.deletion import sweepable
 from whisktrain.rules.fallback import is_kept
 from whisktrain.rules.next_round import number_after
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
+from whisktrain.rules.verdict import OUT_OF_MEMORY
 from whisktrain.store.protocol import Store
 
 __all__ = ["AggregateResult", "serve"]
@@ -182,6 +188,7 @@ def _look(context: AggregateContext) -> str | None:
     context.position = records.position()
     found = {} if context.swept else records.round_documents()
     state = records.read()
+    drop_large_rounds(records, state.round if state is not None and not state.final else 0)
     if state is None:
         sweep_absent(records)
         return "the run is absent"
@@ -198,11 +205,33 @@ def _look(context: AggregateContext) -> str | None:
         records.delete_documents(going, found)
         context.cleanup.add_existing({id_: found[id_] for id_ in found.keys() - set(going)})
         state = keep_fallback(records, state, found)
+        state = _note_killed(context, state)
         context.swept = True
     context.stop = records.stop_requested()
     context.clock.lease = state.spec.lease
     context.state, context.listing = state, True
     return None
+
+
+def _note_killed(context: AggregateContext, state: RunState) -> RunState:
+    """Find out whether the aggregate before this one was killed for its memory; give it more, or count the attempt."""
+    before = state.cost.serving.get("aggregate")
+    if (
+        before is None
+        or before.execution == context.clock.execution
+        or state.aggregate_lease <= time.time()
+    ):
+        return state
+    try:
+        ended = context.activations.platform.ended(before.execution)
+    except PlatformError:
+        return state
+    if ended is None or ended.error is None or ended.error["code"] != OUT_OF_MEMORY:
+        return state
+    more = give_more_memory(context.invoker, state, "aggregate")
+    if more is state:
+        record_aggregate_failure(context, state, ended.error, before.execution)
+    return more
 
 
 def _was_recreated(records: RunRecords) -> bool:

@@ -17,7 +17,7 @@ from whisktrain.rounds.aggregate.repair import repair_params
 from whisktrain.rules.next_round import NextRound
 from whisktrain.rules.verdict import Verdict, failure_sentence
 
-__all__ = ["complete", "fail", "record_merge_failure", "restart"]
+__all__ = ["complete", "fail", "record_aggregate_failure", "record_merge_failure", "restart"]
 
 
 def restart(context: AggregateContext) -> str | None:
@@ -102,3 +102,16 @@ def record_merge_failure(
     context.records.put_failure(state.round, failure)
     context.forget()
     return None
+
+
+def record_aggregate_failure(
+    context: AggregateContext, state: RunState, error: ErrorRecord, execution: str
+) -> None:
+    """Record that an aggregate was killed, once; like a failed merge, it ends the run after some attempts."""
+    known = [f for f in context.records.failures(state.round) if f.shard == MERGE]
+    if any(failure.execution == execution for failure in known):
+        return
+    attempt = max((failure.attempt for failure in known), default=0) + 1
+    context.records.put_failure(
+        state.round, Failure(MERGE, attempt, error, execution=execution, written=time.time())
+    )

@@ -14,10 +14,11 @@ from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.endings import fail, restart
 from whisktrain.rounds.aggregate.repair import repair_params
 from whisktrain.rounds.failpoints import Step, failpoint
+from whisktrain.rounds.fitting import give_more_memory
 from whisktrain.rounds.invoker import invoke_workers
 from whisktrain.rules.assignment import slot_of
 from whisktrain.rules.leases import invoked
-from whisktrain.rules.verdict import Verdict, judge, lost_error
+from whisktrain.rules.verdict import OUT_OF_MEMORY, Verdict, judge, lost_error
 
 __all__ = ["invoke", "leave", "wait_until_complete"]
 
@@ -107,6 +108,8 @@ def _invoke_again(
         return state
     if state.round:
         repair_params(context.records, state)
+    if any(each.error and each.error["code"] == OUT_OF_MEMORY for each in lost.values()):
+        state = give_more_memory(context.invoker, state, "worker")
     failpoint(Step.CLAIM)
     starts = invoked(state.starts, slots, time.time())
     lease_end = context.clock.lease_end
