@@ -13,6 +13,7 @@ from whisktrain.errors import (
     ConfigurationError,
     PlatformError,
     PlatformUnreachable,
+    RequestError,
     TooManyRequests,
 )
 from whisktrain.openwhisk.client import Client, connection
@@ -95,6 +96,13 @@ def test_an_unreachable_platform_is_named(key) -> None:
     assert "http://127.0.0.1:9" in str(failure.value)
     assert "connection refused" in str(failure.value)
     assert key not in str(failure.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, 1j])
+def test_arguments_that_are_no_json_are_a_mistake_of_the_caller(key, value) -> None:
+    with pytest.raises(RequestError, match="cannot be sent as JSON") as failure:
+        Client("http://127.0.0.1:9", key).start("a", {"rows": [value]})
+    assert not failure.value.retryable
 
 
 def test_a_name_that_does_not_exist_is_unreachable(key) -> None:

@@ -90,8 +90,8 @@ def split_table(
     """
     how, _, named = request.split.partition(":")
     share = request.validation
-    if how == "random" or not share:
-        return random_split(target, share, seed, "data.split is 'random'")
+    if not share:
+        return random_split(target, share, seed, "")
     if named:
         return _split_by(_named_times(table, inferred, named, target), target, share)
     types = _with_dropped(table, inferred, request.drop)
@@ -101,6 +101,9 @@ def split_table(
     if not dates:
         dates = [times for times in _numbered(table, types, target) if is_in_order(times.values)]
     ordered = [times for times in dates if is_in_order(times.values)]
+    if how == "random":
+        split = random_split(target, share, seed, "data.split is 'random'")
+        return split._replace(notices=[_asked_at_random(ordered[0])]) if ordered else split
     if how == "time":
         if not dates:
             raise DataError(
@@ -127,6 +130,13 @@ def split_table(
         f" rows than it was trained on, its scores are too good; data.split 'time' validates on the latest rows."
     )
     return split._replace(notices=[notice])
+
+
+def _asked_at_random(times: _Times) -> str:
+    return (
+        f"Validation rows are drawn at random, as asked, though the rows are in order of {times.name!r}: "
+        "the scores say nothing of later rows."
+    )
 
 
 def _split_by(times: _Times, target: Target, share: float) -> Split:

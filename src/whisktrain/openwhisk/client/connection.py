@@ -17,6 +17,7 @@ from whisktrain.errors import (
     ConfigurationError,
     PlatformError,
     PlatformUnreachable,
+    RequestError,
     TooManyRequests,
 )
 from whisktrain.jsontypes import Json
@@ -223,6 +224,12 @@ class Connection:
                 # Given with each request: REQUESTS_CA_BUNDLE would overrule the session's own.
                 verify=False if self.insecure else None,
             )
+        except (requests.exceptions.InvalidJSONError, TypeError) as error:
+            raise RequestError(
+                f"The arguments cannot be sent as JSON: {error}.",
+                code="bad_arguments",
+                hint="Send finite numbers, texts, booleans, lists and objects only.",
+            ) from None
         except requests.exceptions.SSLError:
             raise PlatformUnreachable(
                 f"The certificate of {self.address} was not accepted.",

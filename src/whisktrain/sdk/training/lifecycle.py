@@ -17,6 +17,7 @@ from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import requests
+from whisktrain.sdk.cells import plain_setting
 from whisktrain.sdk.training import detached, outcomes
 from whisktrain.sdk.training.following import Snapshots
 from whisktrain.sdk.training.interrupts import Interrupts
@@ -96,7 +97,7 @@ def resume(
         return _leave_behind(session, {"key": key, "resume": run, "learning_rate": learning_rate})
     arguments: JsonObject = {"resume": run, "key": key, "wait": wait, "lib_version": __version__}
     if learning_rate is not None:
-        arguments["learning_rate"] = learning_rate
+        arguments["learning_rate"] = plain_setting(learning_rate)
     result = _run(session, "whisktrain/train", arguments, key, progress=progress, wait=wait)
     result.pop("predict", None)
     return {**result, "message": messages.of_training(result)}
