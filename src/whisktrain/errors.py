@@ -9,6 +9,7 @@
     │   └── TooManyRequests     (429, retryable)                                    exit 4
     ├── StoreError              the document store did not do what it should        exit 4
     │   ├── StoreUnreachable    (retryable)                                         exit 4
+    │   ├── StoreRefused        it does not take what is written to it              exit 4
     │   ├── Conflict            a document already has another revision             exit 4
     │   └── Damaged             stored bytes do not match their checksum            exit 4
     ├── NotFound                no such run, model, dataset, …                      exit 5
@@ -39,6 +40,7 @@ __all__ = [
     "PlatformUnreachable",
     "RequestError",
     "StoreError",
+    "StoreRefused",
     "StoreUnreachable",
     "TooManyRequests",
     "TrainingError",
@@ -168,6 +170,20 @@ class StoreUnreachable(StoreError):
     code = "store_unreachable"
     retryable = True
     default_hint = "Check that the store runs, and try again; `whisktrain doctor` looks at it."
+
+
+class StoreRefused(StoreError):
+    """The store refuses for good: its disk is full, it is read-only, the document too large, or the user not let in."""
+
+    code = "store_refused"
+    codes: ClassVar[tuple[str, ...]] = (
+        "disk_full",
+        "store_forbidden",
+        "store_read_only",
+        "store_refused",
+        "store_too_large",
+        "store_unauthorized",
+    )
 
 
 class Conflict(StoreError):

@@ -16,7 +16,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whisktrain.errors import Conflict, Damaged, StoreError, StoreUnreachable
+from whisktrain.errors import Conflict, Damaged, StoreError, StoreRefused, StoreUnreachable
 from whisktrain.store.couch import CouchStore, feed, multipart, session
 
 from .meddler import Meddler, status
@@ -135,7 +135,8 @@ def test_a_missing_database_is_told_with_the_fix(server: str, prefix: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(401, "store_unauthorized"), (403, "store_forbidden"), (413, "store_error")]
+    ("code", "word"),
+    [(401, "store_unauthorized"), (403, "store_forbidden"), (413, "store_too_large")],
 )
 def test_refusals_are_told_without_secrets(pouchdb: str, prefix: str, code: int, word: str) -> None:
     with contextlib.closing(Meddler(pouchdb)) as meddler:
@@ -151,7 +152,7 @@ def test_refusals_are_told_without_secrets(pouchdb: str, prefix: str, code: int,
                 store.rounds.compact,
             ):
                 meddler.answers = [status(code)]
-                with pytest.raises(StoreError) as caught:
+                with pytest.raises(StoreRefused) as caught:
                     call()
                 assert caught.value.code == word
                 assert not caught.value.retryable

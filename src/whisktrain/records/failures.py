@@ -12,6 +12,7 @@ from whisktrain.errors import (
     Diverged,
     ErrorRecord,
     RequestError,
+    StoreRefused,
     WhisktrainError,
 )
 from whisktrain.records import ids
@@ -72,6 +73,11 @@ class Failure:
         """Whether something was not finite."""
         return self.error.get("code") == Diverged.code
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the run may go on later: not where it cannot be done as it was asked for."""
+        return not self.fatal or self.diverged or self.error.get("code") in StoreRefused.codes
+
     @classmethod
     def from_exception(cls, shard: int, attempt: int, error: Exception, execution: str) -> Failure:
         """The failure that an exception describes, with the last lines of its traceback as the log."""
@@ -80,7 +86,7 @@ class Failure:
             shard=shard,
             attempt=attempt,
             error=_record_of(error),
-            fatal=isinstance(error, (RequestError, ConfigurationError, Diverged)),
+            fatal=isinstance(error, (RequestError, ConfigurationError, Diverged, StoreRefused)),
             log=[line[:_LOG_CHARACTERS] for line in lines],
             execution=execution,
             written=time.time(),

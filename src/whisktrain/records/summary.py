@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import NotRequired, TypedDict
 
-from whisktrain.errors import ErrorRecord
+from whisktrain.errors import ErrorRecord, StoreRefused
 from whisktrain.jsontypes import JsonObject
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import CostTotal
@@ -13,7 +13,7 @@ from whisktrain.records.round_times import RoundMs
 from whisktrain.records.run import RunState, Status
 from whisktrain.spec import Figures, Label, Task
 
-__all__ = ["RunSummary", "rounds_done", "summarize"]
+__all__ = ["RunSummary", "rounds_done", "summarize", "unwritten_summary"]
 
 
 class RunSummary(TypedDict):
@@ -110,6 +110,18 @@ def summarize(
         summary["error"] = outcome.error
         summary["workers_log"] = outcome.log
     return summary
+
+
+def unwritten_summary(state: RunState) -> RunSummary | None:
+    """The summary of a run that has ended because the store refuses what is written, so that there is none yet.
+
+    Args:
+        state: The run, as its document says.
+    """
+    error = state.outcome.error if state.outcome is not None else None
+    if not state.final or error is None or error["code"] not in StoreRefused.codes:
+        return None
+    return summarize(state, [], None, published=False)
 
 
 def _iso(seconds: float) -> str:

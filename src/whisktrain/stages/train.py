@@ -16,7 +16,7 @@ from whisktrain.records import ids, round_times
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
-from whisktrain.records.summary import rounds_done
+from whisktrain.records.summary import RunSummary, rounds_done, unwritten_summary
 from whisktrain.request import Request, parse
 from whisktrain.request.comparison import Asked, resume_asked, training_asked
 from whisktrain.rounds.opening import Opened, claim, create
@@ -26,6 +26,7 @@ from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.given_model import given_config
 from whisktrain.stages.planning import resolve_spec, with_learning_rate
 from whisktrain.stages.sizing import fitted
+from whisktrain.store.trial import try_to_write
 
 if TYPE_CHECKING:
     from whisktrain.data.dataset import DatasetBody
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from whisktrain.store.protocol import Store
 
 __all__ = ["resume", "train"]
+
+LOOK_S = 15.0
+"""Seconds after which a waiting stage looks whether the store still takes what is written."""
 
 MARGIN = 3.0
 """Seconds before its deadline at which the stage stops waiting."""
@@ -205,9 +209,8 @@ def _result(  # noqa: PLR0917 - what a result is made of
     """Wait for the summary; shortly before the deadline, or where waiting takes a worker's place, return what is known."""
     archive, keys = RunArchive(store, run), RunKeys(store)
     crowded = opened.state is not None and not may_wait(limits, opened.state.spec.slots)
-    summary = opened.summary or archive.wait_for_summary(
-        0.0 if crowded else deadline - MARGIN, given_up=lambda: not keys.names(run)
-    )
+    until = 0.0 if crowded else deadline - MARGIN
+    summary = opened.summary or _wait_for_summary(store, run, until)
     if summary is not None:
         return result_of(summary)
     state = RunRecords(store, run).read()
@@ -227,6 +230,29 @@ def _crowded(limits: Limits) -> str:
         f"The platform allows {limits.concurrent} activations at once: train does not wait for the model, "
         "because workers and aggregate need its place."
     )
+
+
+def _wait_for_summary(store: Store, run: str, until: float) -> RunSummary | None:
+    """Wait for the summary; None at the time `until`, or where the run was deleted.
+
+    Raises:
+        StoreRefused: The store does not take what is written, so that not even the run's end can be; nothing moves.
+    """
+    archive, keys, records = RunArchive(store, run), RunKeys(store), RunRecords(store, run)
+    rev = ""
+    while (now := time.time()) < until:
+        found = archive.wait_for_summary(
+            min(until, now + LOOK_S), given_up=lambda: not keys.names(run)
+        )
+        if found is not None or not keys.names(run):
+            return found
+        state = records.read()
+        if state is not None and (refused := unwritten_summary(state)) is not None:
+            return refused
+        if state is not None and state.rev == rev:
+            try_to_write(store)
+        rev = state.rev if state is not None else ""
+    return None
 
 
 def _so_far(state: RunState, dataset: DatasetBody) -> RunResult:

@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import TypedDict
 
-from whisktrain.errors import PlatformError, StoreUnreachable
+from whisktrain.errors import PlatformError, StoreRefused, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.keys import RunKeys
@@ -23,6 +23,7 @@ from whisktrain.rounds.aggregate.collecting import CollectedRound, collect
 from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.endings import (
     complete,
+    end_refused,
     record_aggregate_failure,
     record_merge_failure,
     restart,
@@ -93,6 +94,8 @@ def serve(
     try:
         left = run_passes(lambda: _close_round(context), context.forget, clock)
         context.cleanup.wait()
+    except StoreRefused as error:
+        left = end_refused(context, error)
     finally:
         context.cleanup.close()
     invoked = {str(slot): id_ for slot, id_ in sorted(context.activations.invoked.items())}
@@ -124,7 +127,7 @@ def _close_round(context: AggregateContext) -> str | None:
         closed = close(  # A3 and A4
             context.records, state, collected, context.stop, context.cleanup.is_stored
         )
-    except StoreUnreachable:
+    except (StoreUnreachable, StoreRefused):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded
         return record_merge_failure(context, state, error)

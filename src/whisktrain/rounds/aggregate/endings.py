@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from whisktrain.errors import Damaged, ErrorRecord, TrainingError
+from whisktrain.errors import Damaged, ErrorRecord, StoreRefused, TrainingError
 from whisktrain.records import ids
 from whisktrain.records.failures import MERGE, Failure
 from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState
@@ -63,7 +63,7 @@ def _point_after(state: RunState, cause: Failure) -> ResumePoint | None:
 
     A request that cannot be done cannot be done later either.
     """
-    if cause.fatal and not cause.diverged:
+    if not cause.resumable:
         return state.point
     moments = ids.optimizer_state(state.run, state.round)
     here = ResumePoint(state.round, state.params, moments, state.best)
@@ -87,6 +87,27 @@ def _end(context: AggregateContext, state: RunState, final: FinalState) -> str |
         return None  # another aggregate advanced the run: restart from A1
     finish(context.records)
     return f"the run is {final.status}"
+
+
+def end_refused(context: AggregateContext, error: StoreRefused) -> str:
+    """FINISH as failed, because the store does not take what is written; a small document may still fit in.
+
+    Raises:
+        StoreRefused: Not even that: the run goes on, or ends, once the store takes it.
+    """
+    state = context.records.read()
+    if state is None:
+        return "the run is absent"
+    if state.final:
+        raise error
+    cause = Failure.from_exception(MERGE, 1, error, context.clock.execution)
+    sentence = f"The store refused what round {state.round} wrote: {error.message}"
+    outcome = Outcome(time.time(), error={**cause.error, "message": sentence}, log=cause.log)
+    state = replace(state, point=_point_after(state, cause))
+    if end(context.records, state, FinalState("failed", sentence, outcome), context.nonce):
+        finish(context.records)
+        return "the run is failed"
+    return "another aggregate serves"
 
 
 def record_merge_failure(

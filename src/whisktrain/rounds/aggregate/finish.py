@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from whisktrain.data.shards.storage import StoredDataset, find_dataset
-from whisktrain.errors import Damaged
+from whisktrain.errors import Damaged, StoreError, StoreRefused
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.checkpoint import Checkpoint
@@ -78,7 +78,9 @@ def _archive(records: RunRecords, archive: RunArchive, state: RunState) -> bool:
     failpoint(Step.PUBLISH)
     try:
         published = _publish(records, state, dataset)
-    except Damaged as error:
+    except (Damaged, StoreRefused) as error:
+        if not _is_lasting(error):
+            raise
         # The model is lost: the run ends as failed instead of trying to publish it for ever.
         published, state = False, _without_model(state, error)
     if published is None:
@@ -135,9 +137,15 @@ def _publish(records: RunRecords, state: RunState, dataset: StoredDataset | None
     return True
 
 
-def _without_model(state: RunState, error: Damaged) -> RunState:
-    """The run as failed because its parameters to publish are damaged."""
-    reason = f"The trained parameters cannot be read any more: {error.message}"
+def _is_lasting(error: StoreError) -> bool:
+    """Whether trying again later is of no use: a full disk is freed, a larger document never taken."""
+    return isinstance(error, Damaged) or error.code == "store_too_large"
+
+
+def _without_model(state: RunState, error: StoreError) -> RunState:
+    """The run as failed because its parameters to publish are damaged, or larger than what the store takes."""
+    what = "read any more" if isinstance(error, Damaged) else "published"
+    reason = f"The trained parameters cannot be {what}: {error.message}"
     outcome = replace(
         state.outcome or Outcome(0.0), publish=None, error={**error.to_record(), "message": reason}
     )
@@ -148,10 +156,12 @@ def _put_checkpoint(records: RunRecords, archive: RunArchive, state: RunState) -
     """Put the checkpoint of a run that can be resumed; whether there is one."""
     try:
         checkpoint = make_checkpoint(records, state)
-    except Damaged:
+        if checkpoint is not None:
+            archive.put_checkpoint(checkpoint)
+    except (Damaged, StoreRefused) as error:
+        if not _is_lasting(error):
+            raise
         return False
-    if checkpoint is not None:
-        archive.put_checkpoint(checkpoint)
     return checkpoint is not None
 
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from whisktrain.errors import Conflict, Damaged, PlatformError, StoreUnreachable
+from whisktrain.errors import Conflict, Damaged, PlatformError, StoreRefused, StoreUnreachable
 from whisktrain.records.failures import Failure
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
@@ -230,7 +230,11 @@ def _compute(
             return "the run has ended"
         context.clock.begin_serving()
         failpoint(Step.PUT_UPDATE)
-        if not _put_update(context, state, shard, contribution, ms):
+        try:
+            fresh = _put_update(context, state, shard, contribution, ms)
+        except StoreRefused as error:
+            return _fail(context, state, shard, error)
+        if not fresh:
             author = context.records.author(state.round, shard)
             failpoint(Step.UPDATE_WRITTEN)
             if (
@@ -307,7 +311,11 @@ def _fail(context: _WorkerContext, state: RunState, shard: int, error: Exception
     failure = Failure.from_exception(
         shard, max(known, default=0) + 1, error, context.clock.execution
     )
-    context.records.put_failure(state.round, failure)
+    try:
+        context.records.put_failure(state.round, failure)
+    except StoreRefused as refused:
+        # Not even that is taken: the activation's record says why.
+        raise (error if isinstance(error, StoreRefused) else refused) from None
     return f"shard {shard} failed: {failure.error['message']}"
 
 

@@ -11,6 +11,7 @@ from whisktrain.records.archive import RunArchive
 from whisktrain.records.history import TrainingHistory
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
+from whisktrain.records.summary import unwritten_summary
 from whisktrain.rules import batches
 from whisktrain.spec import Spec
 
@@ -241,7 +242,10 @@ class Snapshots:
 
     def summary(self) -> RunSummary | None:
         """The summary of the run; None while it has not ended."""
-        return self._archive.summary() if self.find() is not None else None
+        if self.find() is None:
+            return None
+        state = self._state
+        return self._archive.summary() or (unwritten_summary(state) if state is not None else None)
 
     def deleted(self) -> bool:
         """Whether nothing is left of the run: it has not ended, it is gone."""

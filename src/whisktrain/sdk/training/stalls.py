@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from whisktrain.errors import DeadlineExceeded, NotFound, PlatformError
+from whisktrain.errors import DeadlineExceeded, NotFound, PlatformError, StoreRefused
+from whisktrain.store.trial import try_to_write
 
 if TYPE_CHECKING:
     from whisktrain.errors import WhisktrainError
@@ -48,10 +49,12 @@ class Stall:
         Raises:
             DeadlineExceeded: Nothing has moved for so long that nothing seems to serve the run.
             PlatformError: This machine's host or follower has ended for good.
+            StoreRefused: The store takes no write, so that nothing can move.
         """
         self._check_children()
         idle = self._snapshots.idle()
         if idle > INFORM_S and not self._informed:
+            self._check_store()
             self._session.narrate(
                 f"nothing has moved for {INFORM_S:.0f} s; unless a round takes that long, `whisktrain doctor` says why"
             )
@@ -64,6 +67,14 @@ class Stall:
             self._session.check()
         except PlatformError as error:
             error.run = self._snapshots.run
+            raise
+
+    def _check_store(self) -> None:
+        try:
+            try_to_write(self._session.store)
+        except StoreRefused as error:
+            error.run = self._snapshots.run
+            error.hint = f"{error.hint} Run {error.run} goes on once the store takes it.".strip()
             raise
 
     def _limit(self) -> float:

@@ -8,9 +8,21 @@ from collections.abc import Iterator
 
 from couchdb import http as couchdb_http
 
-from whisktrain.errors import Conflict, StoreError
+from whisktrain.errors import Conflict, StoreError, StoreRefused
 
-__all__ = ["http_error", "is_document_missing", "reason_of", "root_cause", "translate_errors"]
+__all__ = [
+    "http_error",
+    "is_disk_full",
+    "is_document_missing",
+    "reason_of",
+    "root_cause",
+    "translate_errors",
+]
+
+
+class TooLarge(couchdb_http.HTTPError):  # type: ignore[misc]
+    """The server answered 413: a document or an attachment is larger than it takes."""
+
 
 _CLASSES: dict[int, type[couchdb_http.HTTPError]] = {
     401: couchdb_http.Unauthorized,
@@ -18,6 +30,7 @@ _CLASSES: dict[int, type[couchdb_http.HTTPError]] = {
     404: couchdb_http.ResourceNotFound,
     409: couchdb_http.ResourceConflict,
     412: couchdb_http.PreconditionFailed,
+    413: TooLarge,
 }
 
 
@@ -36,6 +49,11 @@ def root_cause(error: BaseException) -> str:
     while error.__context__ is not None:
         error = error.__context__
     return str(error)[:200]
+
+
+def is_disk_full(content: bytes) -> bool:
+    """Whether a 5xx answer says that the server's disk is full."""
+    return b"enospc" in content.lower()
 
 
 def is_document_missing(error: couchdb_http.ResourceNotFound) -> bool:
@@ -60,16 +78,22 @@ def _store_error(error: couchdb_http.HTTPError, database: str, url: str) -> Stor
             f"A document of the database {database} has another revision than the write expected."
         )
     if isinstance(error, couchdb_http.Unauthorized):
-        return StoreError(
+        return StoreRefused(
             f"The store {url} does not accept the user or the password ({details}).",
             code="store_unauthorized",
             hint="Give them in the store's address: http://USER:PASSWORD@HOST:PORT.",
         )
     if isinstance(error, couchdb_http.Forbidden):
-        return StoreError(
+        return StoreRefused(
             f"The store {url} does not let this user do that in the database {database} ({details}).",
             code="store_forbidden",
             hint="Make the user a member of the database, or use an administrator for deploy and clean.",
+        )
+    if isinstance(error, TooLarge):
+        return StoreRefused(
+            f"The store {url} does not take so large a document into the database {database}: {details}.",
+            code="store_too_large",
+            hint="Raise max_document_size and max_attachment_size of the CouchDB, or train a smaller model.",
         )
     if isinstance(error, couchdb_http.ResourceNotFound):
         return StoreError(

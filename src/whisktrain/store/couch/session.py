@@ -23,10 +23,10 @@ import requests
 import tenacity
 import urllib3
 
-from whisktrain.errors import StoreError, StoreUnreachable
+from whisktrain.errors import StoreError, StoreRefused, StoreUnreachable
 from whisktrain.jsontypes import Json
 from whisktrain.store.addresses import is_loopback
-from whisktrain.store.couch.errors import http_error, reason_of, root_cause
+from whisktrain.store.couch.errors import http_error, is_disk_full, reason_of, root_cause
 
 __all__ = ["Answer", "HttpSession", "LostAnswers"]
 
@@ -154,6 +154,7 @@ class HttpSession:
         Raises:
             couchdb.http.HTTPError: It answered 4xx.
             StoreUnreachable: It did not answer, or only with 5xx.
+            StoreRefused: Its disk is full.
         """
         attempts = tenacity.Retrying(
             stop=tenacity.stop_after_delay(
@@ -230,6 +231,12 @@ class HttpSession:
     def _check_status(self, answer: Answer) -> None:
         """Raise what `send` raises for an answer of 300 and more."""
         status = answer.status
+        if status >= 500 and is_disk_full(answer.content):
+            raise StoreRefused(
+                f"No space is left on the disk of the store {self._base}: {reason_of(answer.content)}.",
+                code="disk_full",
+                hint="Free some space.",
+            )
         if status >= 500 or status == 429:
             self._note_lost_answer(status != 429)
             raise StoreUnreachable(

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from whisktrain.errors import Damaged, StoreError, StoreUnreachable
+from whisktrain.errors import Damaged, StoreError, StoreRefused, StoreUnreachable
 
 __all__ = ["BUSY_SECONDS", "busy", "is_busy", "translate_errors"]
 
@@ -77,16 +77,16 @@ def _of_system(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _full(path: Path) -> StoreError:
-    return StoreError(
+def _full(path: Path) -> StoreRefused:
+    return StoreRefused(
         f"No space is left on the disk of the store {path}.",
         code="disk_full",
         hint="Free some space.",
     )
 
 
-def _read_only(path: Path) -> StoreError:
-    return StoreError(
+def _read_only(path: Path) -> StoreRefused:
+    return StoreRefused(
         f"The store {path} cannot be opened for writing.",
         code="store_read_only",
         hint="Check that the directory exists, and its owner and permissions, or choose another --home.",
