@@ -6,10 +6,20 @@ import os
 
 from whisktrain.errors import ConfigurationError, DataError
 
-__all__ = ["check_any_rows", "check_decoded", "check_matrix", "check_size", "max_bytes"]
+__all__ = [
+    "check_any_rows",
+    "check_columns",
+    "check_decoded",
+    "check_matrix",
+    "check_size",
+    "max_bytes",
+]
 
 VARIABLE = "WHISKTRAIN_MAX_DATA_MB"
 DEFAULT_MB = 256
+
+MAX_COLUMNS = 30_000
+"""Columns of a table: each is looked at on its own, for a millisecond or two."""
 
 PIXELS_PER_BYTE = 8
 """Pixels that may be decoded for each byte that data may have; well packed photographs have about 4."""
@@ -54,6 +64,20 @@ def check_matrix(rows: int, features: int) -> None:
             f"{rows} rows of {features} features take {_mb(size)} MB; expected at most {_mb(max_bytes())} MB.",
             code="data_too_large",
             hint=f"Drop columns or rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
+        )
+
+
+def check_columns(columns: int, what: str) -> None:
+    """Refuse a table that is too wide.
+
+    Raises:
+        DataError: It has more than `MAX_COLUMNS` columns.
+    """
+    if columns > MAX_COLUMNS:
+        raise DataError(
+            f"{what} has {columns} columns; expected at most {MAX_COLUMNS}.",
+            code="data_too_large",
+            hint="Check the delimiter; where the columns are real, choose some or sum them up first.",
         )
 
 

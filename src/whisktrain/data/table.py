@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisktrain.data.columns.series import Series
+from whisktrain.data.limits import check_columns, check_matrix
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ __all__ = [
     "unique_names",
     "with_names",
 ]
+
+
+_MOST_SPARSE_CELLS = 1_000_000
+_EMPTY_PER_CELL = 50
+"""Cells of a table of records, for each one that is given, from which on it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,26 @@ def table_of_records(records: Sequence[object], what: str) -> Table:
             )
         names |= dict.fromkeys(str(key) for key in record)
         rows.append(record)
+    check_columns(len(names), what)
+    _check_common_columns(rows, len(names), what)
     columns = [object_series([row.get(name) for row in rows]) for name in names]
     return Table(with_names(side_by_side(columns, len(rows)), list(names)))
+
+
+def _check_common_columns(rows: Sequence[Mapping[str, object]], columns: int, what: str) -> None:
+    """Refuse rows of which each has columns of its own: the table would be nearly empty, and huge.
+
+    Raises:
+        DataError: They are such rows.
+    """
+    cells = len(rows) * columns
+    check_matrix(len(rows), columns)
+    if cells > max(_MOST_SPARSE_CELLS, _EMPTY_PER_CELL * sum(map(len, rows))):
+        raise DataError(
+            f"The rows of {what} have {columns} columns in all, but few of them each; expected the same columns in all rows.",
+            code="bad_rows",
+            hint='Write such data as rows of a few columns, such as {"key": ..., "value": ...}.',
+        )
 
 
 def object_series(cells: Sequence[object]) -> Series:
@@ -179,13 +203,13 @@ def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     given = set(names)
     used: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     notices = []
     for name in names:
         unique = name
-        number = 2
         while unique in used or (unique != name and unique in given):
+            number = numbers[name] = numbers.get(name, 1) + 1
             unique = f"{name}.{number}"
-            number += 1
         if unique != name:
             notices.append(f"A second column {name!r} is called {unique!r}.")
         used[unique] = None

@@ -254,15 +254,16 @@ def _column_reports(
 ) -> list[ColumnReport]:
     """The report of each of the source's columns, in order."""
     encoders = {encoder.name: encoder for encoder in features.columns}
+    chosen, dropped = frozenset(selection.chosen), frozenset(request.drop)
     reports = []
     for name in table.names:
         if name == target["name"]:
             reports.append(target)
-        elif name in request.drop:
+        elif name in dropped:
             reports.append(dropped_report(name))
         else:
             found = selection.types[name]
-            if name not in selection.chosen:
+            if name not in chosen:
                 keepable = can_keep(found, len(table))
                 reason = found.reason or found.kind
                 reports.append(left_out_report(name, found, reason, keepable=keepable))

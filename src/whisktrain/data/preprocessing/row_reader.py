@@ -87,14 +87,17 @@ class RowReader:
         given = [str(name) for name in rows.columns]
         if self._are_positions(given):
             return self._read_arrays(rows.astype(object).to_numpy())
-        absent = [name for name in self.used if name not in given]
+        position: dict[str, int] = {}
+        for at, name in enumerate(given):
+            position.setdefault(name, at)
+        absent = [name for name in self.used if name not in position]
         if absent and missing == "error":
             raise _missing_columns("The rows lack", absent)
         empty = pd.Series([None] * len(rows), dtype=object)
         columns = []
         for name in self.used:
-            if name in given:
-                cells = plain_cells(rows.iloc[:, given.index(name)])
+            if name in position:
+                cells = plain_cells(rows.iloc[:, position[name]])
                 columns.append(cells.reset_index(drop=True))
             else:
                 columns.append(empty)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from whisktrain.data.limits import check_matrix
+from whisktrain.data.limits import check_columns, check_matrix
 from whisktrain.data.sources.dialect import find_decimal, find_delimiter, has_header, sample_records
 from whisktrain.data.sources.encoding import decode
 from whisktrain.data.table import Table, unique_names, with_names
@@ -65,6 +65,7 @@ def read_delimited(
         raise DataError(f"{what} has no rows; expected a header and rows.", code="no_rows")
     headed = has_header(sample)
     width = max(len(record) for record in sample)
+    check_columns(width, what)
     check_matrix(text.count("\n") + 1, width)
     encoded = text.encode()
     del text  # the cells take as much memory again

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whisktrain.data.columns.series import Series
 from whisktrain.data.images.arrays import images_of_array
-from whisktrain.data.limits import check_size
+from whisktrain.data.limits import check_columns, check_size
 from whisktrain.data.table import Images, Table, check_dates, side_by_side, unique_names, with_names
 from whisktrain.decoding import decoding
 from whisktrain.errors import DataError
@@ -204,6 +204,7 @@ def _table_of_array(array: Array, name: str) -> Table:
         )
     check_size(array.size, name)
     width = array.shape[1]
+    check_columns(width, name)
     columns = [_series(array[:, at], name) for at in range(width)]
     return Table(with_names(side_by_side(columns, len(array)), [f"x{at}" for at in range(width)]))
 

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from whisktrain.data.columns.series import Series
-from whisktrain.data.limits import check_matrix, check_size
+from whisktrain.data.limits import check_columns, check_matrix, check_size
 from whisktrain.data.table import Table, check_dates, unique_names, with_names
 from whisktrain.decoding import decoding
 
@@ -56,6 +56,7 @@ def _read_arrow(data: bytes, name: str) -> pa.Table:
             metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
         )
         check_size(unpacked, f"{name}, unpacked,")
+        check_columns(metadata.num_columns, name)
         check_matrix(metadata.num_rows, metadata.num_columns)
         return file.read()
 
