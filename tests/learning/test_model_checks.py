@@ -53,6 +53,14 @@ REFUSED = {
         r"activation 'mine' of the layer 'given' \(Dense\)",
     ),
     "own activation by name": (layer("Dense", activation="mine"), "activation 'mine'"),
+    "another module's activation": (
+        layer("Dense", activation={"module": "os", "class_name": "function", "config": "relu"}),
+        "activation 'relu'",
+    ),
+    "registered activation": (
+        layer("Dense", activation={**FUNCTION, "config": "relu", "registered_name": "evil>relu"}),
+        "activation 'relu'",
+    ),
     "activation elsewhere": (
         layer("LSTM", recurrent_activation={**FUNCTION, "config": "saving.load_model"}),
         "recurrent activation 'saving.load_model' of the layer 'given'",

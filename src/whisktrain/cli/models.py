@@ -47,10 +47,11 @@ def export_model(
     name: str = _MODEL,
     to: Path = typer.Option(..., "--to", metavar="FILE.keras", help="The file to write."),
 ) -> None:
-    """Write a model as a .keras file."""
+    """Write a model as a .keras file that answers as predict does, and FILE.keras.json that describes it."""
     with context.connect() as connection, _without_library_chatter():
         path = connection.models.export(name, to)
-    context.answer({"model": name, "file": str(path)}, str(path))
+    beside = f"{path}.json"
+    context.answer({"model": name, "file": str(path), "description": beside}, f"{path}\n{beside}")
 
 
 @contextlib.contextmanager

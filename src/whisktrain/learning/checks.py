@@ -111,14 +111,14 @@ def check_config(
 
 def is_allowed(part: Part) -> bool:
     """Whether the allow-list holds the name of a part, as Keras would look it up."""
-    if part.is_function:
-        return part.kind in allowed.ACTIVATIONS
     if part.kind in allowed.VALUES:
         return True
     module, registered = part.found.get("module"), part.found.get("registered_name")
-    if registered is not None and registered != part.kind:
-        return False
     if module is not None and not re.fullmatch(r"keras(\.\w+)*|builtins", str(module)):
+        return False
+    if part.is_function:
+        return part.kind in allowed.ACTIVATIONS and registered in (None, "function", part.kind)
+    if registered is not None and registered != part.kind:
         return False
     known = part.kind in allowed.LAYERS or part.kind in allowed.OBJECTS
     return known or part.kind in allowed.MODELS or allowed.is_operation(module, part.kind)

@@ -109,7 +109,7 @@ class DataRequest(Section):
     ] = None
     task: Annotated[
         Literal["auto", "classification", "regression"],
-        Field(description="What to learn; auto: found from the target."),
+        Field(description="What to learn; auto: found from a given model, else from the target."),
     ] = "auto"
     format: Annotated[
         Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "npz", "npy", "images"],
@@ -157,7 +157,7 @@ class DataRequest(Section):
     scale: Annotated[
         Literal["standard", "minmax", "none"],
         Field(
-            description="How numeric features are scaled; pixels are divided by their largest value, unless none."
+            description="How numbers and values to predict are scaled; pixels are divided by their largest value. Or none."
         ),
     ] = "standard"
     shards: Annotated[

@@ -15,7 +15,7 @@ class TrainOptions(TypedDict, total=False):
 
     Attributes:
         target: The column to predict; found by its name or place otherwise.
-        task: What to learn; auto: found from the target.
+        task: What to learn; auto: found from a given model, else from the target.
         format: The file's format; auto: found from its name and content.
         drop: Columns to leave out.
         keep: Columns to use though they look like ids or free text.
@@ -24,7 +24,7 @@ class TrainOptions(TypedDict, total=False):
             in CSV and TSV only, which have no null.
         validation: Share of rows to validate on; 0 for none.
         split: Which rows validate: random, time (the latest) or time:COLUMN; auto: the latest where rows are in order of time.
-        scale: How numeric features are scaled; pixels are divided by their largest value, unless none.
+        scale: How numbers and values to predict are scaled; pixels are divided by their largest value. Or none.
         shards: How rows are spread: stratified, contiguous or by:COLUMN.
         delimiter: What separates a CSV's cells; found otherwise.
         encoding: The encoding of a CSV or JSON file; found otherwise.

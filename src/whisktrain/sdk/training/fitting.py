@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -113,7 +114,8 @@ def _file_of(model: KerasModel, x_shape: tuple[int, ...]) -> bytes:
     try:
         if not model.built:
             model.build((None, *x_shape))
-        config = json.loads(model.to_json())
+        with warnings.catch_warnings(action="ignore"):  # what it warns of is refused below
+            config = json.loads(model.to_json())
     except Exception as error:
         raise _not_written(error) from error
     checks.check_config(config)
