@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo test check reference bench lock clean
+.PHONY: help install demo test check chaos reference bench lock clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,9 @@ check: install ## lint, format, import contracts and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
+
+chaos: install ## play N seeded schedules of faults (60), or one of them again: SEED=17
+	@$(BIN)/python tests/chaos/chaos.py $(if $(SEED),--first $(SEED) --schedules 1,--schedules $(or $(N),60))
 
 reference: install ## render docs/reference and the SDK's options from the schema
 	@$(BIN)/python -m whisktrain.cli.reference

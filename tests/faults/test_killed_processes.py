@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
-from activation import Spool
+from processes import Processes, Spool
 from rounds_rig import PATIENT, model_bytes, plan_of, put_dataset, train, wait_clean, wait_summary
 
 from whisktrain.openwhisk import feed
 from whisktrain.rounds.follower import Follower
 from whisktrain.rounds.opening import create
 from whisktrain.store.protocol import Store
-
-SCRIPT = Path(__file__).parents[1] / "rounds" / "activation.py"
-
-
-class Processes:
-    """Starts what the spool asks for."""
-
-    def __init__(self, address: str, spool: Path) -> None:
-        self.address, self.spool = address, spool
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.stop = threading.Event()
-        self.killed = 0
-        self.output = spool / "output.log"
-
-    def watch(self) -> None:
-        while not self.stop.is_set():
-            for asked in self.spool.glob("*.json"):
-                action, arguments = json.loads(asked.read_text())
-                asked.unlink()
-                command = [
-                    sys.executable,
-                    str(SCRIPT),
-                    self.address,
-                    str(self.spool),
-                    action,
-                    json.dumps(arguments),
-                    asked.stem,
-                ]
-                with self.output.open("ab") as output:
-                    self.running.append(subprocess.Popen(command, stdout=output, stderr=output))
-            self.running = [p for p in self.running if p.poll() is None]
-            time.sleep(0.005)
-
-    def kill_one(self, draw: random.Random) -> None:
-        alive = [p for p in self.running if p.poll() is None]
-        if alive:
-            draw.choice(alive).kill()
-            self.killed += 1
-
-    def close(self) -> None:
-        self.stop.set()
-        for process in self.running:
-            process.kill()
-            process.wait()
 
 
 def test_killed_processes_change_nothing(address: str, store: Store, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import uuid
@@ -45,7 +46,8 @@ def main(store: str, spool: str, action: str, arguments: str, activation: str) -
         "timeouts": PATIENT,
     }
     if action == "worker":
-        slowly = NumpyLearner(lambda work: time.sleep(0.05))
+        frozen = int(os.environ.get("FROZEN", "3"))
+        slowly = NumpyLearner(lambda work: time.sleep(0.05), frozen=frozen)
         worker.serve(
             given["run"],
             given["slot"],

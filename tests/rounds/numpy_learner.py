@@ -95,10 +95,12 @@ class NumpyModel:
 
 
 class NumpyLearner:
-    """Args: trouble: called with each piece of work; what it raises is the worker's failure."""
+    """Args: trouble: called with each piece of work; what it raises is the worker's failure. frozen: numbers that stay."""
 
-    def __init__(self, trouble: Callable[[Work], None] = lambda work: None) -> None:
-        self.trouble = trouble
+    def __init__(
+        self, trouble: Callable[[Work], None] = lambda work: None, *, frozen: int = 3
+    ) -> None:
+        self.trouble, self.frozen = trouble, frozen
 
     def build(self, spec: Spec, files: Mapping[str, bytes]) -> Built:
         draw = seeds.generator(spec.seed, "weights")
@@ -106,7 +108,7 @@ class NumpyLearner:
         params: Tensors = {
             "w": draw.normal(0, 0.1, shape).astype(np.float32),
             "b": np.zeros(spec.classes, np.float32),
-            "c": np.arange(3, dtype=np.float32),
+            "c": np.arange(self.frozen, dtype=np.float32),
         }
         return Built(Blueprint(LAYOUT, b'{"model": "softmax"}'), params)
 

@@ -52,7 +52,16 @@ QUICK = Timeouts(
 """The protocol's times, short enough for a test."""
 
 
-PATIENT = replace(QUICK, build=6.0, first=6.0, start=6.0, least=3.0, hand_over=2.0, refire=1.0)
+PATIENT = replace(
+    QUICK,
+    build=6.0,
+    first=6.0,
+    start=6.0,
+    least=3.0,
+    hand_over=2.0,
+    refire=2.0,
+    refire_most=8.0,
+)
 """The same where activations are processes, which take a while to start."""
 
 

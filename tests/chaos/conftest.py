@@ -1,0 +1,9 @@
+"""The rig of the rounds' tests, and the driver."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "rounds"))
+sys.path.insert(0, str(Path(__file__).parent))
