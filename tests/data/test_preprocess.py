@@ -349,3 +349,11 @@ def test_a_type_for_a_column_without_values_is_answered(make: Callable[..., Any]
     rows = [{"e": None, "a": k % 7 + 0.5, "t": k % 2} for k in range(40)]
     made = make(rows, target="t", types={"e": "numeric"})
     assert "data.types names 'e', but it is left out: no values." in made.said()
+
+
+def test_a_target_that_is_called_categorical_has_classes(make: Callable[..., Any]) -> None:
+    rows = [{"a": k % 7 + 0.5, "zip": 10_000 + k % 30} for k in range(120)]
+    assert make(rows, target="zip").report["task"] == "regression"
+    made = make(rows, target="zip", types={"zip": "categorical"})
+    assert (made.report["task"], made.report["class_count"]) == ("classification", 30)
+    assert made.report["reason"] == "data.types calls it categorical"

@@ -134,6 +134,8 @@ def test_rows_of_arrays_and_series() -> None:
     assert plain_rows(np.zeros((1, 2, 2), np.uint8)) == [[[0, 0], [0, 0]]]
     assert plain_rows([np.array([1, 2]), (3, 4)]) == [[1, 2], [3, 4]]
     assert plain_rows(pd.Series([{"a": 1}, {"a": 2}])) == [{"a": 1}, {"a": 2}]
+    twice = pd.Series([1, 2, 3], index=["a", "b", "a"])
+    assert plain_rows(twice) == [{"a": 1, "b": 2, "a.2": 3}], "as a table with these columns"
     assert plain_rows(pd.Series([7, 8])) == [{"0": 7, "1": 8}]
     structured = np.array([(1, 2.0)], dtype=[("b", int), ("a", float)])
     assert plain_rows(structured) == [{"b": 1, "a": 2.0}]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from whisktrain.data.sources.uploads import get_upload, put_upload
-from whisktrain.sdk import decisions
+from whisktrain.sdk import decisions, requests
 from whisktrain.store.opening import open_store
 
 
@@ -38,7 +38,7 @@ def test_rows_in_memory_travel_in_the_request(session: Any) -> None:
 def test_many_rows_and_files_are_uploaded(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "LARGEST_INLINE", 10)
+    monkeypatch.setattr(requests, "LARGEST_INLINE", 10)
     stored = decisions.rows_section(session, [[1, 2], [3, 4]])
     assert get_upload(session.store, str(stored["source"])).bytes == b"[[1, 2], [3, 4]]"
     (tmp_path / "rows.csv").write_text("a\n1\n")

@@ -11,9 +11,10 @@ from whisktrain.errors import RequestError
 from whisktrain.records.ids import RUN_KEY
 from whisktrain.request import Request, parse
 from whisktrain.sdk import requests
+from whisktrain.sdk.frames import FrameFile
 
 
-def upload(path: Path) -> str:
+def upload(path: Path | FrameFile) -> str:
     return f"upload:{path.name}"
 
 
@@ -51,6 +52,21 @@ def test_data_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         requests.find_data("chrun.csv", upload)
     with pytest.raises(RequestError, match="Did you mean 'digits'"):
         requests.find_data("digit", upload)
+
+
+def test_many_records_are_uploaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "LARGEST_INLINE", 20)
+    files: list[FrameFile] = []
+
+    def keep(file: Path | FrameFile) -> str:
+        assert isinstance(file, FrameFile)
+        files.append(file)
+        return "upload:1"
+
+    rows = [{"a": 1e-12, "b": None}, {"a": 2, "b": "NA"}]
+    assert requests.find_data(rows, keep) == {"source": "upload:1"}
+    assert files[0].name == "records.json"
+    assert json.loads(files[0].content) == rows
 
 
 def test_a_file_named_like_a_bundled_set_is_reached_by_its_path(

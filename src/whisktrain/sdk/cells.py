@@ -1,7 +1,8 @@
 """Rows and cells of Python, NumPy and pandas as JSON: exactly, or not at all.
 
-A missing value (None, NaN, NaT, pandas' NA) becomes null, and a date its ISO text. A row with labels (a mapping, a series of
-pandas, a named tuple, a record of NumPy) becomes an object, whose columns may have any order; any other is a list.
+A missing value (None, NaN, NaT, pandas' NA) becomes null, and a date its ISO text (in UTC where it has a zone). A row with
+labels (a mapping, a series of pandas, a named tuple, a record of NumPy) becomes an object, whose columns may have any order;
+any other is a list.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, SupportsFloat, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from whisktrain.data.table import unique_names
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json
 
@@ -91,7 +93,13 @@ def plain_row(row: object, at: int) -> Json:
     """
     labelled = _labelled(row)
     if labelled is not None:
-        return {str(name): plain_cell(cell, (at, str(name))) for name, cell in labelled}
+        pairs = [(str(name), cell) for name, cell in labelled]
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):  # as a table with such columns has them
+            names, _ = unique_names(names)
+        return {
+            name: plain_cell(cell, (at, name)) for name, (_, cell) in zip(names, pairs, strict=True)
+        }
     cells = _sequence(row)
     if cells is None:
         return plain_cell(row, (at, "1"))
@@ -193,6 +201,8 @@ def _iso_date(cell: object, place: Place) -> str | None:
         date = date.astype("datetime64[us]").item()
     if not isinstance(date, datetime.date):
         raise _bad_cell(cell, place, "is a date beyond the years 1 to 9999")
+    if isinstance(date, datetime.datetime) and date.tzinfo is not None:
+        return date.astimezone(datetime.UTC).isoformat()
     return date.isoformat()
 
 

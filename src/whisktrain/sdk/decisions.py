@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["rows_section", "with_decisions"]
 
-LARGEST_INLINE = 400_000
-"""Bytes of rows that travel in a request; more are uploaded."""
-
 Answer = TypeVar("Answer", bound=Decided)
 
 
@@ -40,7 +37,7 @@ def rows_section(session: Session, rows: object) -> JsonObject:
         rows = found
     plain = requests.inline_rows(rows)
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
-    if len(text) > LARGEST_INLINE:
+    if len(text) > requests.LARGEST_INLINE:
         from whisktrain.data.sources.uploads import put_upload
 
         session.store.ensure()

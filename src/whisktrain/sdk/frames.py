@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_check
 
 import numpy as np
 
+from whisktrain.data.table import unique_names
 from whisktrain.errors import RequestError
 from whisktrain.jsontypes import Json
 from whisktrain.sdk.cells import plain_cell
@@ -82,8 +83,6 @@ def file_of_frame(table: object) -> FrameFile:
 def _named_columns(table: object) -> dict[str, Series]:
     """The columns by distinct names of text; levels of the index that have a name, or are dates, come first."""
     import pandas as pd
-
-    from whisktrain.data.table import unique_names
 
     frame = table.to_pandas() if isinstance(table, _Convertible) else table
     if not isinstance(frame, pd.DataFrame):

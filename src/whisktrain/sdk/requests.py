@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from whisktrain.request import TrainRequest
 
 __all__ = [
+    "LARGEST_INLINE",
     "NOT_UPLOADED",
     "RequestObject",
     "as_json",
@@ -37,6 +39,9 @@ RequestObject: TypeAlias = dict[str, JsonObject]
 
 Upload: TypeAlias = "Callable[[Path | FrameFile], str]"
 """Stores a file and returns "upload:ID"."""
+
+LARGEST_INLINE = 400_000
+"""Bytes of rows that travel in a request; more are uploaded."""
 
 NOT_UPLOADED = "upload:not-yet"
 """What stands for a file's reference while a request is checked before anything is uploaded."""
@@ -67,7 +72,11 @@ def find_data(data: object, upload: Upload) -> JsonObject:
         types: JsonObject = dict.fromkeys(data.categorical, "categorical")
         return {"source": upload(data), **({"types": types} if types else {})}
     if not isinstance(data, (str, Path)):
-        return {"records": _records(data)}
+        records = _records(data)
+        content = json.dumps(records).encode()
+        if len(content) <= LARGEST_INLINE:
+            return {"records": records}
+        return {"source": upload(FrameFile(content, "records.json"))}
     text = str(data)
     if isinstance(data, str) and (text in BUNDLED or re.match(r"(https?|upload|dataset):", text)):
         return {"source": text}

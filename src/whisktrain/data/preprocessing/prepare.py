@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,13 +165,7 @@ def _prepare_table(
             code="no_target",
             hint="Leave it out of data.drop, or name another target.",
         )
-    target = read_target(
-        table.column(target_name),
-        target_name,
-        task=request.task,
-        decimal=table.decimal,
-        model=model,
-    )
+    target = _read_target(table, target_name, request)
     of_others = {name: found for name, found in inferred.items() if name != target_name}
     split = split_table(table, of_others, target, request, seed)
     held_out = split.held_out
@@ -205,6 +199,14 @@ def _prepare_table(
     rows = SplitRows(x, y, numbers, held_out, groups)
     names = list(features.names)
     return Prepared(preprocessor, rows, target, len(table), split.report, names, columns, warnings)
+
+
+def _read_target(table: Table, name: str, request: DataRequest) -> Target:
+    """The target; of a column that data.types calls categorical, its classes."""
+    as_classes = request.task == "auto" and request.types.get(name) == "categorical"
+    task = "classification" if as_classes else request.task
+    target = read_target(table.column(name), name, task=task, decimal=table.decimal)
+    return replace(target, reason="data.types calls it categorical") if as_classes else target
 
 
 def _infer_types(table: Table, request: DataRequest) -> dict[str, ColumnType]:
