@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,3 +253,96 @@ def test_preprocessing_from_an_address_keeps_its_secrets(
     )
     assert "s3cret" not in str(made.payload) + str(made.body)
     assert made.payload["request"]["data"] == {"source": f"dataset:{made.id}"}
+
+
+def drip(opening: bytes, piece: bytes) -> Callable[[socket.socket], None]:
+    """What a server does that sends a little at a time, for ever."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(opening)
+        while True:
+            connection.sendall(piece)
+            time.sleep(0.05)
+
+    return serve
+
+
+@pytest.fixture
+def dripping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Start a server of one connection; its port."""
+    monkeypatch.setenv(addresses.ALLOW_PRIVATE, "1")
+    monkeypatch.setattr(download, "TOTAL_SECONDS", 1.0)
+    listeners: list[socket.socket] = []
+
+    def start(serve: Callable[[socket.socket], None]) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def run() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    serve(connection)
+
+        threading.Thread(target=run, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("opening", "piece"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    ],
+    ids=["status", "header", "headers", "continue", "body", "length", "chunks", "chunk size"],
+)
+@pytest.mark.timeout(60)
+def test_one_deadline_ends_every_slow_sender(
+    dripping: Callable[..., int], opening: bytes, piece: bytes
+) -> None:
+    port = dripping(drip(opening, piece))
+    assert code(f"http://127.0.0.1:{port}/x.csv") in ("address_too_slow", "bad_address")
+
+
+@pytest.mark.timeout(60)
+def test_the_deadline_ends_a_slow_tls_handshake(dripping: Callable[..., int]) -> None:
+    # A TLS record of a server's greeting of 16 KB, a byte at a time.
+    port = dripping(drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x03"))
+    assert code(f"https://127.0.0.1:{port}/x.csv") in ("address_too_slow", "bad_address")
+
+
+def test_odd_lengths_and_hosts_are_refusals(base: str, dripping: Callable[..., int]) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\na,b")
+
+    assert code(f"http://127.0.0.1:{dripping(answer)}/x.csv") == "data_too_large"
+    assert code(f"http://日本.invalid:{dripping(answer)}/x.csv") == "bad_address"
+
+
+def test_a_file_is_fetched_by_tls(
+    base: str, server: Quiet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import ssl
+
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = f"https://localhost:{server.server_port}/data/d.csv"
+    assert download.download(url) == (CSV, "d.csv")

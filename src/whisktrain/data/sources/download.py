@@ -7,12 +7,12 @@ server that answers differently the second time changes nothing. Each redirect i
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from whisktrain.data.limits import check_size
 from whisktrain.data.sources.addresses import resolve
+from whisktrain.data.sources.deadline import Deadline
 from whisktrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,21 +51,26 @@ def download(url: str) -> tuple[bytes, str]:
     Raises:
         DataError: The address is not allowed, does not answer in time, answers with an error, or is too large.
     """
-    until = time.monotonic() + TOTAL_SECONDS
+    with Deadline(TOTAL_SECONDS) as deadline:
+        return _follow(url, deadline)
+
+
+def _follow(url: str, deadline: Deadline) -> tuple[bytes, str]:
+    """Download what an address leads to in the end."""
     first = _split_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         parts = _split_url(url)
         same_host = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
-        pool = _connect(parts, url, until)
+        pool = _connect(parts, url, deadline)
         try:
-            response = _request(pool, parts, url, with_credentials=same_host)
+            response = _request(pool, parts, url, deadline, with_credentials=same_host)
             try:
                 location = response.headers.get("Location")
                 if response.status in _REDIRECTS and location:
                     url = urljoin(url, location)
                     continue
                 _check_status(response.status, url)
-                return _read(response, url, until), _file_name(parts)
+                return _read(response, url, deadline), _file_name(parts)
             finally:
                 response.close()
         finally:
@@ -106,27 +111,30 @@ def _check_status(status: int, url: str) -> None:
         )
 
 
-def _connect(parts: SplitResult, url: str, until: float) -> HTTPConnectionPool:
+def _connect(parts: SplitResult, url: str, deadline: Deadline) -> HTTPConnectionPool:
     """A connection to a checked address of the host.
 
     Args:
         parts: The URL, taken apart.
         url: The URL.
-        until: When to give up, on the monotonic clock.
+        deadline: When to give up.
     """
     import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
 
     host = parts.hostname or ""
     secure = parts.scheme.lower() == "https"
     port = parts.port or (443 if secure else 80)
     address = resolve(host, port, redact_url(url))
-    rest = max(0.1, until - time.monotonic())
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=min(READ_SECONDS, rest))
+    rest = max(0.1, deadline.rest)
+    timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, rest), read=min(READ_SECONDS, rest))
     if not secure:
-        return urllib3.HTTPConnectionPool(address, port, timeout=timeout)
+        plain = urllib3.HTTPConnectionPool(address, port, timeout=timeout)
+        plain.ConnectionCls = deadline.guard(HTTPConnection)
+        return plain
     import certifi
 
-    return urllib3.HTTPSConnectionPool(
+    pool = urllib3.HTTPSConnectionPool(
         address,
         port,
         timeout=timeout,
@@ -135,10 +143,17 @@ def _connect(parts: SplitResult, url: str, until: float) -> HTTPConnectionPool:
         server_hostname=host,
         assert_hostname=host,
     )
+    pool.ConnectionCls = deadline.guard(HTTPSConnection)
+    return pool
 
 
 def _request(
-    pool: HTTPConnectionPool, parts: SplitResult, url: str, *, with_credentials: bool
+    pool: HTTPConnectionPool,
+    parts: SplitResult,
+    url: str,
+    deadline: Deadline,
+    *,
+    with_credentials: bool,
 ) -> BaseHTTPResponse:
     import urllib3
 
@@ -149,6 +164,8 @@ def _request(
             "GET", path, headers=headers, redirect=False, retries=False, preload_content=False
         )
     except urllib3.exceptions.HTTPError as error:
+        if not deadline.rest:
+            raise _too_slow(url, 0) from None
         raise DataError(
             f"{redact_url(url)} does not answer ({type(error).__name__}).",
             code="bad_address",
@@ -157,10 +174,21 @@ def _request(
         ) from None
 
 
+def _too_slow(url: str, size: int) -> DataError:
+    """The error of an exchange that its deadline has ended."""
+    return DataError(
+        f"{redact_url(url)} sent {size} bytes in {TOTAL_SECONDS:.0f} s and was not done.",
+        code="address_too_slow",
+        hint="Download it and put it with 'whisktrain data put'.",
+        retryable=True,
+    )
+
+
 def _headers(parts: SplitResult, *, with_credentials: bool) -> dict[str, str]:
     import urllib3
 
     host = parts.hostname or ""
+    host = host if host.isascii() else host.encode("idna").decode()
     name = f"[{host}]" if ":" in host else host
     headers = {
         "Host": name if parts.port is None else f"{name}:{parts.port}",
@@ -174,13 +202,13 @@ def _headers(parts: SplitResult, *, with_credentials: bool) -> dict[str, str]:
     return headers
 
 
-def _read(response: BaseHTTPResponse, url: str, until: float) -> bytes:
+def _read(response: BaseHTTPResponse, url: str, deadline: Deadline) -> bytes:
     """The response's body, whole.
 
     Args:
         response: The response, with status 200.
         url: The URL.
-        until: When to give up, on the monotonic clock.
+        deadline: When to give up.
 
     Raises:
         DataError: It is too large, takes too long, or breaks off.
@@ -188,7 +216,8 @@ def _read(response: BaseHTTPResponse, url: str, until: float) -> bytes:
     import urllib3
 
     length = response.headers.get("Content-Length", "")
-    expected = int(length) if length.isdecimal() else None
+    # Python reads numbers of some thousand digits at most; twenty are too many already.
+    expected = int(length.lstrip("0")[:20] or "0") if length.isdecimal() else None
     if expected is not None:
         check_size(expected, redact_url(url))
     parts: list[bytes] = []
@@ -199,20 +228,19 @@ def _read(response: BaseHTTPResponse, url: str, until: float) -> bytes:
             parts.append(part)
             size += len(part)
             check_size(size, redact_url(url))
-            if time.monotonic() > until:
-                raise DataError(
-                    f"{redact_url(url)} sent {size} bytes in {TOTAL_SECONDS:.0f} s and was not done.",
-                    code="address_too_slow",
-                    hint="Download it and put it with 'whisktrain data put'.",
-                    retryable=True,
-                )
+            if not deadline.rest:
+                raise _too_slow(url, size)
     except urllib3.exceptions.HTTPError as error:
+        if not deadline.rest:
+            raise _too_slow(url, size) from None
         raise DataError(
             f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}).",
             code="bad_address",
             retryable=True,
             hint="Try again, or download it yourself and give the file.",
         ) from None
+    if not deadline.rest:  # a body without a length ends with its connection
+        raise _too_slow(url, size)
     if expected is not None and size != expected:
         raise DataError(
             f"{redact_url(url)} broke off after {size} of {expected} bytes.",
