@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,42 @@ def test_files_that_are_not_there(store: Store, tmp_path: Path) -> None:
         put_upload(store, tmp_path / "absent.csv")
     with pytest.raises(DataError, match="upload:ID"):
         get_upload(store, "model:x")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty"])
+def test_devices_are_no_files(store: Store, tmp_path: Path, device: str) -> None:
+    link = tmp_path / "x.csv"
+    link.symlink_to(device)
+    for path in (device, link):
+        with pytest.raises(DataError) as caught:
+            put_upload(store, path)
+        assert caught.value.code == "no_file"
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_read_as_far_as_data_may_go(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHISKTRAIN_MAX_DATA_MB", "1")
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+
+    def write(pieces: int) -> threading.Thread:
+        def run() -> None:
+            with contextlib.suppress(BrokenPipeError), pipe.open("wb") as file:
+                for _ in range(pieces):
+                    file.write(b"1,2\n" * 1000)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    small = write(3)
+    assert get_upload(store, put_upload(store, pipe)).bytes == b"1,2\n" * 3000
+    small.join()
+    endless = write(10**9)
+    with pytest.raises(DataError) as caught:
+        put_upload(store, pipe)
+    assert caught.value.code == "data_too_large"
+    endless.join()

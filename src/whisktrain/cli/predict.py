@@ -49,7 +49,7 @@ def predict(
         )
     given: Json | Path = rows_file
     if rows is not None or str(rows_file) == "-":
-        given = _json(rows if rows is not None else typer.get_text_stream("stdin").read())
+        given = _json(rows if rows is not None else _stdin())
     with context.connect() as connection:
         answer = connection.predict(model, given, **cast("PredictOptions", settings))
     for notice in answer.get("notices", []):
@@ -67,6 +67,15 @@ def predict(
             [*(decision_lines(answer) if output is None else []), "", answer["message"]]
         ).strip(),
     )
+
+
+def _stdin() -> str:
+    """The text on standard input, of which no more is read than data may have."""
+    from whisktrain.data.limits import check_size, max_bytes
+
+    text = typer.get_text_stream("stdin").read(max_bytes() + 1)
+    check_size(len(text), "The text on standard input")
+    return text
 
 
 def _json(text: str) -> Json:

@@ -44,9 +44,11 @@ def check_size(size: int, what: str) -> None:
     Raises:
         DataError: It has more bytes than `max_bytes`.
     """
-    if size > max_bytes():
+    most = max_bytes()
+    if size > most:
+        has = f"more than {_mb(most)}" if size == most + 1 else _mb(size)  # reading ends there
         raise DataError(
-            f"{what} has {_mb(size)} MB; expected at most {_mb(max_bytes())} MB.",
+            f"{what} has {has} MB; expected at most {_mb(most)} MB.",
             code="data_too_large",
             hint=f"Use fewer rows, or raise {VARIABLE} (and the action's memory) in the deployment.",
         )

@@ -280,7 +280,8 @@ def rows_file(path: str | Path) -> list[Json] | None:
             code="no_such_file",
             hint="Check the path.",
         )
-    if file.suffix.lower() != ".json" or file.stat().st_size > _LARGEST_ROWS_FILE:
+    small = file.is_file() and file.stat().st_size <= _LARGEST_ROWS_FILE
+    if file.suffix.lower() != ".json" or not small:
         return None
     try:
         content: Json = parse_json(file.read_text(encoding="utf-8-sig"))

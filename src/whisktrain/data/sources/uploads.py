@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TypedDict
 
 from whisktrain import tensors
 from whisktrain.data.images.files import IMAGE_SUFFIXES
-from whisktrain.data.limits import check_size
+from whisktrain.data.limits import check_size, max_bytes
 from whisktrain.errors import Conflict, Damaged, DataError, NotFound
 from whisktrain.records.ids import SCHEMA
 from whisktrain.records.ids import upload as upload_id
@@ -189,14 +190,34 @@ def _read(path: Path) -> tuple[bytes, str]:
     try:
         if path.is_dir():
             return _archive(path), "images"
-        check_size(path.stat().st_size, f"The file {str(path)!r}")
-        return path.read_bytes(), "auto"
+        return _read_file(path), "auto"
     except OSError as error:
         raise DataError(
             f"The file {str(path)!r} cannot be read: {error.strerror}.",
             code="no_file",
             hint="Check the path and its permissions.",
         ) from None
+
+
+def _read_file(path: Path) -> bytes:
+    """The content of a file or pipe, of which no more is read than data may have.
+
+    Raises:
+        DataError: It is larger, or something else, such as a device that never ends.
+    """
+    what = f"The file {str(path)!r}"
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+        raise DataError(
+            f"{str(path)!r} is no file; expected a file, a pipe, or a folder of images.",
+            code="no_file",
+            hint="Check the path.",
+        )
+    check_size(status.st_size, what)
+    with path.open("rb") as file:
+        content = file.read(max_bytes() + 1)
+    check_size(len(content), what)
+    return content
 
 
 def _archive(folder: Path) -> bytes:
