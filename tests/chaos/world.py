@@ -120,6 +120,9 @@ class World:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """With a follower, and with the faults."""
+        feed.handle(
+            {"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, self.store, namespace="guest"
+        )
         if self.schedule.processes:
             with self._processes():
                 yield
@@ -132,9 +135,6 @@ class World:
         spool, dice = self._folder / "spool", random.Random(self.schedule.seed)
         spool.mkdir()
         self.invoker, processes = Spool(spool), Processes(self._address, spool, frozen=FROZEN)
-        feed.handle(
-            {"lifecycleEvent": "CREATE", "triggerName": "/_/rounds"}, self.store, namespace="guest"
-        )
         follower = Follower(
             self.store,
             lambda _, payload: self.invoker.invoke("aggregate", payload) and None,
