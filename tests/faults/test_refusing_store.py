@@ -141,7 +141,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(
             time.sleep(0.01)
         with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreRefused) as caught:
             patch.setattr(stage, "LOOK_S", 0.1)
-            stage._wait_for_summary(refusing, "r", time.time() + 20)
+            stage._wait_for_summary(refusing, platform, "r", time.time() + 20)
         assert caught.value.code == "disk_full"
         refusing.refusal = taken
         summary = wait_summary(store, "r")
@@ -172,7 +172,7 @@ def test_a_run_that_ends_on_a_full_disk_says_so_before_its_summary_can_be_writte
         create(store, platform, "r", spec)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stage, "LOOK_S", 0.1)
-            said = stage._wait_for_summary(refusing, "r", time.time() + 20)
+            said = stage._wait_for_summary(refusing, platform, "r", time.time() + 20)
         assert said is not None and said["status"] == "failed"
         assert said["error"]["code"] == "disk_full" and said["resumable"]
         state = RunRecords(store, "r").read()

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy_learner import NumpyLearner
 from plans import plan_of as plan_of
 
 from whisktrain import tensors
-from whisktrain.errors import PlatformUnreachable
+from whisktrain.errors import PlatformError, PlatformUnreachable
 from whisktrain.openwhisk import feed
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
@@ -149,6 +149,7 @@ class Platform:
         self.results: list[tuple[str, dict[str, Any] | BaseException]] = []
         self.records: dict[str, Ended] = {}
         self.keeps_records = True
+        self.fault: PlatformError | None = None
         self.invoked: list[tuple[str, dict[str, Any]]] = []
         self.memory: dict[str, int] = {}
         self.closed = False
@@ -163,6 +164,10 @@ class Platform:
         self.invoked.append((action, arguments))
         self.start(action, arguments, activation)
         return activation
+
+    def wake_up_fault(self, triggers: Mapping[str, bool], since: float) -> PlatformError | None:
+        """What keeps a fire from starting an aggregate."""
+        return self.fault
 
     def ended(self, activation: str) -> Ended | None:
         """The record of an activation: as OpenWhisk has one, however it ended."""

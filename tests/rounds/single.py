@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from numpy_learner import NumpyLearner
 from rounds_rig import QUICK, plan_of, put_dataset
 
+from whisktrain.errors import PlatformError
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds import aggregate, worker
@@ -28,6 +29,8 @@ class Invocations:
         self.refusal = refusal
         self.records: dict[str, Ended] = {}
         self.asked: list[str] = []
+        self.fault: PlatformError | None = None
+        self.asked_for_faults: list[float] = []
         self.made: list[tuple[str, dict[str, Any]]] = []
         self.memory: dict[str, int] = {}
 
@@ -41,6 +44,10 @@ class Invocations:
         if self.refusal is not None:
             raise self.refusal
         return f"id {len(self.made)}"
+
+    def wake_up_fault(self, triggers: Mapping[str, bool], since: float) -> PlatformError | None:
+        self.asked_for_faults.append(since)
+        return self.fault
 
     def ended(self, activation: str) -> Ended | None:
         self.asked.append(activation)

@@ -16,6 +16,7 @@ from whisktrain.openwhisk.client import Activation, Client
 from whisktrain.openwhisk.client.records import ActionRecord, RuleRecord
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import ActionEntry, Package, Rule, Trigger
+from whisktrain.openwhisk.wiring import DEPLOY, switch_on
 from whisktrain.version import __version__
 
 __all__ = [
@@ -31,7 +32,6 @@ ANSWER_S = 60.0
 """Seconds within which an action answers a probe, a cold start included."""
 CONCURRENT = ("worker", "aggregate", "train")
 """The actions that run at the same time."""
-DEPLOY = "Deploy the system: whisktrain deploy"
 
 Deployed = Mapping[str, ActionRecord | None]
 """A package's actions and sequences as the platform has them, by name; None where one is missing."""
@@ -243,8 +243,7 @@ def _check_rule(client: Client, rule: Rule) -> Finding:
     if record is None:
         return failed("rule", f"{rule.name} is missing", DEPLOY)
     if record.get("status") != "active":
-        hint = f"Switch it on: wsk rule enable {rule.name} (or whisktrain deploy)"
-        return failed("rule", f"{rule.name} is {record.get('status')}", hint)
+        return failed("rule", f"{rule.name} is {record.get('status')}", switch_on(rule.name))
     trigger, action = _end(record, "trigger"), _end(record, "action")
     if (trigger, action) != (rule.trigger, rule.action):
         hint = f"It has to lead from {rule.trigger} to {rule.action}: whisktrain deploy"

@@ -11,10 +11,11 @@ import requests
 
 from whisktrain.doctor.activations import RuleStart, explain_failure, rule_starts
 from whisktrain.doctor.findings import Finding, Progress, failed, of_error, passed, wait_for
-from whisktrain.doctor.hints import START_FOLLOWER, diagnose, no_container
+from whisktrain.doctor.hints import diagnose, no_container
 from whisktrain.errors import WhisktrainError
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.manifest import Package
+from whisktrain.openwhisk.wiring import START_FOLLOWER
 from whisktrain.records.run_records import RunRecords
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["START_FOLLOWER", "Diagnosis", "Kind", "diagnose", "no_container", "target_of"]
-
-START_FOLLOWER = "Start it, with the deployment's store: whisktrain follow (with Docker: docker compose up --detach follower)"
+__all__ = ["Diagnosis", "Kind", "diagnose", "no_container", "target_of"]
 
 DEFAULT_MEMORY_MB = 512
 

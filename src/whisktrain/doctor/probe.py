@@ -11,12 +11,13 @@ from whisktrain.doctor import cleanup
 from whisktrain.doctor.activations import explain_failure
 from whisktrain.doctor.findings import Finding, Progress, failed, of_error, passed
 from whisktrain.doctor.follower import start_for
-from whisktrain.doctor.hints import START_FOLLOWER, diagnose, no_container
+from whisktrain.doctor.hints import diagnose, no_container
 from whisktrain.errors import WhisktrainError
 from whisktrain.jsontypes import JsonObject
 from whisktrain.openwhisk.client import Activation, Client, failure_of
 from whisktrain.openwhisk.limits import Limits
 from whisktrain.openwhisk.manifest import Package
+from whisktrain.openwhisk.wiring import START_FOLLOWER
 from whisktrain.records.archive import RunArchive
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords

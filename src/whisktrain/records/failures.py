@@ -76,7 +76,9 @@ class Failure:
     @property
     def resumable(self) -> bool:
         """Whether the run may go on later: not where it cannot be done as it was asked for."""
-        return not self.fatal or self.diverged or self.error.get("code") in StoreRefused.codes
+        if not self.fatal or self.diverged or self.error.get("retryable"):
+            return True
+        return self.error.get("code") in StoreRefused.codes
 
     @classmethod
     def from_exception(cls, shard: int, attempt: int, error: Exception, execution: str) -> Failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -34,6 +34,17 @@ class Invoker(Platform, Protocol):
 
         Raises:
             PlatformError: It could not be started.
+        """
+
+    def wake_up_fault(self, triggers: Mapping[str, bool], since: float) -> PlatformError | None:
+        """What keeps an aggregate from being started by the follower; None where nothing is known of it.
+
+        Args:
+            triggers: Whether each registered trigger is fired, by its full name.
+            since: When an aggregate was needed, in seconds of the epoch.
+
+        Raises:
+            PlatformError: The platform does not answer.
         """
 
     def give_memory(self, action: str, megabytes: int) -> None:

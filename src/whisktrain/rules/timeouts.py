@@ -34,6 +34,7 @@ class Timeouts:
         stale: The follower fires for a run without any progress after this, …
         refire: … and again after this, doubled each time up to …
         refire_most: … this.
+        stranded: A run that has not changed for this long, though it needs an aggregate, may have none to come.
         poll: The longest single wait for a change.
         retry: The first pause after the store did not answer; doubled up to `retry_most`.
         retry_most: The longest such pause.
@@ -58,6 +59,7 @@ class Timeouts:
     stale: float = 60.0
     refire: float = 3.0
     refire_most: float = 60.0
+    stranded: float = 30.0
     poll: float = 30.0
     retry: float = 0.05
     retry_most: float = 2.0

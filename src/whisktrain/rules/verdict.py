@@ -12,7 +12,7 @@ from whisktrain.records.run import RunState, Start
 from whisktrain.rules.assignment import missing, slot_of
 from whisktrain.rules.timeouts import Timeouts, overdue_after
 
-__all__ = ["OUT_OF_MEMORY", "Verdict", "failure_sentence", "judge", "lost_error"]
+__all__ = ["NOT_REACHED", "OUT_OF_MEMORY", "Verdict", "failure_sentence", "judge", "lost_error"]
 
 OUT_OF_MEMORY = "out_of_memory"
 """The code of a worker that was killed because it took more memory than it may."""
@@ -21,6 +21,9 @@ _LOST_CODES = ("worker_lost", "worker_refused")
 """The codes that an aggregate writes for a worker that could not write anything itself."""
 
 _LOST_HINT = "Give the worker action more memory or time, or use fewer workers."
+
+NOT_REACHED = ("no_follower", "no_rule", "no_trigger", "rule_inactive")
+"""The codes of a run that no aggregate came for."""
 
 _CLOCK_STEP = 0.001
 """Times in documents are rounded to milliseconds."""
@@ -215,6 +218,8 @@ def failure_sentence(cause: Failure, state: RunState) -> str:
     what = {"build": "building the model", "train": "training", "evaluate": "evaluating"}[
         state.phase
     ]
+    if cause.error.get("code") in NOT_REACHED:
+        return str(cause.error["message"])
     if cause.shard == MERGE:
         who = "The aggregate failed"
     elif state.phase == "build":

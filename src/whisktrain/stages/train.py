@@ -20,8 +20,10 @@ from whisktrain.records.summary import RunSummary, rounds_done, unwritten_summar
 from whisktrain.request import Request, parse
 from whisktrain.request.comparison import Asked, resume_asked, training_asked
 from whisktrain.rounds.opening import Opened, claim, create
+from whisktrain.rounds.stranded import end_if_stranded
 from whisktrain.rules.capacity import may_wait
 from whisktrain.rules.resuming import resumed_plan
+from whisktrain.rules.timeouts import TIMEOUTS
 from whisktrain.serving.results import RunResult, result_of
 from whisktrain.stages.given_model import given_config
 from whisktrain.stages.planning import resolve_spec, with_learning_rate
@@ -106,7 +108,7 @@ def train(
     asked = training_asked(request, dataset)
     run, opened = _open(store, request.train.key, execution, asked, open_run)
     patient = request.train.wait if wait is None else wait
-    result = _result(store, run, opened, deadline if patient else 0.0, body, limits)
+    result = _result(store, invoker, run, opened, deadline if patient else 0.0, body, limits)
     result = {**result, "data": used_data(dataset, body)}
     return {**result, "predict": request.predict.model_dump(mode="json", exclude_unset=True)}
 
@@ -155,7 +157,7 @@ def resume(
         return create(store, invoker, new, plan, best=best, platform=facts)
 
     new, opened = _open(store, key, execution, resume_asked(stopped, learning_rate), open_run)
-    result = _result(store, new, opened, deadline if wait else 0.0, body, limits)
+    result = _result(store, invoker, new, opened, deadline if wait else 0.0, body, limits)
     return {**result, "data": used_data(checkpoint.spec.dataset, body), "predict": {}}
 
 
@@ -200,6 +202,7 @@ def _spec(store: Store, request: Request, dataset: str, body: DatasetBody, limit
 
 def _result(  # noqa: PLR0917 - what a result is made of
     store: Store,
+    invoker: Invoker,
     run: str,
     opened: Opened,
     deadline: float,
@@ -210,7 +213,7 @@ def _result(  # noqa: PLR0917 - what a result is made of
     archive, keys = RunArchive(store, run), RunKeys(store)
     crowded = opened.state is not None and not may_wait(limits, opened.state.spec.slots)
     until = 0.0 if crowded else deadline - MARGIN
-    summary = opened.summary or _wait_for_summary(store, run, until)
+    summary = opened.summary or _wait_for_summary(store, invoker, run, until)
     if summary is not None:
         return result_of(summary)
     state = RunRecords(store, run).read()
@@ -232,14 +235,14 @@ def _crowded(limits: Limits) -> str:
     )
 
 
-def _wait_for_summary(store: Store, run: str, until: float) -> RunSummary | None:
+def _wait_for_summary(store: Store, invoker: Invoker, run: str, until: float) -> RunSummary | None:
     """Wait for the summary; None at the time `until`, or where the run was deleted.
 
     Raises:
         StoreRefused: The store does not take what is written, so that not even the run's end can be; nothing moves.
     """
     archive, keys, records = RunArchive(store, run), RunKeys(store), RunRecords(store, run)
-    rev = ""
+    rev, since = "", time.time()
     while (now := time.time()) < until:
         found = archive.wait_for_summary(
             min(until, now + LOOK_S), given_up=lambda: not keys.names(run)
@@ -251,7 +254,11 @@ def _wait_for_summary(store: Store, run: str, until: float) -> RunSummary | None
             return refused
         if state is not None and state.rev == rev:
             try_to_write(store)
-        rev = state.rev if state is not None else ""
+            if time.time() - since >= TIMEOUTS.stranded:
+                end_if_stranded(records, invoker, state, since, TIMEOUTS)
+                since = time.time()
+        else:
+            rev, since = state.rev if state is not None else "", now
     return None
 
 

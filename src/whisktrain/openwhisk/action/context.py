@@ -20,6 +20,7 @@ from whisktrain.openwhisk.limits import Limits
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from whisktrain.errors import PlatformError
     from whisktrain.rounds.activations import Ended
     from whisktrain.store.protocol import Store
 
@@ -122,6 +123,20 @@ class ActionInvoker:
         from whisktrain.openwhisk.ended import ended
 
         return ended(_client(self.environment), activation)
+
+    def wake_up_fault(self, triggers: Mapping[str, bool], since: float) -> PlatformError | None:
+        """What keeps an aggregate from being started by the follower; None where nothing is known of it.
+
+        Args:
+            triggers: Whether each registered trigger is fired, by its full name.
+            since: When an aggregate was needed, in seconds of the epoch.
+
+        Raises:
+            PlatformError: The platform does not answer.
+        """
+        from whisktrain.openwhisk.wiring import fault
+
+        return fault(_client(self.environment), triggers, since)
 
 
 @dataclass

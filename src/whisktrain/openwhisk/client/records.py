@@ -22,6 +22,7 @@ __all__ = [
     "PlatformLimits",
     "Response",
     "RuleEnd",
+    "RuleLink",
     "RuleRecord",
     "TriggerRecord",
 ]
@@ -73,13 +74,20 @@ class PackageRecord(TypedDict, total=False):
     publish: bool
 
 
+class RuleLink(TypedDict, total=False):
+    """A rule as its trigger shows it."""
+
+    status: str
+
+
 class TriggerRecord(TypedDict, total=False):
-    """A trigger."""
+    """A trigger, with its rules by their full names."""
 
     name: str
     parameters: list[KeyValue]
     annotations: list[KeyValue]
     publish: bool
+    rules: dict[str, RuleLink]
 
 
 class RuleEnd(TypedDict, total=False):

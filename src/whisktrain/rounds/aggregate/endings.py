@@ -15,7 +15,7 @@ from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.finish import FinalState, end, finish
 from whisktrain.rounds.aggregate.repair import repair_params
 from whisktrain.rules.next_round import NextRound
-from whisktrain.rules.verdict import Verdict, failure_sentence
+from whisktrain.rules.verdict import NOT_REACHED, Verdict, failure_sentence
 
 __all__ = ["complete", "fail", "record_aggregate_failure", "record_merge_failure", "restart"]
 
@@ -50,7 +50,7 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
     outcome = Outcome(time.time(), error=error, log=cause.log)
     reason = (
         f"{sentence} {cause.error['hint']}"
-        if cause.error.get("code") == "worker_refused"
+        if cause.error.get("code") in ("worker_refused", *NOT_REACHED)
         else sentence
     )
     return _end(

@@ -20,6 +20,7 @@ from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
 from whisktrain.rounds.activations import Activations, NoRecords, Platform
 from whisktrain.rounds.follower.firing import Fire, TriggerFirer
+from whisktrain.rounds.presence import present
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts
 from whisktrain.rules.verdict import judge
 from whisktrain.store.protocol import Store
@@ -241,12 +242,12 @@ class Follower:
         """What an aggregate is needed for, if anything; and when, in seconds of the epoch, something becomes overdue."""
         if state.final:
             return ("final",), 0.0
-        present = _present(records, state)
+        there = present(records, state)
         failures = records.failures(state.round)
         # An aggregate with a live lease retries failed and overdue shards itself: it gets a grace period for that.
         grace = self._timeouts.grace if watch.leased else 0.0
         as_of = time.time() - grace
-        verdict = judge(state, present, failures, as_of, self._timeouts)
+        verdict = judge(state, there, failures, as_of, self._timeouts)
         until = verdict.until + grace
         if verdict.kind == "complete" and state.aggregate_lease:
             # A round longer than the hand-over does not show yet whether there is a successor: it gets the same grace.
@@ -282,10 +283,3 @@ class Follower:
             watch.pause = min(2 * watch.pause, self._timeouts.refire_most)
         else:
             watch.look_at = max(self._firer.blocked_until, now + self._timeouts.refire)
-
-
-def _present(records: RunRecords, state: RunState) -> frozenset[int]:
-    """What is there of the open round: shards; in round 0 `{0}` once the first parameters are."""
-    if state.round == 0:
-        return frozenset({0} if records.built(state) else ())
-    return frozenset(records.shards(state.round))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TypedDict
 
 from whisktrain.errors import Conflict, Damaged, PlatformError, StoreRefused, StoreUnreachable
@@ -20,8 +19,9 @@ from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.invoker import Invoker
 from whisktrain.rounds.lease_clock import LeaseClock
 from whisktrain.rounds.passes import run_passes
+from whisktrain.rounds.stranded import end_if_stranded
 from whisktrain.rounds.worker.building import build
-from whisktrain.rounds.worker.poll_delay import PollDelay
+from whisktrain.rounds.worker.context import WorkerContext
 from whisktrain.rules import assignment, batches
 from whisktrain.rules.timeouts import TIMEOUTS, Timeouts, backup_delay
 from whisktrain.spec import Contribution, Learner, OpenModel, Phase
@@ -54,37 +54,6 @@ class WorkerResult(TypedDict):
     successor: str | None
 
 
-@dataclass(slots=True)
-class _WorkerContext:
-    """The state of one activation; nothing of it is needed to continue elsewhere."""
-
-    records: RunRecords
-    invoker: Invoker
-    learner: Learner
-    slot: int
-    successor: bool
-    clock: LeaseClock
-    position: str | None = None
-    changed: RunState | None = None
-    poll_delay: PollDelay = field(default_factory=PollDelay)
-    updates: int = 0
-    rounds: set[int] = field(default_factory=set)
-    params: Params | None = None
-    model: OpenModel | None = None
-    last_write_ms: float = 0.0
-    cold: bool = False
-    handed_over_to: str | None = None
-
-    def forget(self) -> None:
-        """Forget the run's state, so that it is read again."""
-        self.changed = None
-
-    @property
-    def model_key(self) -> tuple[str, str]:
-        """The key of the run's model among the warm ones."""
-        return self.records.store.url, self.records.run
-
-
 def serve(
     run: str,
     slot: int,
@@ -112,7 +81,7 @@ def serve(
     """
     global _warm
     clock = LeaseClock(execution, time.time(), deadline, timeouts)
-    context = _WorkerContext(RunRecords(store, run), invoker, learner, slot, successor, clock)
+    context = WorkerContext(RunRecords(store, run), invoker, learner, slot, successor, clock)
     context.cold, _warm = not _warm, True
     left = run_passes(lambda: _serve_round(context), context.forget, clock)
     if context.model is not None:
@@ -127,7 +96,7 @@ def serve(
     }
 
 
-def _serve_round(context: _WorkerContext) -> str | None:
+def _serve_round(context: WorkerContext) -> str | None:
     """Serve the open round; why to leave, or None to continue."""
     if context.position is None:
         context.position = context.records.position()
@@ -165,14 +134,14 @@ def _serve_round(context: _WorkerContext) -> str | None:
     return _wait(context, state, params)
 
 
-def _read_params(context: _WorkerContext, state: RunState) -> Params | None:
+def _read_params(context: WorkerContext, state: RunState) -> Params | None:
     """The parameters of the open round (W2); None where they are gone."""
     if context.params is None or context.params.id != state.params:
         context.params = context.records.read_params(state.params)
     return context.params
 
 
-def _shards_to_compute(context: _WorkerContext, state: RunState) -> tuple[int, ...] | None:
+def _shards_to_compute(context: WorkerContext, state: RunState) -> tuple[int, ...] | None:
     """The slot's shards without an update (W3); None where there is nothing left to do for this activation."""
     own = assignment.owned(context.slot, state.spec.slots, state.spec.shards)
     if context.rounds:
@@ -184,7 +153,7 @@ def _shards_to_compute(context: _WorkerContext, state: RunState) -> tuple[int, .
     return lacking if lacking or context.successor or repeated else None
 
 
-def _build(context: _WorkerContext, state: RunState) -> str | None:
+def _build(context: WorkerContext, state: RunState) -> str | None:
     """Round 0: slot 0 builds the model; the other slots have nothing to do yet."""
     if context.slot != 0:
         return "the model is not built yet"
@@ -209,13 +178,14 @@ def _build(context: _WorkerContext, state: RunState) -> str | None:
             not _is_open_still(context, state)
         ):
             return None
+        _look_for_aggregate(context, state)
     if not builds:
         return _give_up(context, "the lease is over and nothing has moved")
     return _hand_over(context)
 
 
 def _compute(
-    context: _WorkerContext, state: RunState, params: Params, own: tuple[int, ...]
+    context: WorkerContext, state: RunState, params: Params, own: tuple[int, ...]
 ) -> str | None:
     """Compute some shards and put their updates (W3 and W4); why to leave, or None."""
     for shard in own:
@@ -250,7 +220,7 @@ def _compute(
 
 
 def _put_update(
-    context: _WorkerContext,
+    context: WorkerContext,
     state: RunState,
     shard: int,
     contribution: Contribution,
@@ -280,7 +250,7 @@ def _put_update(
 
 
 def _contribute(
-    context: _WorkerContext, state: RunState, params: Params, shard: int
+    context: WorkerContext, state: RunState, params: Params, shard: int
 ) -> tuple[Contribution | None, dict[str, float]]:
     """A shard's contribution and the milliseconds it took; None where the model is gone: the run has ended."""
     began = time.perf_counter()
@@ -303,7 +273,7 @@ def _contribute(
     }
 
 
-def _fail(context: _WorkerContext, state: RunState, shard: int, error: Exception) -> str:
+def _fail(context: WorkerContext, state: RunState, shard: int, error: Exception) -> str:
     """Record a failure (W3). This process may be broken, so it leaves; the shard is invoked again."""
     failpoint(Step.PUT_FAILURE)
     context.model = None
@@ -319,7 +289,7 @@ def _fail(context: _WorkerContext, state: RunState, shard: int, error: Exception
     return f"shard {shard} failed: {failure.error['message']}"
 
 
-def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | None:
+def _wait(context: WorkerContext, state: RunState, params: Params) -> str | None:
     """Wait for the next round, as a backup for missing shards after a delay (W5); hand over at the lease's end (W6)."""
     clock = context.clock
     backup_at = time.time() + backup_delay(state, clock.timeouts)
@@ -329,6 +299,7 @@ def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | Non
         if _wait_for_change(context, clock.bounded(rest)) and not _is_open_still(context, state):
             context.poll_delay.stop()
             return None
+        _look_for_aggregate(context, state)
         if backup_at and time.time() >= backup_at:
             failpoint(Step.BACKUP)
             lacking = _missing(context, state)
@@ -343,7 +314,7 @@ def _wait(context: _WorkerContext, state: RunState, params: Params) -> str | Non
     return _hand_over(context)
 
 
-def _missing(context: _WorkerContext, state: RunState) -> tuple[int, ...] | None:
+def _missing(context: WorkerContext, state: RunState) -> tuple[int, ...] | None:
     """The shards without an update, those after this slot's number first; None where the run has moved on."""
     lacking = assignment.missing(
         state.round, state.spec.shards, context.records.authors(state.round)
@@ -355,7 +326,7 @@ def _missing(context: _WorkerContext, state: RunState) -> tuple[int, ...] | None
     return after + tuple(k for k in lacking if k < context.slot)
 
 
-def _hand_over(context: _WorkerContext) -> str:
+def _hand_over(context: WorkerContext) -> str:
     """Invoke the slot's successor, as the last act (W6)."""
     failpoint(Step.HAND_OVER)
     try:
@@ -368,13 +339,13 @@ def _hand_over(context: _WorkerContext) -> str:
     return "the lease is over; the successor is invoked"
 
 
-def _give_up(context: _WorkerContext, why: str) -> str:
+def _give_up(context: WorkerContext, why: str) -> str:
     """Leave the slot without a successor."""
     context.handed_over_to = ""
     return why
 
 
-def _is_open_still(context: _WorkerContext, state: RunState) -> bool:
+def _is_open_still(context: WorkerContext, state: RunState) -> bool:
     """Whether the change of the run document was none of its round: an aggregate noted an invocation in it."""
     newest = context.changed
     if newest is None or newest.final or newest.round != state.round:
@@ -383,8 +354,19 @@ def _is_open_still(context: _WorkerContext, state: RunState) -> bool:
     return True
 
 
-def _wait_for_change(context: _WorkerContext, seconds: float) -> bool:
+def _wait_for_change(context: WorkerContext, seconds: float) -> bool:
     """Wait until the run document changes, at most `seconds`; whether it did."""
+    context.unmoved_since = context.unmoved_since or time.time()
     change = context.records.wait_for_run(context.position or "0", seconds)
     context.position, context.changed = change.position, change.state
+    if change.changed:
+        context.unmoved_since = 0.0
     return change.changed
+
+
+def _look_for_aggregate(context: WorkerContext, state: RunState) -> None:
+    """End the run where its round has waited for an aggregate for long, and the platform says why none comes."""
+    now = time.time()
+    if now - context.unmoved_since >= context.clock.timeouts.stranded:
+        since, context.unmoved_since = context.unmoved_since, now
+        end_if_stranded(context.records, context.invoker, state, since, context.clock.timeouts)
