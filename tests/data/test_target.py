@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -171,3 +172,8 @@ def test_a_model_decides_where_the_caller_does_not() -> None:
     assert read_target(cells, "t", model=single).task == "regression"
     assert read_target(column(0, 1, 1), "t", model=single).task == "classification"
     assert read_target(column("a", "b", "c"), "t", model=single).task == "classification"
+
+
+def test_dates_are_classes_by_their_text() -> None:
+    days = [datetime.date(2024, 1, 1 + k % 2) for k in range(8)]
+    assert read_target(column(*days), "t").classes == ("2024-01-01", "2024-01-02")

@@ -32,6 +32,9 @@ def test_numbers_travel_exactly() -> None:
     random = np.random.default_rng(0)
     doubles = np.concatenate([np.arange(40) * 1e-12, random.normal(size=60), [5e-324, 1.7e308]])
     frame = pd.DataFrame({"d": doubles, "f": doubles.clip(-1, 1).astype(np.float32)})
+    with_gaps = frame.assign(gap=frame["d"].where(np.arange(len(frame)) % 2 == 0))
+    gaps = [row["gap"] for row in json.loads(json.dumps(rows_of_frame(with_gaps)))]
+    assert gaps == [value if k % 2 == 0 else None for k, value in enumerate(doubles.tolist())]
     rows: Any = json.loads(json.dumps(rows_of_frame(frame)))
     assert np.array([row["d"] for row in rows]).tobytes() == doubles.tobytes()
     assert (
