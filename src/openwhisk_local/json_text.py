@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NoReturn
 
 from openwhisk_local.jsontypes import Json
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_UNUSUAL_NUMBER = re.compile(r"[-+.\deE]{101}|[eE]\+?\d{3}")
+_LONGEST_NUMBER = 100
 _SYMBOL = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\[\]{},:"]+')
 
 
-def parse_json(text: str | bytes) -> Json:
-    """Read JSON in UTF-8, without NaN and infinities; half of a surrogate pair becomes a question mark, as in Java.
+def parse_json(text: str) -> Json:
+    """Read JSON without NaN, infinities and numbers of more than 100 characters, as OpenWhisk's parser does.
+
+    Half of a surrogate pair becomes a question mark, as where Java writes it.
 
     Raises:
         ValueError: It is not JSON, or begins with a byte order mark.
         RecursionError: It is nested too deeply.
     """
-    if isinstance(text, bytes):
-        text = text.decode()  # json.loads would guess UTF-16 and drop a byte order mark
-    value: Json = json.loads(text, parse_constant=_refuse_constant)
+    if _UNUSUAL_NUMBER.search(text):
+        value: Json = json.loads(
+            text, parse_constant=_refuse_constant, parse_int=_read_int, parse_float=_read_float
+        )
+    else:
+        value = json.loads(text, parse_constant=_refuse_constant)
     return _without_halves(value) if _ESCAPED_SURROGATE.search(text) else value
+
+
+def _read_int(digits: str) -> int:
+    _check_length(digits)
+    return int(digits)
+
+
+def _read_float(digits: str) -> float:
+    _check_length(digits)
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"The number {digits} is too large.")
+    return value
+
+
+def _check_length(digits: str) -> None:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(
+            f"Number too long:The number starting with '{digits[:20]}' had {len(digits)} characters which is more than the "
+            f"allowed limit maxNumberCharacters = {_LONGEST_NUMBER}. If this is legit input consider increasing the limit."
+        )
 
 
 def _without_halves(value: Json) -> Json:

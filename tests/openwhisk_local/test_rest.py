@@ -363,6 +363,25 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_and_ends_no_process(caller:
         assert (answer.status, answer.body) == (200, expected)
 
 
+def test_bytes_that_are_no_utf_8_are_replaced_and_long_texts_of_digits_are_no_numbers(
+    caller: Any,
+) -> None:
+    caller.put("echo", ECHO)
+    path = "/api/v1/namespaces/_/actions/echo?blocking=true&result=true"
+    digits = "1" * 200
+    for body, expected in (
+        (b'{"a": "x\xffy"}', {"a": "x\ufffdy"}),
+        (
+            f'{{"{digits}": "1e999 {digits}", "n": {"7" * 100}}}'.encode(),
+            {digits: f"1e999 {digits}", "n": int("7" * 100)},
+        ),
+        (b'{"a": 1e300, "b": 1E-400}', {"a": 1e300, "b": 0.0}),
+        (rb'{"a": "\uffff"}', {"a": "\uffff"}),
+    ):
+        answer = caller.send("POST", path, body)
+        assert (answer.status, answer.body) == (200, expected)
+
+
 def test_a_flag_without_a_value_counts_as_absent_and_the_first_one_counts(caller: Any) -> None:
     caller.put("echo", ECHO)
     for query, status in (
@@ -381,9 +400,21 @@ def test_a_flag_without_a_value_counts_as_absent_and_the_first_one_counts(caller
 
 
 @pytest.mark.parametrize(
-    "body", [b"\xef\xbb\xbf{}", "{}".encode("utf-16"), "{}".encode("utf-32"), b'{"a": "\xff"}']
+    "body",
+    [
+        b"\xef\xbb\xbf{}",
+        "{}".encode("utf-16"),
+        "{}".encode("utf-32"),
+        b"{\xff}",
+        '{"a": "\uffff"}'.encode(),
+        b'{"a": ' + b"1" * 101 + b"}",
+        b'{"a": 0.' + b"1" * 99 + b"}",
+        b'{"a": [1e400]}',
+        b'{"a": "\t"}',
+        b'{"a": 01}',
+    ],
 )
-def test_a_body_is_utf_8_without_a_byte_order_mark(caller: Any, body: bytes) -> None:
+def test_a_body_that_the_platform_declines_is_declined(caller: Any, body: bytes) -> None:
     caller.put("echo", ECHO)
     answer = caller.send("POST", "/api/v1/namespaces/_/actions/echo?blocking=true", body)
     assert answer.status == 400

@@ -15,6 +15,7 @@ from openwhisk_local.state.names import Name, check_segment
 
 LIST_MOST, LIST_DEFAULT = 200, 30
 _DRAINED = 256 * MB
+_NO_CHARACTER = "\uffff"  # the platform's parser takes it for the end
 _INT32 = 1 << 31
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _TOO_DEEP = "JSON input nested too deeply:JSON input was nested more deeply than the configured limit of maxNesting = 1000"
@@ -193,13 +194,16 @@ def _canonical_content_type(content_type: str) -> str:
 
 
 def read_json(content: bytes) -> Json:
-    """Read a body as JSON.
+    """Read a body as JSON in UTF-8; bytes that are none are replaced.
 
     Raises:
         Rejection: 400; it is not JSON.
     """
+    text = content.decode(errors="replace")
+    if _NO_CHARACTER in text:
+        raise malformed("Unexpected end-of-input: U+FFFF is no character")
     try:
-        return parse_json(content)
+        return parse_json(text)
     except RecursionError:
         raise malformed(_TOO_DEEP) from None
     except ValueError as error:
