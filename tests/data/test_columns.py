@@ -236,3 +236,10 @@ def test_day_or_month_first_is_decided_over_the_whole_column() -> None:
     assert days[0] == (pd.Timestamp("2020-02-01") - pd.Timestamp("1970-01-01")).days
     either = infer_type(texts("01/02/2020", "03/04/2020"), "d")
     assert "could be either" in either.notices[0]
+
+
+@pytest.mark.parametrize(
+    "column", [objects(0.0, -0.0), objects(-0.0), texts("-0", "-0.0"), pd.Series([-0.0, 1.0])]
+)
+def test_a_negative_zero_is_zero_alone_and_among_others(column: pd.Series[Any]) -> None:
+    assert not np.signbit(parse_numbers(column, NumberStyle()).values).any()

@@ -102,11 +102,11 @@ def missing_mask(column: Series) -> NDArray[np.bool_]:
 
 
 def parse_numbers(column: Series, style: NumberStyle) -> ParsedColumn:
-    """Read a column as numbers; infinite ones count as invalid."""
+    """Read a column as numbers; infinite ones count as invalid, and -0.0 is 0.0, as cells are told apart by value."""
     if holds_objects(column):
         plain = parse_plain_numbers(column) if style == PLAIN else None
         if plain is not None:
-            return ParsedColumn(plain, np.zeros(len(column), bool))
+            return ParsedColumn(plain + 0.0, np.zeros(len(column), bool))
         codes, cells = factorize(column)
         parsed = np.array([cell_number(cell, style) for cell in cells], dtype=np.float64)
         numbers = parsed[codes]
@@ -117,7 +117,7 @@ def parse_numbers(column: Series, style: NumberStyle) -> ParsedColumn:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
         invalid = np.zeros(len(column), bool)
     infinite = np.isinf(numbers)
-    return ParsedColumn(np.where(infinite, np.nan, numbers), invalid | infinite)
+    return ParsedColumn(np.where(infinite, np.nan, numbers) + 0.0, invalid | infinite)
 
 
 def parse_booleans(column: Series) -> ParsedColumn:
