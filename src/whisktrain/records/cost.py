@@ -1,13 +1,13 @@
 """The cost of a run: activations of workers and aggregates, and their seconds times their memory. Pure.
 
-An activation is known by what it writes: a worker by its updates, an aggregate by its merges. It counts from its start to the
-last write, so that idle time after that is left out. Not counted: the activations of preprocess, train, predict and the feed,
-and those that found nothing to do.
+An activation is known by what it writes: a worker by its updates, an aggregate by its merges, one that found nothing to do by
+its idle document, and one that was killed by its record. It counts from its start to the last write, so that idle time after
+that is left out. Not counted: the activations of preprocess, train, predict and the feed, and those that found the run ended.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypedDict
 
 __all__ = ["Cost", "CostBody", "CostTotal", "Usage"]
@@ -54,9 +54,9 @@ class Cost:
     """The sums so far.
 
     Attributes:
-        invocations: Activations that are known to have worked.
-        gb_seconds: Of the activations that another one has replaced.
-        serving: The present activation of each role: "aggregate", or a slot's number.
+        invocations: Activations that are known.
+        gb_seconds: Of the activations that others have replaced.
+        serving: The present activation of each role, "aggregate" or a slot's number, and the one before ("0 before").
     """
 
     invocations: int = 0
@@ -73,13 +73,27 @@ class Cost:
             last: When it wrote.
             megabytes: Its memory.
         """
-        before = self.serving.get(role)
-        if before is not None and before.execution == execution:
-            longer = Usage(execution, before.start, max(before.last, round(last, 3)), megabytes)
-            return Cost(self.invocations, self.gb_seconds, {**self.serving, role: longer})
-        closed = self.gb_seconds + (before.gb_seconds if before else 0.0)
-        fresh = Usage(execution, round(start, 3), round(max(last, start), 3), megabytes)
-        return Cost(self.invocations + 1, closed, {**self.serving, role: fresh})
+        serving, earlier = dict(self.serving), f"{role} before"
+        present, replaced = serving.get(role), serving.get(earlier)
+        if replaced is not None and replaced.execution == execution and present is not None:
+            # Two activations of one role take turns: this one was counted before.
+            present, serving[earlier] = replaced, present
+        if present is not None and present.execution == execution:
+            end = max(present.last, round(last, 3))
+            serving[role] = Usage(execution, present.start, end, megabytes)
+            return replace(self, serving=serving)
+        gb_seconds = self.gb_seconds + (replaced.gb_seconds if replaced is not None else 0.0)
+        if present is not None:
+            serving[earlier] = present
+        serving[role] = Usage(execution, round(start, 3), round(max(last, start), 3), megabytes)
+        return Cost(self.invocations + 1, gb_seconds, serving)
+
+    def with_idle(self, execution: str, start: float, end: float, megabytes: int) -> Cost:
+        """The sums with an activation that wrote nothing; as they are where it serves a role."""
+        if any(usage.execution == execution for usage in self.serving.values()):
+            return self
+        seconds = self.gb_seconds + Usage(execution, start, end, megabytes).gb_seconds
+        return Cost(self.invocations + 1, seconds, self.serving)
 
     def to_body(self) -> CostBody:
         """The sums as JSON."""

@@ -3,7 +3,7 @@
     library   dataset:<id>  shard:<dataset>:<k>  validation:<dataset>:<k>  upload:<id>  model:<name>:<version>
               version:<name>:<v>  alias:<name>  key:<K>  summary:<R>  checkpoint:<R>  rejection:<K>
     rounds    run:<R>  blueprint:<R>  params:<R>:<r>  moments:<R>:<r>  <R>:<r>:<k>  failure:<R>:<r>:<k>:<attempt>
-              history:<R>:<block>  stop:<R>  registration:<namespace>:<trigger>
+              history:<R>:<block>  idle:<R>:<activation>  stop:<R>  registration:<namespace>:<trigger>
 
 R is a run's id. Where the caller chose a key K, R is `K@<incarnation>`, eight random hexadecimal digits, and `key:<K>` says
 which run K names now; no run that was deleted and its successor under the same key share an id. Without a key R is the
@@ -35,6 +35,8 @@ __all__ = [
     "has_key",
     "histories",
     "history",
+    "idle",
+    "idles",
     "key",
     "key_of",
     "model",
@@ -67,7 +69,7 @@ RUN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _INCARNATION = re.compile(r"[0-9a-f]{8}")
 _AT = "@"
 RESERVED = frozenset(
-    {"run", "blueprint", "params", "moments", "failure", "history", "stop", "registration"}
+    {"run", "blueprint", "params", "moments", "failure", "history", "idle", "stop", "registration"}
 )
 
 
@@ -164,6 +166,16 @@ def histories(run_id: str) -> str:
     return f"history:{run_id}:"
 
 
+def idle(run_id: str, activation: str) -> str:
+    """An activation that wrote nothing, for the cost."""
+    return f"idle:{run_id}:{activation}"
+
+
+def idles(run_id: str) -> str:
+    """The prefix of a run's activations that wrote nothing."""
+    return f"idle:{run_id}:"
+
+
 def stop(run_id: str) -> str:
     """The request to stop a run."""
     return f"stop:{run_id}"
@@ -235,7 +247,7 @@ def alias(name: str) -> str:
 
 
 Kind = Literal[
-    "run", "blueprint", "params", "optimizer_state", "update", "failure", "history", "stop"
+    "run", "blueprint", "params", "optimizer_state", "update", "failure", "history", "idle", "stop"
 ]
 
 _OF_RUN: dict[str, Kind] = {"run": "run", "blueprint": "blueprint", "stop": "stop"}
@@ -269,8 +281,8 @@ class DocumentId:
                 return cls(_OF_RUN[head], rest[0])
             if head in _OF_ROUND and len(rest) in (2, 3):
                 return cls(_OF_ROUND[head], rest[0], int(rest[1]))
-            if head == "history" and len(rest) == 2:
-                return cls("history", rest[0])
+            if head in ("history", "idle") and len(rest) == 2:
+                return cls("history" if head == "history" else "idle", rest[0])
             if head == "failure" and len(rest) == 4:
                 return cls("failure", rest[0], int(rest[1]), int(rest[2]), int(rest[3]))
             if head != "registration" and len(rest) == 2:

@@ -360,7 +360,8 @@ class RunRecords:
     def leftovers(self) -> dict[str, str]:
         """The ids of all documents of the run in the rounds' database but the run document, with their revisions."""
         found = [d for id_ in ids.singles(self.run) if (d := self._rounds.get(id_)) is not None]
-        found += self._rounds.list(ids.histories(self.run), bodies=False)
+        for prefix in (ids.histories(self.run), ids.idles(self.run)):
+            found += self._rounds.list(prefix, bodies=False)
         return self.round_documents() | {d.id: d.rev for d in found}
 
     def delete_all(self) -> None:

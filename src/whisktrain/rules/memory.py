@@ -37,7 +37,7 @@ _WORKER_COPIES = 9
 _PREDICT_COPIES = 5
 _CACHED_ROWS = 128 * MB
 """Bytes of rows that a worker keeps beside the shard that it works on."""
-_HEADROOM = 1.3
+_HEADROOM = 1.5
 """What is asked for, over the least that a run needs."""
 _STEP_MB = 64
 

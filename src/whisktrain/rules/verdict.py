@@ -12,12 +12,23 @@ from whisktrain.records.run import RunState, Start
 from whisktrain.rules.assignment import missing, slot_of
 from whisktrain.rules.timeouts import Timeouts, overdue_after
 
-__all__ = ["NOT_REACHED", "OUT_OF_MEMORY", "Verdict", "failure_sentence", "judge", "lost_error"]
+__all__ = [
+    "LOST",
+    "NOT_REACHED",
+    "OUT_OF_MEMORY",
+    "Verdict",
+    "failure_sentence",
+    "judge",
+    "lost_error",
+]
+
+LOST = "worker_lost"
+"""The code of a worker that wrote nothing."""
 
 OUT_OF_MEMORY = "out_of_memory"
 """The code of a worker that was killed because it took more memory than it may."""
 
-_LOST_CODES = ("worker_lost", "worker_refused")
+_LOST_CODES = (LOST, "worker_refused")
 """The codes that an aggregate writes for a worker that could not write anything itself."""
 
 _LOST_HINT = "Give the worker action more memory or time, or use fewer workers."
@@ -189,7 +200,7 @@ def lost_error(
     )
     if ended is not None:
         return {
-            "code": OUT_OF_MEMORY if ended["code"] == OUT_OF_MEMORY else "worker_lost",
+            "code": OUT_OF_MEMORY if ended["code"] == OUT_OF_MEMORY else LOST,
             "message": f"{what}: {ended['message']}",
             "hint": ended["hint"] or _LOST_HINT,
             "retryable": True,
@@ -204,7 +215,7 @@ def lost_error(
             "retryable": True,
         }
     return {
-        "code": "worker_lost",
+        "code": LOST,
         "message": f"{what} in time; its activation was killed, or never started.",
         "hint": _LOST_HINT,
         "retryable": True,

@@ -12,6 +12,7 @@ from typing import TypedDict
 from whisktrain.errors import PlatformError, StoreRefused, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
+from whisktrain.records.idle import Idle, IdleRecords
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
@@ -98,6 +99,8 @@ def serve(
         left = end_refused(context, error)
     finally:
         context.cleanup.close()
+    if not context.closed:
+        IdleRecords(store, run).put(Idle("aggregate", execution, clock.start, time.time()))
     invoked = {str(slot): id_ for slot, id_ in sorted(context.activations.invoked.items())}
     return {"run": run, "rounds": context.closed, "left": left, "invoked": invoked}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,8 @@ from whisktrain.merge.merging import merge
 from whisktrain.merge.overflow import overflow_cause
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import Cost
+from whisktrain.records.failures import REFUSED, Failure
+from whisktrain.records.idle import IdleRecords
 from whisktrain.records.params import Params
 from whisktrain.records.run import ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords
@@ -23,13 +25,15 @@ from whisktrain.rounds.aggregate.optimizer_state import restore
 from whisktrain.rounds.caches import blueprint_of, take_last_round
 from whisktrain.rounds.failpoints import Step, failpoint
 from whisktrain.rounds.lease_clock import LeaseClock
+from whisktrain.rules.assignment import slot_of
 from whisktrain.rules.fallback import fallback_after
 from whisktrain.rules.leases import idle_slots, invoked, leases_after, starts_after
 from whisktrain.rules.next_round import NextRound, after_build, after_round, number_after
+from whisktrain.rules.verdict import LOST, OUT_OF_MEMORY
 from whisktrain.spec import ContributionNumbers, Spec
 from whisktrain.tensors import Tensors
 
-__all__ = ["ClosedRound", "close", "cost_after", "next_state"]
+__all__ = ["ClosedRound", "close", "cost_after", "cost_of_lost", "next_state", "whole_cost"]
 
 MAX_CONFIG = 4096
 """Characters of a model's configuration that the run document carries from round 1 on; the blueprint holds it all."""
@@ -243,6 +247,36 @@ def cost_after(state: RunState, collected: CollectedRound, clock: LeaseClock) ->
             str(update.slot), update.execution, update.start, update.written, worker_mb
         )
     return cost.seen("aggregate", clock.execution, clock.start, time.time(), aggregate_mb)
+
+
+def cost_of_lost(state: RunState, failures: Sequence[Failure], shards: Collection[int]) -> Cost:
+    """The cost with the workers that were killed before they wrote anything, each since its invocation.
+
+    Args:
+        state: The run.
+        failures: The round's failures.
+        shards: The shards whose newest failures are not answered yet.
+    """
+    newest = {f.shard: f for f in failures if f.shard in shards and f.attempt != REFUSED}
+    cost, now, megabytes = state.cost, time.time(), state.platform.get("worker_mb", 0)
+    for shard, failure in sorted(newest.items()):
+        if failure.execution and failure.error["code"] in (LOST, OUT_OF_MEMORY):
+            slot = slot_of(shard, state.spec.slots) if state.round else 0
+            start = state.starts[slot].at if slot in state.starts else state.opened
+            cost = cost.seen(str(slot), failure.execution, start, now, megabytes)
+    return cost
+
+
+def whole_cost(records: RunRecords, state: RunState) -> Cost:
+    """The cost of a run that ends, with the activations that wrote nothing."""
+    cost = state.cost
+    of_action = {
+        "worker": state.platform.get("worker_mb", 0),
+        "aggregate": state.platform.get("aggregate_mb", 0),
+    }
+    for idle in IdleRecords(records.store, records.run).read():
+        cost = cost.with_idle(idle.execution, idle.start, idle.end, of_action[idle.action])
+    return cost
 
 
 def _leases(state: RunState, collected: CollectedRound) -> dict[int, float]:

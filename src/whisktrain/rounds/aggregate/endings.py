@@ -9,7 +9,7 @@ from whisktrain.errors import Damaged, ErrorRecord, StoreRefused, TrainingError
 from whisktrain.records import ids
 from whisktrain.records.failures import MERGE, Failure
 from whisktrain.records.run import Ending, Outcome, ResumePoint, RunState
-from whisktrain.rounds.aggregate.closing import cost_after
+from whisktrain.rounds.aggregate.closing import cost_after, cost_of_lost, whole_cost
 from whisktrain.rounds.aggregate.collecting import CollectedRound
 from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.finish import FinalState, end, finish
@@ -47,6 +47,8 @@ def fail(context: AggregateContext, state: RunState, verdict: Verdict) -> str | 
     state = replace(state, point=_point_after(state, cause))
     if cause.diverged and state.point is not None:
         error["hint"] = f"{error['hint']} {_resume_hint(state, state.point)}"
+    lost = cost_of_lost(state, context.records.failures(state.round), verdict.missing)
+    state = replace(state, cost=lost)
     outcome = Outcome(time.time(), error=error, log=cause.log)
     reason = (
         f"{sentence} {cause.error['hint']}"
@@ -83,6 +85,7 @@ def _resume_hint(state: RunState, point: ResumePoint) -> str:
 def _end(context: AggregateContext, state: RunState, final: FinalState) -> str | None:
     context.cleanup.wait()
     context.forget()
+    state = replace(state, cost=whole_cost(context.records, state))
     if not end(context.records, state, final, context.nonce):
         return None  # another aggregate advanced the run: restart from A1
     finish(context.records)

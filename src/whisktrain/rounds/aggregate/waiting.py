@@ -9,6 +9,7 @@ from whisktrain.errors import PlatformError
 from whisktrain.records.failures import Failure
 from whisktrain.records.run import RunState
 from whisktrain.rounds.activations import Lost
+from whisktrain.rounds.aggregate.closing import cost_of_lost
 from whisktrain.rounds.aggregate.collecting import CollectedRound, wait_for_updates
 from whisktrain.rounds.aggregate.context import AggregateContext
 from whisktrain.rounds.aggregate.endings import fail, restart
@@ -111,10 +112,11 @@ def _invoke_again(
     if any(each.error and each.error["code"] == OUT_OF_MEMORY for each in lost.values()):
         state = give_more_memory(context.invoker, state, "worker")
     failpoint(Step.CLAIM)
+    cost = cost_of_lost(state, context.records.failures(state.round), again)
     starts = invoked(state.starts, slots, time.time())
     lease_end = context.clock.lease_end
     claimed = context.records.swap(
-        replace(state, starts=starts, nonce=context.nonce, aggregate_lease=lease_end)
+        replace(state, starts=starts, cost=cost, nonce=context.nonce, aggregate_lease=lease_end)
     )
     if claimed is None:
         return None

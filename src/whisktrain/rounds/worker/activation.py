@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from whisktrain.errors import Conflict, Damaged, PlatformError, StoreRefused, StoreUnreachable
 from whisktrain.records.failures import Failure
+from whisktrain.records.idle import Idle, IdleRecords
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
@@ -86,6 +87,8 @@ def serve(
     left = run_passes(lambda: _serve_round(context), context.forget, clock)
     if context.model is not None:
         _models.put(context.model_key, context.model)
+    if not context.updates and not context.built:
+        IdleRecords(store, run).put(Idle("worker", execution, clock.start, time.time()))
     return {
         "run": run,
         "slot": slot,
@@ -162,6 +165,7 @@ def _build(context: WorkerContext, state: RunState) -> str | None:
     if builds:
         try:
             stays = build(context.records, state, context.learner, context.clock)
+            context.built = True
         except StoreUnreachable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it has to be recorded

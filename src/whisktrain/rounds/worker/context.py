@@ -29,6 +29,7 @@ class WorkerContext:
     changed: RunState | None = None
     poll_delay: PollDelay = field(default_factory=PollDelay)
     updates: int = 0
+    built: bool = False
     rounds: set[int] = field(default_factory=set)
     params: Params | None = None
     model: OpenModel | None = None
