@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from plans import running
 
-from whisktrain.records.cost import Cost
-from whisktrain.records.idle import Idle, IdleRecords
+from whisktrain.records.cost import Cost, Idle, IdleRecords
 from whisktrain.records.ids import DocumentId
 from whisktrain.records.run_records import RunRecords
 from whisktrain.store.protocol import Store

@@ -1,4 +1,4 @@
-"""The cost of a run: activations of workers and aggregates, and their seconds times their memory. Pure.
+"""The cost of a run: activations of workers and aggregates, and their seconds times their memory.
 
 An activation is known by what it writes: a worker by its updates, an aggregate by its merges, one that found nothing to do by
 its idle document, and one that was killed by its record. It counts from its start to the last write, so that idle time after
@@ -8,9 +8,13 @@ that is left out. Not counted: the activations of preprocess, train, predict and
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict, cast
 
-__all__ = ["Cost", "CostBody", "CostTotal", "Usage"]
+from whisktrain.errors import StoreError
+from whisktrain.records import ids
+from whisktrain.store.protocol import Store
+
+__all__ = ["Cost", "CostBody", "CostTotal", "Idle", "IdleBody", "IdleRecords", "Usage"]
 
 
 class Usage(NamedTuple):
@@ -115,3 +119,66 @@ class Cost:
         """The sums, including the activations that still serve."""
         seconds = self.gb_seconds + sum(usage.gb_seconds for usage in self.serving.values())
         return {"invocations": self.invocations, "gb_seconds": round(seconds, 3)}
+
+
+class IdleBody(TypedDict):
+    """The body of an idle document: see `Idle`."""
+
+    schema: int
+    action: Literal["worker", "aggregate"]
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """An activation that found nothing to do, or could not do it.
+
+    Attributes:
+        action: "worker" or "aggregate".
+        execution: Its id.
+        start: When it started, in seconds of the epoch.
+        end: When it ended.
+    """
+
+    action: Literal["worker", "aggregate"]
+    execution: str
+    start: float
+    end: float
+
+
+class IdleRecords:
+    """Every read and write of one run's idle documents.
+
+    Args:
+        store: The store.
+        run: The run's id.
+    """
+
+    def __init__(self, store: Store, run: str) -> None:
+        self._rounds, self._run = store.rounds, run
+
+    def put(self, idle: Idle) -> None:
+        """Create a document, while the run is open: what ends later is no part of its cost. A lost one is not missed."""
+        try:
+            document = self._rounds.get(ids.run(self._run))
+            if document is None or document.body["status"] != "running":
+                return
+            body: IdleBody = {
+                "schema": ids.SCHEMA,
+                "action": idle.action,
+                "start": round(idle.start, 3),
+                "end": round(idle.end, 3),
+            }
+            self._rounds.put(ids.idle(self._run, idle.execution), body)
+        except StoreError:
+            return
+
+    def read(self) -> list[Idle]:
+        """All of the run."""
+        prefix = ids.idles(self._run)
+        return [
+            Idle(body["action"], document.id.removeprefix(prefix), body["start"], body["end"])
+            for document in self._rounds.list(prefix)
+            for body in (cast(IdleBody, document.body),)
+        ]

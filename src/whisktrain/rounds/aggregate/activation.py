@@ -12,7 +12,7 @@ from typing import TypedDict
 from whisktrain.errors import PlatformError, StoreRefused, StoreUnreachable
 from whisktrain.records import ids
 from whisktrain.records.archive import RunArchive
-from whisktrain.records.idle import Idle, IdleRecords
+from whisktrain.records.cost import Idle, IdleRecords
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState

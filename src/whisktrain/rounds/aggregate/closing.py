@@ -13,9 +13,8 @@ from whisktrain.errors import DataError, Diverged
 from whisktrain.merge.merging import merge
 from whisktrain.merge.overflow import overflow_cause
 from whisktrain.records import ids, round_times
-from whisktrain.records.cost import Cost
+from whisktrain.records.cost import Cost, IdleRecords
 from whisktrain.records.failures import REFUSED, Failure
-from whisktrain.records.idle import IdleRecords
 from whisktrain.records.params import Params
 from whisktrain.records.run import ResumePoint, RunState
 from whisktrain.records.run_records import RunRecords

@@ -9,8 +9,8 @@ import time
 from typing import TypedDict
 
 from whisktrain.errors import Conflict, Damaged, PlatformError, StoreRefused, StoreUnreachable
+from whisktrain.records.cost import Idle, IdleRecords
 from whisktrain.records.failures import Failure
-from whisktrain.records.idle import Idle, IdleRecords
 from whisktrain.records.params import Params
 from whisktrain.records.run import RunState
 from whisktrain.records.run_records import RunRecords
