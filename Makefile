@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo test check chaos reference bench lock clean
+.PHONY: help install demo test check chaos fuzz reference bench lock clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -28,6 +28,10 @@ check: install ## lint, format, import contracts and types
 
 chaos: install ## play N seeded schedules of faults (60), or one of them again: SEED=17
 	@$(BIN)/python tests/chaos/chaos.py $(if $(SEED),--first $(SEED) --schedules 1,--schedules $(or $(N),60))
+
+fuzz: install ## fuzz every reader and requests with N inputs (10000), or one of them again: REPLAY=csv:17
+	@$(BIN)/python tests/fuzz/campaign.py --inputs $(or $(N),10000) --seed $(or $(SEED),0) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(REPLAY),--replay $(REPLAY))
 
 reference: install ## render docs/reference and the SDK's options from the schema
 	@$(BIN)/python -m whisktrain.cli.reference

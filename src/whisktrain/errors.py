@@ -49,6 +49,19 @@ __all__ = [
 ]
 
 
+_MOST_CHARACTERS = 1_500
+"""Of a message, as it may quote what a caller sent; of a longer one the first part and the last are kept."""
+_LAST_CHARACTERS = 300
+
+
+def _readable(message: str) -> str:
+    """A message that can be printed and sent, also where it quotes half of a surrogate pair, and read by a person."""
+    printable = message.encode("utf-8", "backslashreplace").decode()
+    if len(printable) <= _MOST_CHARACTERS:
+        return printable
+    return f"{printable[: _MOST_CHARACTERS - _LAST_CHARACTERS - 7]} [...] {printable[-_LAST_CHARACTERS:]}"
+
+
 class ErrorRecord(TypedDict):
     """A failure as JSON, as it crosses a boundary: in a result, a document or a pipe.
 
@@ -90,8 +103,7 @@ class WhisktrainError(Exception):
         hint: str = "",
         retryable: bool | None = None,
     ) -> None:
-        # Half of a surrogate pair, as JSON and file names may hold it, could be neither printed nor sent.
-        message = message.encode("utf-8", "backslashreplace").decode()
+        message = _readable(message)
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
+import importlib
 import multiprocessing
 import os
 import resource
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 CPU_SECONDS = 10.0
 """Processor time that one input may take; the slowest of those found take a tenth of it."""
@@ -60,11 +61,19 @@ Work = tuple[str, int]
 """A target's name and an input's number."""
 
 
-def plan(inputs: int, only: Sequence[str] = ()) -> list[Work]:
-    """The inputs of a campaign, the targets by their shares, one after another in turn."""
-    from targets import TARGETS
+class _Setting(NamedTuple):
+    """What a child has to know, beside its work."""
 
-    chosen = [target for name, target in TARGETS.items() if not only or name in only]
+    seed: int
+    most: int
+    module: str
+    seconds: float
+
+
+def plan(inputs: int, only: Sequence[str] = (), module: str = "targets") -> list[Work]:
+    """The inputs of a campaign: the targets of a module by their shares, one after another."""
+    known = importlib.import_module(module).TARGETS
+    chosen = [target for name, target in known.items() if not only or name in only]
     whole = sum(target.share for target in chosen)
     return [
         (target.name, index)
@@ -73,7 +82,15 @@ def plan(inputs: int, only: Sequence[str] = ()) -> list[Work]:
     ]
 
 
-def run(work: Sequence[Work], seed: int, jobs: int, most: int = 20) -> list[Fault]:
+def run(
+    work: Sequence[Work],
+    seed: int,
+    jobs: int,
+    *,
+    most: int = 20,
+    module: str = "targets",
+    seconds: float = CPU_SECONDS,
+) -> list[Fault]:
     """Run inputs in child processes.
 
     Args:
@@ -81,21 +98,24 @@ def run(work: Sequence[Work], seed: int, jobs: int, most: int = 20) -> list[Faul
         seed: The campaign's seed.
         jobs: How many children at a time.
         most: Faults at which a child's share of the work ends.
+        module: Where the targets are.
+        seconds: Processor time that one input may take.
     """
+    setting = _Setting(seed, most, module, seconds)
     with ThreadPoolExecutor(jobs) as pool:
         parts = [work[at::jobs] for at in range(jobs)]
-        found = pool.map(lambda part: _run_part(part, seed, most), parts)
+        found = pool.map(lambda part: _run_part(part, setting), parts)
         return [fault for faults in found for fault in faults]
 
 
-def _run_part(work: Sequence[Work], seed: int, most: int) -> list[Fault]:
+def _run_part(work: Sequence[Work], setting: _Setting) -> list[Fault]:
     """Run inputs one after another; a new child goes on behind an input that ended the last one."""
     context = multiprocessing.get_context("spawn")
     faults: list[Fault] = []
     start = 0
-    while start < len(work) and len(faults) < most:
+    while start < len(work) and len(faults) < setting.most:
         receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(work[start:], seed, sender), daemon=True)
+        child = context.Process(target=_child, args=(work[start:], setting, sender), daemon=True)
         child.start()
         sender.close()
         at = -1
@@ -115,26 +135,26 @@ def _run_part(work: Sequence[Work], seed: int, most: int) -> list[Fault]:
                 f"a child ended with exit code {child.exitcode} before its first input"
             )
         if child.exitcode is not None and child.exitcode < 0:
-            faults.append(Fault(*work[start + at], _ending(-child.exitcode)))
+            faults.append(Fault(*work[start + at], _ending(-child.exitcode, setting.seconds)))
         start += at + 1
     return faults
 
 
-def _ending(number: int) -> str:
+def _ending(number: int, seconds: float) -> str:
     if number == signal.SIGPROF:
-        return f"It took more than {CPU_SECONDS:.0f} s of processor time."
+        return f"It took more than {seconds:g} s of processor time."
     return f"The process ended by {signal.Signals(number).name}."
 
 
-def _child(work: Sequence[Work], seed: int, sender: Any) -> None:
+def _child(work: Sequence[Work], setting: _Setting, sender: Any) -> None:
     """Run inputs, and report each one before it starts, and its fault."""
-    targets = _prepare()
+    targets = _prepare(setting.module)
     largest = _peak() + GROWTH
     for at, (name, index) in enumerate(work):
         target = targets[name]
-        value = target.input(seed, index)
+        value = target.input(setting.seed, index)
         sender.send(at)
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, setting.seconds)
         try:
             target.check(value)
         except Exception:
@@ -145,13 +165,12 @@ def _child(work: Sequence[Work], seed: int, sender: Any) -> None:
             sys.exit(1)
 
 
-def _prepare() -> dict[str, Any]:
+def _prepare(module: str) -> dict[str, Any]:
     """Load everything and use every target once, so that later inputs are measured alone."""
     os.environ["WHISKTRAIN_MAX_DATA_MB"] = DATA_MB
     warnings.simplefilter("ignore")
-    from targets import TARGETS
-
-    for target in TARGETS.values():
+    targets: dict[str, Any] = importlib.import_module(module).TARGETS
+    for target in targets.values():
         for index in range(3):
             with contextlib.suppress(Exception):  # its own turn tells it
                 target.check(target.input(-1, index))
@@ -163,7 +182,7 @@ def _prepare() -> dict[str, Any]:
     if used:
         resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE, used + ADDRESS_SPACE))
     faulthandler.register(signal.SIGPROF, chain=True)  # says where it was, then ends as without it
-    return TARGETS
+    return targets
 
 
 def _peak() -> int:
@@ -172,7 +191,7 @@ def _peak() -> int:
 
 def replay(name: str, index: int, seed: int) -> None:
     """Run one input in this process and say what it is."""
-    targets = _prepare()
+    targets = _prepare("targets")
     value = targets[name].input(seed, index)
     print(f"{name}:{index} of seed {seed}: {value!r}"[:4000])
     targets[name].run(value)

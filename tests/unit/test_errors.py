@@ -63,3 +63,13 @@ def test_exit_codes_stay_in_a_byte_and_off_zero() -> None:
 
 def test_half_a_character_in_a_message_can_be_printed() -> None:
     assert errors.DataError("a file \ud83d").message.encode() == b"a file \\ud83d"
+
+
+def test_a_message_is_cut_in_its_middle() -> None:
+    message = errors.DataError(
+        "The column " + "x" * 9000 + " is missing; expected another."
+    ).message
+    assert message.startswith("The column xxx")
+    assert message.endswith("xxx is missing; expected another.")
+    assert len(message) < 1600
+    assert errors.DataError(message).message == message
