@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,14 @@ def machine_in(folder: Path) -> Machine:
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     return machine_in(tmp_path_factory.mktemp("user"))
+
+
+@pytest.fixture
+def warm(machine: Machine) -> Iterator[dict[str, str]]:
+    """Variables with which the commands of one test share a host; it is ended after the test."""
+    yield {"WHISKTRAIN_HOST_STAYS": "120"}
+    machine.run("local", "--stop")
+    assert machine.processes() == []
 
 
 @pytest.fixture

@@ -63,16 +63,16 @@ def test_narration_is_on_stderr_a_line_for_each_epoch_without_escapes(trained: A
     assert "loss" in epoch
 
 
-def test_predict_answers_on_stdout(trained: Any, machine: Any) -> None:
+def test_predict_answers_on_stdout(trained: Any, machine: Any, warm: Any) -> None:
     (machine.folder / "new.csv").write_text(
         "petal_length,zzz,sepal_length,sepal_width,petal_width\n1.4,9,5.1,3.5,0.2\n"
     )
     columns = machine.run("models", "show", "flowers", "--json").json["features"]
     csv = ",".join([*reversed(columns), "zzz"]) + "\n0.2,1.4,3.5,5.1,9\n"
     (machine.folder / "new.csv").write_text(csv)
-    from_file = machine.run("predict", "flowers", "--input", "new.csv", "--json")
+    from_file = machine.run("predict", "flowers", "--input", "new.csv", "--json", **warm)
     assert from_file.code == 0, from_file.err
-    from_rows = machine.run("predict", "flowers:1", "--rows", "[5.1, 3.5, 1.4, 0.2]")
+    from_rows = machine.run("predict", "flowers:1", "--rows", "[5.1, 3.5, 1.4, 0.2]", **warm)
     [decision] = from_file.json["decisions"]
     assert decision["class"] == trained.json["decisions"][0]["class"]
     assert decision == trained.json["decisions"][0], "one row, and the same row in a batch"
@@ -81,12 +81,12 @@ def test_predict_answers_on_stdout(trained: Any, machine: Any) -> None:
     assert f"The model expects class {decision['class']}" in from_rows.out
 
 
-def test_a_mistake_in_the_rows_is_exit_2(trained: Any, machine: Any) -> None:
-    done = machine.run("predict", "flowers", "--rows", '{"nonsense": 1}', "--json")
+def test_a_mistake_in_the_rows_is_exit_2(trained: Any, machine: Any, warm: Any) -> None:
+    done = machine.run("predict", "flowers", "--rows", '{"nonsense": 1}', "--json", **warm)
     assert done.code == 2
     assert "lacks" in done.json["error"]["message"]
-    assert machine.run("predict", "flowers", "--rows", "nonsense").code == 2
-    assert machine.run("predict", "flowrs", "--rows", "[[1]]").code == 5
+    assert machine.run("predict", "flowers", "--rows", "nonsense", **warm).code == 2
+    assert machine.run("predict", "flowrs", "--rows", "[[1]]", **warm).code == 5
 
 
 def test_runs_and_models_are_listed_shown_exported_deleted(trained: Any, machine: Any) -> None:

@@ -13,7 +13,8 @@ from openwhisk_local import Host
 from whisktrain.errors import Interrupted
 from whisktrain.openwhisk.client import Client
 from whisktrain.openwhisk.deployment import deploy
-from whisktrain.records import ids
+from whisktrain.records.keys import RunKeys
+from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk.training import stalls
 from whisktrain.store.opening import open_store
 
@@ -46,5 +47,7 @@ def test_nothing_moves(tmp_path, monkeypatch) -> None:
     assert "whisktrain doctor" in " ".join(narrated)
     run = str(caught.value).split()[1]
     store = open_store(address)
-    assert store.rounds.get(ids.stop(run)) is not None, "the next follower stops it"
+    assert RunRecords(store, RunKeys(store).resolve(run)).stop_requested(), (
+        "the next follower stops it"
+    )
     store.close()

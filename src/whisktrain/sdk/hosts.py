@@ -19,8 +19,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,19 +198,19 @@ class HostsOfHome:
         Raises:
             DeadlineExceeded: One does not end.
         """
-        ended = [host for host in self.alive() if host.kind != "command"]
+        import psutil
+
+        ended, processes = [host for host in self.alive() if host.kind != "command"], []
         for host in ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(host.pid, signal.SIGTERM)
-        until = time.monotonic() + _ENDS_S
-        going = {host.folder for host in ended}
-        while left := [host.pid for host in self.alive() if host.folder in going]:
-            if time.monotonic() > until:
-                raise DeadlineExceeded(
-                    f"The host of process {left[0]} has not ended after {_ENDS_S:.0f} s.",
-                    hint=f"End it with `kill -9 {left[0]}`; its processes end with it.",
-                )
-            time.sleep(0.1)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                processes.append(psutil.Process(host.pid))
+                processes[-1].terminate()
+        _, left = psutil.wait_procs(processes, timeout=_ENDS_S)
+        if left:
+            raise DeadlineExceeded(
+                f"The host of process {left[0].pid} has not ended after {_ENDS_S:.0f} s.",
+                hint=f"End it with `kill -9 {left[0].pid}`; its processes end with it.",
+            )
         return ended
 
     def serving(self) -> list[HostRecord]:
