@@ -194,8 +194,12 @@ def replay(name: str, index: int, seed: int) -> None:
     targets = _prepare("targets")
     value = targets[name].input(seed, index)
     print(f"{name}:{index} of seed {seed}: {value!r}"[:4000])
-    targets[name].run(value)
-    print("It was accepted.")
+    try:
+        targets[name].run(value)
+        print("It was accepted.")
+    except targets[name].expected as error:
+        targets[name].check(value)
+        print(f"It was refused, {error.code}: {error}")
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ def hang(_: Any) -> None:
 
 
 def grow(_: Any) -> None:
-    HELD.append(b"x" * (400 << 20))
+    HELD.append(b"x" * (300 << 20))
 
 
 def crash(_: Any) -> None:
