@@ -1,9 +1,13 @@
 """One exception tree: records go out and come back as the same kind of exception."""
 
+import ast
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import whisktrain
 from whisktrain import errors
 
 
@@ -73,3 +77,28 @@ def test_a_message_is_cut_in_its_middle() -> None:
     assert message.endswith("xxx is missing; expected another.")
     assert len(message) < 1600
     assert errors.DataError(message).message == message
+
+
+def _messages() -> Iterator[tuple[str, type[errors.WhisktrainError], ast.Call]]:
+    """Every error that the sources make, with its place."""
+    named = {cls.__name__: cls for cls in every_class()}
+    root = Path(whisktrain.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                cls = named.get(node.func.id)
+                if cls is not None:
+                    yield f"{path.relative_to(root)}:{node.lineno}", cls, node
+
+
+def test_every_message_says_what_was_expected_or_how_to_go_on() -> None:
+    """A message without a hint names what was expected; classes with a hint of their own need neither."""
+    without = [
+        place
+        for place, cls, call in _messages()
+        if not cls.default_hint
+        and cls not in (errors.Interrupted, errors.TrainingError)
+        and not any(keyword.arg == "hint" for keyword in call.keywords)
+        and "expected" not in ast.unparse(call.args[0])
+    ]
+    assert without == []

@@ -140,7 +140,10 @@ def check_policy(policy: str, subject: str) -> None:
             hint="Sums of float16 gradients overflow: use mixed_bfloat16.",
         )
     if "float8" in policy or "int8" in policy or "int4" in policy:
-        raise RequestError(f"{subject} {policy}, which is quantised and cannot be trained here.")
+        raise RequestError(
+            f"{subject} {policy}, which is quantised and cannot be trained here.",
+            hint="Save the model before it is quantised.",
+        )
 
 
 def last_activation(config: Mapping[str, Json]) -> str | None:
@@ -201,7 +204,8 @@ def _check_part(part: Part, also: Callable[[Part], bool] | None) -> None:
         )
     if part.kind in allowed.FOREIGN:
         raise RequestError(
-            f"the {part} is not supported: it loads something that is not in the model's configuration."
+            f"the {part} is not supported: it loads something that is not in the model's configuration.",
+            hint="Replace it by a layer whose configuration says everything.",
         )
     if not is_allowed(part) and not (also is not None and also(part)):
         raise RequestError(

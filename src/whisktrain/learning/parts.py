@@ -66,7 +66,10 @@ def parts(
         RequestError: It is nested too deeply, or an object of it is malformed.
     """
     if depth > _MAX_DEPTH:
-        raise RequestError(f"the model's configuration is nested more than {_MAX_DEPTH} deep.")
+        raise RequestError(
+            f"the model's configuration is nested more than {_MAX_DEPTH} deep.",
+            hint="Build it of fewer models inside models.",
+        )
     if isinstance(value, list):
         for inner in value:
             yield from parts(inner, argument, layer, depth + 1)

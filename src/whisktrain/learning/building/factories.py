@@ -78,7 +78,8 @@ def call(factory: str, files: Mapping[str, bytes], spec: Spec) -> Model:
             model.build((None, *spec.x_shape))
     except Exception as error:
         raise RequestError(
-            f"the model of {factory} cannot be built for rows of shape {spec.x_shape}: {user_code.reason(error)}"
+            f"the model of {factory} cannot be built for rows of shape {spec.x_shape}: {user_code.reason(error)}",
+            hint="Have the function return a model for rows of that shape, which it is given as x_shape.",
         ) from error
     return model
 
@@ -94,7 +95,10 @@ def _run_model_py(files: Mapping[str, bytes]) -> types.ModuleType:
     try:
         exec(compile(files["factory"], _MODEL_PY, "exec"), space.__dict__)  # noqa: S102 - the user's own code, on their machine
     except Exception as error:
-        raise RequestError(f"model.py failed: {user_code.reason(error)}") from error
+        raise RequestError(
+            f"model.py failed: {user_code.reason(error)}",
+            hint="Correct it; running it with Python shows the same.",
+        ) from error
     return space
 
 
@@ -105,7 +109,10 @@ def _checked_call(
     try:
         made = function(spec.x_shape, spec.classes)
     except Exception as error:
-        raise RequestError(f"the factory {factory} failed: {user_code.reason(error)}") from error
+        raise RequestError(
+            f"the factory {factory} failed: {user_code.reason(error)}",
+            hint="Correct the function; calling it with (x_shape, classes) shows the same.",
+        ) from error
     if not isinstance(made, keras.Model):
         raise RequestError(
             f"the factory {factory} returned {type(made).__name__}; expected a Keras model."

@@ -113,7 +113,10 @@ def _array(given: object, name: str) -> _Array:
         found = np.asarray(given)
     except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RequestError(f"{name} ({kind}) cannot be made an array: {reason}") from None
+        raise RequestError(
+            f"{name} ({kind}) cannot be made an array: {reason}",
+            hint="Give numbers, or arrays of numbers of one shape.",
+        ) from None
     if found.dtype.kind == "O":
         found = _of_objects(found, name, kind)
     if not found.size:

@@ -154,6 +154,7 @@ class CouchDatabase:
         raise StoreError(
             f"The document {id!r} changed {DELETE_ATTEMPTS} times while it was to be deleted.",
             retryable=True,
+            hint="Try again.",
         )
 
     def delete_many(self, ids: Iterable[str], *, known: Mapping[str, str] | None = None) -> int:
@@ -323,7 +324,9 @@ class CouchDatabase:
             # Another writer was quicker, or a known revision was not the newest one: look them up.
             unknown, revisions = list(refused), {}
         raise StoreError(
-            f"{len(unknown)} documents kept changing while they were to be deleted.", retryable=True
+            f"{len(unknown)} documents kept changing while they were to be deleted.",
+            retryable=True,
+            hint="Try again.",
         )
 
     def _delete_revisions(self, revisions: Mapping[str, str]) -> Sequence[str]:
