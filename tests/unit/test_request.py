@@ -213,7 +213,15 @@ def test_lists_may_come_as_one_text() -> None:
     assert data.types == {"a": "numeric", "b": "date"}
     assert data.drop == ["a,b"], "the data will tell whether this is one column"
     assert parse(ModelRequest, {"metrics": "accuracy, auc"}).metrics == ["accuracy", "auc"]
-    for wrong in ({"types": "a"}, {"image_size": "28"}, {"target": [1]}, {"drop": [[1]]}):
+    commas = parse(DataRequest, {"types": "a,b=numeric"}).types
+    assert commas == {"a,b": "numeric"}, "a comma in a name"
+    for wrong in (
+        {"types": "a"},
+        {"types": "a=date,b"},
+        {"image_size": "28"},
+        {"target": [1]},
+        {"drop": [[1]]},
+    ):
         with pytest.raises(RequestError):
             parse(DataRequest, wrong)
 

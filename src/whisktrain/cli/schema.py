@@ -153,12 +153,14 @@ def _request_value(setting: Setting, value: object) -> object:
 
 
 def _pairs(setting: Setting, texts: list[str]) -> Mapping[str, str]:
+    from whisktrain.request.values import listed_pairs
+
     found = {}
-    for text in texts:
+    for text in (pair for given in texts for pair in listed_pairs(given)):
         key, equals, value = text.rpartition("=")
         if not equals:
             raise RequestError(
                 f"{setting.flag} was {text!r}; expected {setting.option.metavar}.", code="usage"
             )
-        found[key] = value
+        found[key.strip()] = value.strip()
     return found

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["as_list", "as_name", "as_names", "as_pair", "as_types", "as_words", "is_given"]
+__all__ = [
+    "as_list",
+    "as_name",
+    "as_names",
+    "as_pair",
+    "as_types",
+    "as_words",
+    "is_given",
+    "listed_pairs",
+]
 
 _BETWEEN_NUMBERS = re.compile(r"\s*[,xX×; ]\s*")
 
@@ -50,8 +59,16 @@ def as_types(value: object) -> object:
     """An object of columns and types; a text lists them as COLUMN=TYPE with commas."""
     if not isinstance(value, str):
         return value
-    pairs = [pair.rpartition("=") for pair in value.split(",")]
-    return {column.strip(): kind.strip() for column, equals, kind in pairs if equals} or value
+    pairs = [text.rpartition("=") for text in listed_pairs(value)]
+    if not all(equals for _, equals, _ in pairs):
+        return value
+    return {column.strip(): kind.strip() for column, _, kind in pairs}
+
+
+def listed_pairs(text: str) -> list[str]:
+    """The KEY=VALUE that a text lists with commas; a comma between texts without "=" is part of a key."""
+    parts = text.split(",")
+    return parts if all("=" in part for part in parts) else [text]
 
 
 def as_pair(value: object) -> object:
