@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from whisktrain.errors import StoreUnreachable
+from whisktrain.errors import ConfigurationError, StoreUnreachable
 from whisktrain.records.keys import RunKeys
 from whisktrain.records.run_records import RunRecords
 from whisktrain.sdk import keeper, sharing
@@ -69,6 +69,13 @@ def test_other_settings_or_files_are_another_host(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("WHISKTRAIN_WORKER_MEMORY")
     monkeypatch.setattr(sharing, "__version__", "0.0.1")
     assert sharing._digest() != usual
+
+
+def test_a_home_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written") as caught:
+        sharing.SharedHost(tmp_path / "file", "sqlite:a").start()
+    assert caught.value.code == "home_not_writable"
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("", 300.0), ("0", 0.0), ("-1", 0.0), ("x", 300.0)])

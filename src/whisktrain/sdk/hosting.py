@@ -1,8 +1,8 @@
 """The embedded platform of one connection: a host in this process, the system deployed to it, and a follower beside it.
 
-Every connection has a host of its own, in a folder of its own under `HOME/hosts`; all of them share the home's store. That is
-safe because all state is in the store and every step of the protocol may be done twice: whichever follower sees a run that is
-to go on has it carried on by its own host.
+A connection has a host of its own, or shares one with others (`sharing.py`), in a folder of its own under `HOME/hosts`; all of
+them share the home's store. That is safe because all state is in the store and every step of the protocol may be done twice:
+whichever follower sees a run that is to go on has it carried on by its own host.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from whisktrain.errors import ConfigurationError, PlatformError
-from whisktrain.sdk.hosts import HostRecord, HostsOfHome, try_lock
+from whisktrain.sdk.hosts import HostRecord, HostsOfHome, home_not_writable, try_lock
 from whisktrain.sdk.supervision import Supervised
 from whisktrain.store.private import make_directory
 
@@ -174,11 +174,7 @@ class Hosting:
             self.stop()
             raise
         except OSError as error:
-            raise ConfigurationError(
-                f"The home {self.home} cannot be written: {error.strerror}.",
-                code="home_not_writable",
-                hint="Name another one with --home.",
-            ) from error
+            raise home_not_writable(self.home, error) from error
         try:
             host = Host(
                 self.folder,

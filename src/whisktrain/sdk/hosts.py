@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from whisktrain.errors import DeadlineExceeded
+from whisktrain.errors import ConfigurationError, DeadlineExceeded
 from whisktrain.store.private import make_directory
 
-__all__ = ["HostRecord", "HostsOfHome", "try_lock"]
+__all__ = ["HostRecord", "HostsOfHome", "home_not_writable", "try_lock"]
 
 _LOCK = "lock"
 _RUNS = "runs"
@@ -67,6 +67,15 @@ class HostRecord:
     def runs(self) -> list[str]:
         """The runs that train there."""
         return sorted(path.name for path in (self.folder / _RUNS).glob("*"))
+
+
+def home_not_writable(home: Path, error: OSError) -> ConfigurationError:
+    """The error of a home in which no host can be started."""
+    return ConfigurationError(
+        f"The home {home} cannot be written: {error.strerror}.",
+        code="home_not_writable",
+        hint="Name another one with --home.",
+    )
 
 
 def try_lock(path: Path) -> IO[str] | None:

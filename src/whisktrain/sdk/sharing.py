@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 from whisktrain.errors import PlatformError, from_record
-from whisktrain.sdk.hosts import HostRecord, HostsOfHome
+from whisktrain.sdk.hosts import HostRecord, HostsOfHome, home_not_writable
 from whisktrain.store.private import make_directory
 from whisktrain.version import __version__
 
@@ -101,7 +101,12 @@ class SharedHost:
         Raises:
             WhisktrainError: It cannot be started.
         """
-        wanted = _digest()
+        try:
+            self._start(_digest())
+        except OSError as error:
+            raise home_not_writable(self._home, error) from error
+
+    def _start(self, wanted: str) -> None:
         self._attached = self.hosts.attach(wanted)
         for _ in range(_ATTEMPTS):
             if self._attached is not None:
