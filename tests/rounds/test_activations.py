@@ -105,6 +105,20 @@ def test_records_are_asked_for_with_growing_pauses() -> None:
     assert activations.next_look() == float("inf")
 
 
+def test_a_start_that_nobody_waits_for_is_looked_after_too() -> None:
+    """Others close the rounds: each is shorter than the first look takes."""
+    platform = Records(a=Ended({}, KILLED))
+    activations = Activations(platform)
+    found = []
+    for tenth in range(30):
+        now = 1000.0 + tenth / 10
+        state = running(round=3 + tenth, opened=now, starts={1: Start(1000.0, 1, "a")})
+        found.append(activations.ended_starts(state, now, TIMEOUTS))
+        activations.lost(state, (0,), now, TIMEOUTS)
+    assert found.index({1}) == 20 and len(platform.asked) == 1
+    assert activations.ended_starts(running(round=0, starts=state.starts), now, TIMEOUTS) == set()
+
+
 def test_a_platform_that_does_not_answer_says_nothing() -> None:
     class Down(Records):
         def ended(self, activation: str) -> Ended | None:
@@ -203,6 +217,26 @@ def test_slow_starts_are_not_invoked_again_and_again(store: Store) -> None:
     assert train(store, spec, platform=platform)["status"] == "completed"
     starts = [a["slot"] for action, a in platform.invoked if action == "worker"]
     assert killed and starts.count(3) == 2 and len(starts) == 5
+
+
+def test_a_start_that_is_killed_is_made_again_though_others_make_the_rounds_good(
+    store: Store,
+) -> None:
+    put_dataset(store, rows=(9, 9, 9))
+    killed: list[int] = []
+
+    def trouble(work: Work) -> None:
+        time.sleep(0.02)
+        if work.shard == 2 and work.round >= 8 and len(killed) < 2:
+            killed.append(work.round)
+            raise Killed("its first round, and the one of its replacement")
+
+    timeouts = replace(PATIENT, backup=0.05, backup_first=0.05)
+    platform = Platform(store, NumpyLearner(trouble), timeouts=timeouts)
+    spec = plan_of((9, 9, 9), rounds=60, slots=3)
+    assert train(store, spec, platform=platform)["status"] == "completed"
+    starts = [a["slot"] for action, a in platform.invoked if action == "worker"]
+    assert len(killed) == 2 and starts.count(2) == 3
 
 
 @pytest.mark.parametrize("lease", [0.02, 0.3])

@@ -72,6 +72,15 @@ def test_without_a_lease_it_serves_one_round(store: Store) -> None:
     assert records.shards(1) == [1]
 
 
+def test_it_stays_where_others_have_made_its_part_good(store: Store) -> None:
+    """It is the activation that was invoked for the slot; without it the slot would have none."""
+    records = open_run(store, lease=0.3)
+    for shard in (0, 1):
+        records.put_update(1, update_of(shard, slot=1, execution="other"))
+    assert serve_worker(store, slot=0)["left"] == "the lease is over and nothing has moved"
+    assert serve_worker(store, slot=1)["left"] == "there is nothing left to do"
+
+
 def test_it_leaves_where_its_shards_are_computed_already(store: Store) -> None:
     open_run(store)
     serve_worker(store, slot=1, execution="a")

@@ -39,6 +39,7 @@ def test_a_slot_that_was_invoked_is_not_invoked_again_before_its_start_is_overdu
     assert again.starts == {1: Start(1060.0, 2)}
     assert idle_slots(again, 1060.0 + 119.0, TIMEOUTS) == (), "the pause doubles"
     assert idle_slots(again, 1060.0 + 120.0, TIMEOUTS) == (1,)
+    assert idle_slots(again, 1061.0, TIMEOUTS, {1}) == (1,), "the platform says that it has ended"
 
 
 def test_a_lease_that_has_ended_was_handed_over_to_a_successor_that_is_starting() -> None:

@@ -67,9 +67,9 @@ class Lost:
 
 @dataclass(slots=True)
 class _Look:
-    """When the record of an activation is asked for next, while a round is open."""
+    """When the record of an activation is asked for next, since it was started or its round opened."""
 
-    round: int
+    since: float
     activation: str
     at: float
     pause: float
@@ -87,11 +87,12 @@ class Activations:
     platform: Platform
     invoked: dict[int, str] = field(default_factory=dict)
     _looks: dict[int, _Look] = field(default_factory=dict)
+    _waited_for: frozenset[int] = frozenset()
     _by_opener: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def next_look(self) -> float:
-        """When the next record is due, in seconds of the epoch."""
-        return min((look.at for look in self._looks.values()), default=float("inf"))
+        """When the next record of those that are waited for is due, in seconds of the epoch."""
+        return min((self._looks[slot].at for slot in self._waited_for), default=float("inf"))
 
     def lost(
         self, state: RunState, missing: Collection[int], now: float, timeouts: Timeouts
@@ -105,7 +106,8 @@ class Activations:
             timeouts: The protocol's times.
         """
         slots = {slot_of(k, state.spec.slots) if state.round else 0 for k in missing}
-        self._looks = {slot: look for slot, look in self._looks.items() if slot in slots}
+        known, self._waited_for = slots | state.starts.keys(), frozenset(slots)
+        self._looks = {slot: look for slot, look in self._looks.items() if slot in known}
         found = {slot: lost for slot in slots if (lost := self._look(state, slot, now, timeouts))}
         return {
             k: found[slot]
@@ -113,15 +115,22 @@ class Activations:
             if (slot := slot_of(k, state.spec.slots) if state.round else 0) in found
         }
 
+    def ended_starts(self, state: RunState, now: float, timeouts: Timeouts) -> frozenset[int]:
+        """The slots whose start is outstanding, and whose activation has ended all the same; asks for what is due.
+
+        Others may have closed the rounds meanwhile, so that these slots are not waited for.
+        """
+        starting = state.starts if state.round else {}
+        return frozenset(slot for slot in starting if self._look(state, slot, now, timeouts))
+
     def _look(self, state: RunState, slot: int, now: float, timeouts: Timeouts) -> Lost | None:
         activation = self.invoked.get(slot) or self._noted(state, slot)
-        look = self._looks.get(slot)
+        start, look = state.starts.get(slot), self._looks.get(slot)
+        since = start.at if start is not None else state.opened
         replaced = look is not None and activation and look.activation not in ("", activation)
-        if look is None or look.round != state.round or replaced:
-            start = state.starts.get(slot)
-            since = max(state.opened, start.at if start is not None else 0.0)
+        if look is None or look.since != since or replaced:
             first = since + timeouts.look
-            look = self._looks[slot] = _Look(state.round, activation, first, timeouts.look)
+            look = self._looks[slot] = _Look(since, activation, first, timeouts.look)
         if now < look.at:
             return None
         look.at, look.pause = now + look.pause, min(2 * look.pause, timeouts.look_most)

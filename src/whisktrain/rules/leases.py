@@ -58,7 +58,9 @@ def starts_after(
     return starts
 
 
-def idle_slots(state: RunState, now: float, timeouts: Timeouts) -> tuple[int, ...]:
+def idle_slots(
+    state: RunState, now: float, timeouts: Timeouts, ended: Collection[int] = ()
+) -> tuple[int, ...]:
     """The slots to invoke (A7): those without a live lease whose start, where one is outstanding, is overdue.
 
     A lease that ended a moment ago has been handed over to a successor, which is starting.
@@ -67,13 +69,14 @@ def idle_slots(state: RunState, now: float, timeouts: Timeouts) -> tuple[int, ..
         state: The run.
         now: Seconds of the epoch.
         timeouts: The protocol's times.
+        ended: Slots whose outstanding start has ended, as the platform says.
     """
     allowance, handed_over = start_allowance(state, timeouts), _handed_over_for(state, timeouts)
 
     def is_idle(slot: int) -> bool:
         start = state.starts.get(slot)
         if start is not None:
-            return now >= start.at + allowance * 2.0 ** (start.count - 1)
+            return slot in ended or now >= start.at + allowance * 2.0 ** (start.count - 1)
         return state.leases.get(slot, 0.0) + handed_over <= now
 
     return tuple(slot for slot in range(state.spec.slots) if is_idle(slot))

@@ -164,7 +164,13 @@ def _open_next(
 
     failpoint(Step.SWAP)
     following, idle = next_state(
-        state, closed, params.id, collected, clock=context.clock, nonce=context.nonce
+        state,
+        closed,
+        params.id,
+        collected,
+        clock=context.clock,
+        nonce=context.nonce,
+        ended=context.activations.ended_starts(state, time.time(), context.clock.timeouts),
     )
     swapped = context.records.swap(following)
     if swapped is None:

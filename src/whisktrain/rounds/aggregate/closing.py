@@ -183,6 +183,7 @@ def next_state(
     *,
     clock: LeaseClock,
     nonce: str,
+    ended: Collection[int] = (),
 ) -> tuple[RunState, tuple[int, ...]]:
     """The run document with the next round open (A6), and the slots that are to be invoked for it (A7).
 
@@ -193,6 +194,7 @@ def next_state(
         collected: The round's updates.
         clock: The aggregate's time.
         nonce: The aggregate's random word.
+        ended: Slots whose outstanding start has ended, as the platform says.
     """
     now, round_ = time.time(), number_after(state)
     point, following = state.point, closed.following
@@ -206,7 +208,7 @@ def next_state(
         starts=starts_after(state, wrote, now, clock.timeouts),
         longest_start=_longest_start(state, collected, now),
     )
-    idle = idle_slots(known, now, clock.timeouts)
+    idle = idle_slots(known, now, clock.timeouts, ended)
     following_state = replace(
         known,
         spec=_without_large_config(state.spec),

@@ -151,9 +151,10 @@ def _shards_to_compute(context: WorkerContext, state: RunState) -> tuple[int, ..
         return own
     authors = context.records.authors(state.round)
     lacking = tuple(k for k in own if k not in authors)
-    # An activation that is silently run twice finds its own updates, and stays.
+    # An activation that is silently run twice finds its own updates, and stays; so does one whose part others made good.
     repeated = any(author.execution == context.clock.execution for author in authors.values())
-    return lacking if lacking or context.successor or repeated else None
+    served = any(authors[k].slot == context.slot for k in own if k in authors)
+    return lacking if lacking or context.successor or repeated or not served else None
 
 
 def _build(context: WorkerContext, state: RunState) -> str | None:
