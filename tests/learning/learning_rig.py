@@ -95,7 +95,8 @@ def full_batch_run(
     spec: Spec, built: Built, opened: KerasModel, rows: Rows, rounds: int, workers: int = 3
 ) -> tuple[dict, list]:
     """Rounds on all rows at once (local mode: one worker, one step a round); the last tensors, and every round's numbers."""
-    params, moments, story = built.params, {}, []
+    params = {name: tensor.copy() for name, tensor in built.params.items()}
+    moments, story = {}, []
     shards = split(len(rows), workers if spec.sync == "gradient" else 1)
     for number in range(1, rounds + 1):
         parts = contributions(opened, params, number, np.arange(len(rows)), rows, shards)

@@ -112,8 +112,10 @@ def opened_by_keras(data: bytes, tmp_path: Path):
     return backend.keras().models.load_model(path)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("sync", ["gradient", "local"])
+@pytest.mark.parametrize(
+    ("name", "sync"),
+    [*((name, "gradient") for name in MODELS), ("normalization", "local"), ("hashing", "local")],
+)
 def test_a_model_trains_answers_and_exports_as_in_keras(
     name: str, sync: str, tmp_path: Path
 ) -> None:
