@@ -14,6 +14,7 @@ import pytest
 import requests
 import yaml
 
+from openwhisk_local import Host, Limits
 from whisktrain.errors import ConfigurationError, StoreError, StoreUnreachable, TooManyRequests
 from whisktrain.openwhisk import feed
 from whisktrain.openwhisk.client import Client
@@ -181,6 +182,35 @@ def test_a_refused_fire_is_counted_logged_and_left_to_the_follower(
         == 1
     )
     assert service.check()["ok"] is False
+    store.close()
+
+
+def test_a_fire_whose_action_was_declined_is_refused_not_delivered(tmp_path) -> None:
+    """OpenWhisk accepts a fire (202) and declines the action where too many run: only the trigger's record says so."""
+    store = open_store(f"sqlite:{tmp_path / 'store'}")
+    store.ensure()
+    code = {
+        "kind": "python:default",
+        "code": "import time\ndef main(args): return {'s': time.sleep(args['s'])}",
+    }
+    with (
+        Host(tmp_path / "host", limits=Limits(concurrent=1)) as host,
+        Client(host.apihost, host.auth) as client,
+    ):
+        client.put("actions", "slow", {"exec": code, "limits": {"timeout": 60_000}})
+        client.put("triggers", "rounds", {"name": "rounds"})
+        rule = {"name": "r", "trigger": "/_/rounds", "action": "/_/slow"}
+        client.put("rules", "r", rule)
+        service = Service(store, client, Log(), 60)
+        running = client.start("slow", {"s": 5})
+        with pytest.raises(TooManyRequests, match="declined its action") as refused:
+            service.fire("/_/rounds", {"run": "R", "s": 0})
+        assert refused.value.retryable
+        assert client.wait(running, timeout=60).succeeded
+        service.fire("/_/rounds", {"run": "R", "s": 0})
+    for outcome in ("limited", "accepted"):
+        sample = {"outcome": outcome}
+        assert service.registry.get_sample_value("whisktrain_follower_fires_total", sample) == 1
     store.close()
 
 

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Service", "main", "serve"]
 
+_RECORD_DELAY = 0.2
+"""Seconds after which the record of a fire is looked for once more."""
+_TOO_MANY = "Too many"
+"""How OpenWhisk's refusals for the rate and for concurrent activations begin."""
 STALE_S = 120.0
 """Seconds without a turn after which the follower counts as stuck."""
 _LONGEST_PAUSE = 30.0
@@ -117,6 +121,7 @@ class Service:
         try:
             with self._seconds.time():
                 activation = self._client.fire(trigger, payload, retry_timeout=_FIRE_RETRY_TIMEOUT)
+                self._check_delivery(activation)
         except PlatformError as error:
             self._fires.labels("limited" if isinstance(error, TooManyRequests) else "refused").inc()
             self._log.warning(
@@ -134,6 +139,23 @@ class Service:
             )
         else:
             self._log.info("fired", trigger=trigger, run=payload.get("run"), activation=activation)
+
+    def _check_delivery(self, activation: str | None) -> None:
+        """Read of an accepted fire whether its action was started: where too many activations run, it was not.
+
+        Raises:
+            TooManyRequests: The platform declined the action, so that the fire is to be tried again soon.
+        """
+        record = self._client.activation(activation) if activation else None
+        if record is None and activation:
+            time.sleep(_RECORD_DELAY)
+            record = self._client.activation(activation)
+        declined = [line for line in record.logs if _TOO_MANY in line] if record is not None else []
+        if record is not None and declined and len(declined) == len(record.logs):
+            raise TooManyRequests(
+                f"The trigger was fired, and OpenWhisk declined its action: {declined[0]}",
+                hint="Wait until other activations have ended, or have the limit of concurrent invocations raised.",
+            )
 
     def ended(self, activation: str) -> Ended | None:
         """The record of an activation that has ended; None where the platform has none.

@@ -19,7 +19,7 @@ Fire: TypeAlias = Callable[[str, dict[str, str]], None]
 _RATE_SHARE = 0.9
 """Share of the platform's rate that is used."""
 _FIRST_PAUSE = 0.5
-_MOST_PAUSE = 60.0
+_MOST_PAUSE = 15.0
 _MINUTE = 60.0
 
 
