@@ -20,6 +20,7 @@ from whisktrain.errors import (
     PlatformError,
     PlatformUnreachable,
     StoreUnreachable,
+    TrainingError,
     WhisktrainError,
 )
 from whisktrain.openwhisk.client import Activation
@@ -224,6 +225,18 @@ def test_a_run_that_was_refused_before_it_began_is_listed_with_its_reason(
     [entry] = connection.runs.list()
     assert entry["status"] == "running", "the key was used again"
     connection.runs.delete("r", force=True)
+    assert connection.runs.list() == []
+
+
+def test_a_run_that_was_deleted_while_it_trained_is_not_listed_as_refused(
+    connection: whisktrain.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = TrainingError("Run 'r' was deleted.", code="run_deleted").to_record()
+    answer = {"error": {**deleted, "kind": "TrainingError"}}
+    ended = Activation("a", "train", "g/train", 1, 2, 1, "application error", answer)
+    with pytest.raises(TrainingError) as caught:
+        watch(connection, Platform(ended), monkeypatch)
+    assert caught.value.code == "run_deleted"
     assert connection.runs.list() == []
 
 

@@ -68,6 +68,13 @@ def test_a_long_value_is_kept_as_a_digest() -> None:
     assert line.startswith("model.config: was another (") and "xxx" not in line
 
 
+def test_a_setting_that_is_new_has_had_its_default() -> None:
+    was = asked()
+    del was["train.batch"]
+    assert differences(was, asked()) == []
+    assert differences(was, asked(train={"epochs": 3, "batch": 8})) == ["train.batch: was 64, is 8"]
+
+
 def test_many_differences_are_counted() -> None:
     many = {
         "epochs": 9,

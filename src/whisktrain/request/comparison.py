@@ -76,6 +76,9 @@ def differences(was: Asked, now: Asked) -> list[str]:
         return []
     if (_RESUME in was) != (_RESUME in now):
         return [f"it was {_kind(was)}, and is {_kind(now)}"]
+    if _RESUME not in was:
+        # A setting that the version did not know that the first request was made with has its default.
+        was = {**training_asked(Request(), ""), **was}
     found = [name for name in sorted({*was, *now}) if was.get(name) != now.get(name)]
     # What makes another data set is what has to be named, not the data set.
     if any(name in _MAKING_DATA or name.startswith(f"{_DATA}.") for name in found):

@@ -43,7 +43,8 @@ def result_of(session: Session, record: Activation, run: str) -> RunResult:
     if session.has_store:
         id_ = RunKeys(session.store).resolve(run)
         summary = RunArchive(session.store, id_).summary()
-        if summary is None and not RunRecords(session.store, id_).exists():
+        began = error.code == "run_deleted" or RunRecords(session.store, id_).exists()
+        if summary is None and not began:
             RunArchive(session.store, run).put_rejection(error.to_record())
         error.workers_log = summary.get("workers_log") if summary else None  # type: ignore[attr-defined]
     raise error
