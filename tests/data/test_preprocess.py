@@ -357,3 +357,33 @@ def test_a_target_that_is_called_categorical_has_classes(make: Callable[..., Any
     made = make(rows, target="zip", types={"zip": "categorical"})
     assert (made.report["task"], made.report["class_count"]) == ("classification", 30)
     assert made.report["reason"] == "data.types calls it categorical"
+
+
+@pytest.mark.parametrize(
+    ("loss", "scale", "task", "standardised"),
+    [
+        ("mse", "standard", "regression", True),
+        ("mse", "none", "regression", False),
+        ("mape", "standard", "regression", False),
+        ("binary_crossentropy", "standard", "classification", False),
+    ],
+)
+def test_a_given_model_decides_the_task_of_a_table(
+    store: Store, loss: str, scale: str, task: str, standardised: bool
+) -> None:
+    """Whatever the target looks like: a few whole numbers here, which are classes by themselves."""
+    arguments = {"name": "d", "units": 1, "activation": "linear"}
+    layer = {"module": "keras.layers", "class_name": "Dense", "config": arguments}
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}
+    records = [{"x": i * 0.5, "y": [1, 3, 5, 7][i % 4]} for i in range(40)]
+    request = {
+        "data": {"records": records, "target": "y", "scale": scale},
+        "model": {"config": config, "loss": loss},
+    }
+    made = preprocess(parse(Request, request), store, workers=1)["data"]
+    assert made["task"] == task
+    assert "the model's loss is" in made["reason"]
+    found = made["y"]
+    assert (found["kind"] == "value" and found["scale"] != 1.0) == standardised
+    without = {**request, "model": {}}
+    assert preprocess(parse(Request, without), store, workers=1)["data"]["task"] == "classification"

@@ -165,7 +165,7 @@ def _prepare_table(
             code="no_target",
             hint="Leave it out of data.drop, or name another target.",
         )
-    target = _read_target(table, target_name, request)
+    target = _read_target(table, target_name, request, model)
     of_others = {name: found for name, found in inferred.items() if name != target_name}
     split = split_table(table, of_others, target, request, seed)
     held_out = split.held_out
@@ -201,11 +201,13 @@ def _prepare_table(
     return Prepared(preprocessor, rows, target, len(table), split.report, names, columns, warnings)
 
 
-def _read_target(table: Table, name: str, request: DataRequest) -> Target:
+def _read_target(
+    table: Table, name: str, request: DataRequest, model: ModelTarget | None
+) -> Target:
     """The target; of a column that data.types calls categorical, its classes."""
     as_classes = request.task == "auto" and request.types.get(name) == "categorical"
     task = "classification" if as_classes else request.task
-    target = read_target(table.column(name), name, task=task, decimal=table.decimal)
+    target = read_target(table.column(name), name, task=task, decimal=table.decimal, model=model)
     return replace(target, reason="data.types calls it categorical") if as_classes else target
 
 
