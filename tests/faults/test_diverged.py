@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from numpy_learner import NumpyLearner
 from rounds_rig import (
@@ -149,6 +150,31 @@ def test_a_merge_that_overflows_names_the_worker_with_the_largest_number(store: 
     assert summary["status"] == "diverged" and summary["resumable"]
     assert "after round 1" in message and "came from worker" in message
     assert RunArchive(store, "r").resumes_at() == 1
+
+
+def test_a_state_that_overflows_is_found_in_the_round_of_its_cause(store: Store) -> None:
+    """Adam's second moment of a finite gradient: its parameters would stay finite for one more round."""
+    put_dataset(store)
+
+    class Outlier(NumpyLearner):
+        def open(self, spec, blueprint):
+            inner = super().open(spec, blueprint)
+
+            class Model:
+                def contribute(self, params, work, rows, validation):
+                    found = inner.contribute(params, work, rows, validation)
+                    if work.round == 3 and work.shard == 1:
+                        large = {k: t * np.float32(1e30) for k, t in found.tensors.items()}
+                        return Contribution(large, found.numbers)
+                    return found
+
+            return Model()
+
+    summary = train(store, plan_of(), platform=Platform(store, Outlier()))
+    message = summary["error"]["message"]
+    assert summary["status"] == "diverged" and summary["resumable"]
+    assert "The optimizer's state was not finite after round 3" in message
+    assert "came from worker 1" in message
 
 
 def test_an_update_that_is_not_finite_names_its_worker(store: Store) -> None:

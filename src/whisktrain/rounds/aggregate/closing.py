@@ -10,7 +10,7 @@ import numpy as np
 
 from whisktrain import tensors
 from whisktrain.errors import DataError, Diverged
-from whisktrain.merge.merging import merge
+from whisktrain.merge.merging import Merged, merge
 from whisktrain.merge.overflow import overflow_cause
 from whisktrain.records import ids, round_times
 from whisktrain.records.cost import Cost, IdleRecords
@@ -79,7 +79,7 @@ def close(
     Raises:
         Damaged: The parameters or the optimizer's state are not whole.
         DataError: No update of a training round holds any row.
-        Diverged: The merged parameters are not finite.
+        Diverged: The merged parameters, or the optimizer's state, are not finite.
     """
     if state.round == 0:
         return ClosedRound(after_build(state, stop))
@@ -119,10 +119,14 @@ def close(
             optimizer_state,
             collected.ascending,
         )
-    if not tensors.all_finite(merged.params.values()):
+    # A state that has overflowed would only show later: in a round that has nothing to do with the cause.
+    broken = next(
+        (what for what, part in _parts(merged) if not tensors.all_finite(part.values())), ""
+    )
+    if broken:
         del merged
         raise Diverged(
-            f"The parameters were not finite after round {state.round}: {_cause(records, state.round, collected)}"
+            f"The {broken} not finite after round {state.round}: {_cause(records, state.round, collected)}"
         )
     return ClosedRound(following, fallback, first_loss, merged.params, merged.optimizer_state)
 
@@ -144,6 +148,14 @@ def _restore(
             return None
         collected.updates[shard] = update
     return found
+
+
+def _parts(merged: Merged) -> tuple[tuple[str, Tensors], ...]:
+    """What a merge gave, each with its words for a message."""
+    return (
+        ("parameters were", merged.params),
+        ("optimizer's state was", merged.optimizer_state),
+    )
 
 
 def _cause(records: RunRecords, round_: int, collected: CollectedRound) -> str:

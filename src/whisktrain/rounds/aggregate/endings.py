@@ -78,7 +78,7 @@ def _resume_hint(state: RunState, point: ResumePoint) -> str:
     rate = float(state.spec.optimizer["learning_rate"]) / 10
     return (
         f"The parameters of round {point.round} are kept; go on from them with another learning rate: "
-        f"`whisktrain runs resume {state.run} --learning-rate {rate:g}`."
+        f"`whisktrain runs resume {ids.key_of(state.run)} --learning-rate {rate:g}`."
     )
 
 
