@@ -47,7 +47,7 @@ def test_what_was_measured_fits_and_what_was_killed_does_not() -> None:
     assert 386 <= small.worker <= 512 and 158 <= small.aggregate <= 256
     assert memory.given_memory(small, model(16), FACTS) == FACTS
     given = memory.given_memory(large, model(95), FACTS)
-    assert 1260 <= given["worker_mb"] <= 1800 and 817 <= given["aggregate_mb"] <= 1152
+    assert 1260 <= given["worker_mb"] <= 1800 and 817 <= given["aggregate_mb"] <= 1300
     assert given["predict_mb"] > FACTS["predict_mb"] and given["train_mb"] == FACTS["train_mb"]
 
 

@@ -116,7 +116,7 @@ def _aggregate(spec: Spec, size: ModelSize, sent: int) -> int:
     updated = spec.optimizer if spec.sync == "gradient" else None
     kept = len(state_tensors(updated)) if updated else int(spec.outer["name"] != "average")
     state = kept * size.trainable
-    updates = size.nbytes + (spec.shards + 1) * size.trainable
+    updates = size.nbytes + (spec.shards + 2) * size.trainable
     best = size.nbytes if spec.patience is not None else 0
     stored = max(sent * max(state, size.nbytes), best + sent * (size.nbytes + state + best))
     return _LIGHT_MB + _megabytes(size.nbytes + state + max(updates, stored))
