@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -177,13 +177,14 @@ def test_help_comes_at_once(machine: Any) -> None:
     machine.run("--help")
     took = []
     for _ in range(3):
-        begin = time.process_time(), time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = machine.run("--help")
-        took.append(time.monotonic() - begin[1])
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.code == 0
     assert "train" in done.out
     assert done.err == ""
-    assert min(took) < 1.0, "0.2 s on a quiet machine"
+    assert min(took) < 1.0, "seconds of processor time: 0.2 on a quiet machine"
 
 
 def test_help_loads_nothing_heavy(machine: Any) -> None:
