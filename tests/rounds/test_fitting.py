@@ -63,7 +63,7 @@ def finished(store: Store, platform: Platform, facts: PlatformFacts) -> dict:
 def test_the_host_gives_more_memory_once_the_model_is_built(store: Store, large: None) -> None:
     """The builder leaves its small container, the aggregate hands over, and as many slots serve as there is room for."""
     platform = Platform(store)
-    summary = finished(store, platform, FACTS)
+    summary = finished(store, platform, {**FACTS, "container_mb": 4096})
     assert summary["status"] == "completed", summary
     assert platform.memory.keys() == {"worker", "aggregate", "predict"}
     assert platform.memory["worker"] >= 1260

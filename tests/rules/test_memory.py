@@ -54,7 +54,8 @@ def test_what_was_measured_fits_and_what_was_killed_does_not() -> None:
 def test_more_of_anything_needs_more() -> None:
     base = need(50)
     assert need(50, rows=(30, 20, 10, 5)).aggregate > base.aggregate
-    assert need(50, patience=2).aggregate > base.aggregate
+    alone = need(50, rows=(50,))
+    assert need(50, rows=(50,), patience=2).aggregate > alone.aggregate
     assert need(50, {**FACTS, "elastic": False}).aggregate > base.aggregate
     assert need(50, {**FACTS, "rows_bytes": 100 * MB}).worker >= base.worker + 200
     plain = {"name": "sgd", "learning_rate": 0.1}
