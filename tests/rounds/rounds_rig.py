@@ -282,14 +282,19 @@ def wait_clean(store: Store, seconds: float = 20.0) -> None:
 
 
 def train(
-    store: Store, spec: Spec, run: str = "r", platform: Platform | None = None, followers: int = 1
+    store: Store,
+    spec: Spec,
+    run: str = "r",
+    platform: Platform | None = None,
+    followers: int = 1,
+    seconds: float = 40.0,
 ) -> dict[str, Any]:
     """Train to the end; the summary. The database is clean then."""
     platform = platform or Platform(store)
     with platform.following(followers):
         facts: PlatformFacts = {"worker_mb": MEMORY.worker, "aggregate_mb": MEMORY.aggregate}
         create(store, platform, run, spec, platform=facts)
-        summary = wait_summary(store, run)
+        summary = wait_summary(store, run, seconds)
         wait_clean(store)
     assert not platform.errors(), platform.errors()
     return summary

@@ -58,7 +58,12 @@ class SmallStore:
 def test_a_run_of_1200_epochs_ends_on_a_store_for_small_documents(store: Store) -> None:
     put_dataset(store)
     small: Any = SmallStore(store)
-    summary = train(small, plan_of(rounds=1200, batch=0), platform=Platform(small, seconds=300))
+    summary = train(
+        small,
+        plan_of(rounds=1200, batch=0, lease=280.0),
+        platform=Platform(small, seconds=300),
+        seconds=280,
+    )
     assert summary["status"] == "completed"
     assert [entry["epoch"] for entry in summary["history"]] == list(range(1, 1201))
     assert small.rounds.puts / 1200 < 2 + 3 + 0.1, "a block of history is one write for many rounds"
