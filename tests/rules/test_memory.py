@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 from plans import plan_of
 
@@ -29,7 +31,10 @@ def need(megabytes: int, facts: PlatformFacts = FACTS, **changes) -> memory.Need
     return memory.need_of(plan_of(**changes), model(megabytes), facts)
 
 
-def test_the_size_of_a_layout_counts_every_tensor() -> None:
+@pytest.mark.parametrize("registered", [False, True], ids=["numpy alone", "with Keras' types"])
+def test_the_size_of_a_layout_counts_every_tensor(registered: bool) -> None:
+    if registered:
+        importlib.import_module("ml_dtypes")
     layout = {
         "tensors": [
             {"name": "w", "role": "trainable", "shape": [1000, 10], "dtype": "float32"},

@@ -77,11 +77,13 @@ def size_of(layout: Layout) -> ModelSize:
 
 
 def _item(dtype: str | None) -> int:
-    """Bytes of one number."""
+    """Bytes of one number; as of float32 for what NumPy itself does not know, such as bfloat16."""
     try:
-        return np.dtype(dtype or "float32").itemsize
-    except TypeError:  # bfloat16 and the like, which NumPy does not know
+        found = np.dtype(dtype or "float32")
+    except TypeError:
         return 4
+    # Keras registers further types with NumPy, as kind "V": plans must not depend on whether it was imported.
+    return found.itemsize if found.kind in "biuf" else 4
 
 
 def need_of(spec: Spec, size: ModelSize, facts: PlatformFacts) -> Need:
