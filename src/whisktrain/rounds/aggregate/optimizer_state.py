@@ -88,6 +88,7 @@ def _replay_from(records: RunRecords, state: RunState, newest: int, round_: int)
             records, state, ids.params(state.run, earlier), values, range(state.spec.shards)
         )
         values = merged.optimizer_state if merged is not None else None
+        del merged  # the next round reads its own parameters: these would take memory beside them
     return values
 
 
