@@ -235,6 +235,13 @@ def test_durable_commits_use_full_synchronisation_and_others_do_not(
     assert seen == [2, 1, 2]
 
 
+def _is_writing(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except sqlite3.ProgrammingError:  # another test's, closed and not collected yet
+        return False
+
+
 def _synchronous(store: SqliteStore) -> int:
     # The connection that writes is the one that is not idle.
     import gc
@@ -243,7 +250,7 @@ def _synchronous(store: SqliteStore) -> int:
         found
         for found in gc.get_objects()
         if isinstance(found, sqlite3.Connection)
-        and found.in_transaction
+        and _is_writing(found)
         and found not in store.library._connections._idle
     ]
     assert len(used) == 1

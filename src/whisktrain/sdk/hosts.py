@@ -4,8 +4,8 @@ Each host has a folder under `HOME/hosts` and holds a lock on it, which the syst
 ends: a lock that can be taken is a dead host's, whatever process has its number now. What several processes do with the
 folders they do one after another, under the lock of `HOME/hosts` itself.
 
-A host notes the runs that train there. When it ends, the notes of those that go on become orphans: the processes with their leases
-ended with the host, so another host may adopt them at once. An orphan is adopted once.
+A host notes the runs that train there. When it ends, the notes of those that go on become orphans: the processes with their
+leases ended with the host, so another host may adopt them at once. An orphan is adopted once.
 
 A shared host says where it listens and with what it was started. A command that uses it holds a lock on a file in its folder:
 only a shared host that no command uses may withdraw, and then end.
