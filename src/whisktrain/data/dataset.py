@@ -90,11 +90,10 @@ class ValueTargets(TypedDict):
 TargetStatistics: TypeAlias = ClassTargets | ValueTargets
 
 
-class DatasetBody(TypedDict):
-    """The document's body; its attachment is the fitted preprocessing.
+class _Described(TypedDict):
+    """What a data set's document and its report say alike.
 
     Attributes:
-        schema: The document's schema number.
         source: The source, as the user knows it.
         name: A short name that a model may have after it.
         task: "classification" or "regression".
@@ -108,13 +107,11 @@ class DatasetBody(TypedDict):
         warnings: What the user should know, in sentences.
         rows: Rows read, used and dropped.
         split: How validation rows were chosen.
-        asked: Options of the request that made it.
         y: The training targets.
         shards: Training rows of each shard.
         validation: Validation rows of each shard's slice.
     """
 
-    schema: int
     source: str
     name: str
     task: Task
@@ -128,13 +125,24 @@ class DatasetBody(TypedDict):
     warnings: list[str]
     rows: RowCounts
     split: SplitReport
-    asked: AskedData
     y: TargetStatistics
     shards: list[int]
     validation: list[int]
 
 
-class DataReport(TypedDict):
+class DatasetBody(_Described):
+    """The document's body; its attachment is the fitted preprocessing.
+
+    Attributes:
+        schema: The document's schema number.
+        asked: Options of the request that made it.
+    """
+
+    schema: int
+    asked: AskedData
+
+
+class DataReport(_Described):
     """The short form of `DatasetBody` that travels in results: long lists and texts are cut.
 
     Attributes:
@@ -143,22 +151,6 @@ class DataReport(TypedDict):
         column_count: Number of all columns.
     """
 
-    source: str
-    name: str
-    task: Task
-    reason: str
-    target: str | None
-    classes: list[Label] | None
-    features: list[str]
-    x_shape: list[int]
-    image: bool
-    columns: list[ColumnReport]
-    warnings: list[str]
-    rows: RowCounts
-    split: SplitReport
-    y: TargetStatistics
-    shards: list[int]
-    validation: list[int]
     feature_count: int
     class_count: int
     column_count: int
