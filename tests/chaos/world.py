@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import threading
 import time
@@ -260,13 +261,18 @@ class World:
 
     def check_files(self, folder: Path) -> None:
         """Every file belongs to a document; what killed processes left is gone once the store has looked."""
+        databases = [
+            (database, database._files.directory)  # type: ignore[attr-defined]
+            for database in (self.store.library, self.store.rounds)
+        ]
         if self.schedule.processes:
-            files.PART_AGE = 0.0
+            for _, directory in databases:
+                for part in directory.glob(f"*{files.PART}"):
+                    os.utime(part, (0, 0))  # its writer is gone: as if that were long ago
             self.store.ensure()
-        for database in (self.store.library, self.store.rounds):
+        for database, directory in databases:
             sizes = [d.attachment_size or 0 for d in database.list("", bodies=False)]
             wanted = sum(size >= 64 * 1024 for size in sizes)
-            directory = database._files.directory  # type: ignore[attr-defined]
             there = [path.name for path in directory.iterdir()] if directory.exists() else []
             expect(
                 len(there) == wanted,
