@@ -96,12 +96,10 @@ def spec(store: Store) -> Spec:
 def test_a_document_that_is_refused_ends_the_run_with_the_reason(
     store: Store, spec: Spec, refused: str, lease: float
 ) -> None:
-    refusing = RefusingStore(store, lambda id_, _: TOO_LARGE if id_ == refused else None)
+    # An aggregate that is faster than the refused one may go on by a replay of the state: what it writes is refused then.
+    ids_refused = {refused, *(f"params:r:{round_}" for round_ in range(6, 10))}
+    refusing = RefusingStore(store, lambda id_, _: TOO_LARGE if id_ in ids_refused else None)
     summary = train(refusing, replace(spec, lease=lease), platform=Platform(refusing))
-    if refused.startswith("moments") and lease == 0.0 and summary["status"] == "completed":
-        # Without leases another aggregate may be faster: it replays the state, and stores that of a later round.
-        assert model_bytes(store, version=2) == model_bytes(store)
-        return
     assert summary["status"] == "failed" and summary["error"]["code"] == "store_too_large"
     assert "The document is too large." in summary["reason"] and summary["resumable"]
     assert resume(store) == model_bytes(store)
